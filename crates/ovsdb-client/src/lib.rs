@@ -1,0 +1,1 @@
+//! An OVSDB client session.

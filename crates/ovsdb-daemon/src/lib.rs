@@ -1,0 +1,1 @@
+//! Being an Open vSwitch daemon: logging, pidfile, detaching and the control socket.

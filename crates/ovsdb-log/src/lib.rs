@@ -1,0 +1,1 @@
+//! The append-only OVSDB file: records, SHA-1, lock, truncation and replacement.

@@ -1,0 +1,1 @@
+//! Bytes to messages: connection methods, sockets and the JSON-RPC stream.

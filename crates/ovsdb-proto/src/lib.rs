@@ -1,0 +1,1 @@
+//! The grammar of OVSDB (RFC 7047): types, JSON, framing and error words, with no I/O.

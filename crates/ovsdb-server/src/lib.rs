@@ -1,0 +1,1 @@
+//! The OVSDB server: where the pure parts meet I/O.

@@ -1,0 +1,1 @@
+//! Helpers for tests: servers under test, reference programs, generators and comparison.
