@@ -1,0 +1,39 @@
+//! Which tests need the reference programs: the targets whose `required-features` name `reference`.
+//!
+//! Their manifests are the only list; `./test` asks here instead of keeping a second one.
+
+use std::process::ExitCode;
+
+use crate::workspace::Workspace;
+
+/// The cargo feature that switches these tests on.
+pub(crate) const FEATURE: &str = "reference";
+
+/// Prints one line a package: `-p PACKAGE --features PACKAGE/reference --test TARGET...`.
+pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
+    for package in workspace.metadata.workspace_packages() {
+        let mut targets: Vec<&str> = package
+            .targets
+            .iter()
+            .filter(|target| {
+                target
+                    .required_features
+                    .iter()
+                    .any(|feature| feature == FEATURE)
+            })
+            .map(|target| target.name.as_str())
+            .collect();
+        targets.sort_unstable();
+        if !targets.is_empty() {
+            let tests: String = targets
+                .iter()
+                .map(|target| format!(" --test {target}"))
+                .collect();
+            println!(
+                "-p {} --features {}/{FEATURE}{tests}",
+                package.name, package.name
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
