@@ -1,1 +1,9 @@
 //! Helpers for tests: servers under test, reference programs, generators and comparison.
+//!
+//! For development only; no program links it. Helpers panic with a full message where a test could not go on
+//! anyway, so that tests read as what they claim.
+
+pub mod daemon;
+pub mod names;
+pub mod programs;
+pub mod sandbox;
