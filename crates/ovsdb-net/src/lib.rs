@@ -1,1 +1,28 @@
 //! Bytes to messages: connection methods, sockets and the JSON-RPC stream.
+//!
+//! A [`Method`] is the parsed form of what users write (`punix:db.sock`, `tcp:[::1]:6640`). A passive one becomes a
+//! [`Listener`], an active one a [`Stream`]; 
+//! [`Reconnect`] decides when to connect, to probe and to give up; it is pure and owns no socket.
+//!
+//! This crate knows no database, no log file and no session rules.
+
+mod address;
+mod cleanup;
+mod content;
+mod error;
+mod listener;
+mod method;
+mod reconnect;
+mod rundir;
+mod stream;
+mod unix;
+
+pub use address::InetTarget;
+pub use cleanup::{FileGuard, forget_all, unlink_all};
+pub use content::{Content, guess_content};
+pub use error::{MethodError, NetError, errno_text};
+pub use listener::{Listener, SocketOptions};
+pub use method::{DEFAULT_PORT, Method};
+pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
+pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
+pub use stream::{ReadHalf, Stream, WriteHalf};

@@ -1,0 +1,250 @@
+//! Passive methods: binding, accepting, and the socket file's end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::address::{InetTarget, format_ip};
+use crate::cleanup::FileGuard;
+use crate::error::NetError;
+use crate::method::{Kind, Method};
+use crate::stream::Stream;
+
+/// Connections the kernel holds until they are accepted.
+const BACKLOG: i32 = 64;
+
+/// What may be set on a socket.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SocketOptions {
+    /// The six bits of the IP header's differentiated services field; Unix sockets ignore it.
+    pub dscp: u8,
+}
+
+/// A socket that accepts streams. Dropping it closes the socket and removes a Unix socket's file.
+#[derive(Debug)]
+pub struct Listener {
+    name: String,
+    kind: ListenerKind,
+    bound_port: Option<u16>,
+    _file: Option<FileGuard>,
+}
+
+#[derive(Debug)]
+enum ListenerKind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Listens with a passive method. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`NetError`]; the cause is logged here as C logs it.
+    pub async fn bind(method: &Method) -> Result<Self, NetError> {
+        Self::bind_with(method, &SocketOptions::default()).await
+    }
+
+    /// Listens with a passive method and the given socket options.
+    ///
+    /// # Errors
+    /// See [`NetError`].
+    pub async fn bind_with(method: &Method, options: &SocketOptions) -> Result<Self, NetError> {
+        match method.kind() {
+            Kind::Ptcp(target) => bind_tcp(method, target, options).await,
+            Kind::Punix(_) => bind_unix(method),
+            Kind::Pfd(fd) => adopt(method, *fd),
+            Kind::Pssl(_) => Err(NetError::TlsNotBuiltIn {
+                name: method.name().to_owned(),
+            }),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Ssl(_) => Err(NetError::WrongDirection {
+                name: method.name().to_owned(),
+                wanted: "listen",
+            }),
+        }
+    }
+
+    /// Waits for the next peer. Safe to cancel.
+    ///
+    /// # Errors
+    /// What `accept` says. An error such as "Too many open files" can come back at once, so that whoever loops over
+    /// this must pause after an error.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        match &self.kind {
+            ListenerKind::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(Stream::from_tcp(stream, peer))
+            }
+            ListenerKind::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Stream::from_unix(stream))
+            }
+        }
+    }
+
+    /// The listener's name, as logs show it: `ptcp:PORT:ADDRESS` with the port in use, or the method as written.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The TCP port in use; `None` for Unix sockets.
+    #[must_use]
+    pub fn bound_port(&self) -> Option<u16> {
+        self.bound_port
+    }
+}
+
+fn bind_unix(method: &Method) -> Result<Listener, NetError> {
+    let path = method.socket_path().expect("a punix method has a path");
+    let fail = |source: io::Error| {
+        tracing::error!(target: "stream_unix", "{}: binding failed: {}", path.display(), crate::errno_text(&source));
+        NetError::Io {
+            name: path.display().to_string(),
+            what: "binding failed",
+            source,
+        }
+    };
+    // Before bind(), so that no failure and no signal leaves a file behind.
+    let guard = FileGuard::new(&path);
+    let socket = crate::unix::listen(&path, BACKLOG).map_err(fail)?;
+    let listener = UnixListener::from_std(OwnedFd::from(socket).into()).map_err(fail)?;
+    Ok(Listener {
+        name: method.name().to_owned(),
+        kind: ListenerKind::Unix(listener),
+        bound_port: None,
+        _file: Some(guard),
+    })
+}
+
+async fn bind_tcp(
+    method: &Method,
+    target: &InetTarget,
+    options: &SocketOptions,
+) -> Result<Listener, NetError> {
+    let text = match method.target() {
+        "" => crate::DEFAULT_PORT.to_string(),
+        text => text.to_owned(),
+    };
+    let address = target
+        .resolve()
+        .await
+        .map_err(|source| NetError::Unresolved {
+            name: method.name().to_owned(),
+            passive: true,
+            source: Some(source),
+        })?;
+    let fail = |what: &'static str| {
+        let text = &text;
+        move |source: io::Error| {
+            tracing::error!(target: "socket_util", per_minute = 1, burst = 5,
+                "{text}: {what}: {}", crate::errno_text(&source));
+            NetError::Io {
+                name: text.clone(),
+                what,
+                source,
+            }
+        }
+    };
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )
+    .map_err(fail("socket"))?;
+    socket
+        .set_nonblocking(true)
+        .map_err(fail("set_nonblocking"))?;
+    socket
+        .set_reuse_address(true)
+        .map_err(fail("setsockopt(SO_REUSEADDR)"))?;
+    socket.bind(&address.into()).map_err(fail("bind"))?;
+    set_dscp(&socket, address, options.dscp).map_err(fail("set_dscp"))?;
+    socket.listen(BACKLOG).map_err(fail("listen"))?;
+    let listener = TcpListener::from_std(socket.into()).map_err(fail("listen"))?;
+    let bound = listener.local_addr().map_err(fail("getsockname"))?;
+    if target.port == 0 {
+        tracing::info!(target: "socket_util", "{text}: listening on port {}", bound.port());
+    }
+    Ok(tcp_listener(listener, bound))
+}
+
+fn tcp_listener(listener: TcpListener, bound: SocketAddr) -> Listener {
+    Listener {
+        name: format!("ptcp:{}:{}", bound.port(), format_ip(&bound)),
+        kind: ListenerKind::Tcp(listener),
+        bound_port: Some(bound.port()),
+        _file: None,
+    }
+}
+
+/// Listens on an inherited descriptor (systemd's socket activation). A duplicate is used, so that the descriptor can be
+/// taken up again after the listener is gone.
+fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
+    let fail = |what: &'static str| {
+        move |source: io::Error| {
+            tracing::error!(target: "stream_fd", "{}: {what}: {}", method.name(), crate::errno_text(&source));
+            NetError::Io {
+                name: method.name().to_owned(),
+                what,
+                source,
+            }
+        }
+    };
+    let socket = Socket::from(duplicate(fd).map_err(fail("dup"))?);
+    if !socket
+        .is_listener()
+        .map_err(fail("getsockopt(SO_ACCEPTCONN)"))?
+    {
+        return Err(fail("not a listening socket")(
+            rustix::io::Errno::INVAL.into(),
+        ));
+    }
+    socket
+        .set_nonblocking(true)
+        .map_err(fail("set_nonblocking"))?;
+    if socket.domain().map_err(fail("getsockopt(SO_DOMAIN)"))? == Domain::UNIX {
+        let listener =
+            UnixListener::from_std(OwnedFd::from(socket).into()).map_err(fail("listen"))?;
+        // The file belongs to whoever made the socket.
+        return Ok(Listener {
+            name: method.name().to_owned(),
+            kind: ListenerKind::Unix(listener),
+            bound_port: None,
+            _file: None,
+        });
+    }
+    let listener = TcpListener::from_std(socket.into()).map_err(fail("listen"))?;
+    let bound = listener.local_addr().map_err(fail("getsockname"))?;
+    Ok(tcp_listener(listener, bound))
+}
+
+/// A duplicate of an inherited descriptor, without `unsafe`: opening `/proc/self/fd/N` does not work for sockets, but
+/// the kernel hands out a copy through `pidfd_getfd`.
+fn duplicate(fd: i32) -> io::Result<OwnedFd> {
+    let process = rustix::process::pidfd_open(
+        rustix::process::getpid(),
+        rustix::process::PidfdFlags::empty(),
+    )?;
+    Ok(rustix::process::pidfd_getfd(
+        &process,
+        fd,
+        rustix::process::PidfdGetfdFlags::empty(),
+    )?)
+}
+
+pub(crate) fn set_dscp(socket: &Socket, address: SocketAddr, dscp: u8) -> io::Result<()> {
+    if dscp == 0 {
+        return Ok(());
+    }
+    if dscp > 63 {
+        return Err(rustix::io::Errno::INVAL.into());
+    }
+    let value = u32::from(dscp) << 2;
+    match address {
+        SocketAddr::V4(_) => socket.set_tos_v4(value),
+        SocketAddr::V6(_) => socket.set_tclass_v6(value),
+    }
+}

@@ -1,0 +1,266 @@
+//! A connected byte stream and its name, whatever carries it.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+
+use crate::address::{InetTarget, format_ip};
+use crate::error::NetError;
+use crate::listener::{SocketOptions, set_dscp};
+use crate::method::{Kind, Method};
+
+/// A connected stream.
+#[derive(Debug)]
+pub struct Stream {
+    name: String,
+    kind: StreamKind,
+}
+
+#[derive(Debug)]
+enum StreamKind {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Connects with an active method.
+    ///
+    /// # Errors
+    /// See [`NetError`]; what C logs about it is logged here.
+    pub async fn connect(method: &Method) -> Result<Self, NetError> {
+        Self::connect_with(method, &SocketOptions::default()).await
+    }
+
+    /// Connects with an active method and the given socket options.
+    ///
+    /// # Errors
+    /// See [`NetError`].
+    pub async fn connect_with(method: &Method, options: &SocketOptions) -> Result<Self, NetError> {
+        let name = method.name().to_owned();
+        match method.kind() {
+            Kind::Tcp(target) => connect_tcp(name, target, options).await,
+            Kind::Unix(_) => {
+                let path = method.socket_path().expect("a unix method has a path");
+                match crate::unix::connect(&path).await {
+                    Ok(stream) => Ok(Self {
+                        name,
+                        kind: StreamKind::Unix(stream),
+                    }),
+                    Err(source) => {
+                        tracing::debug!(target: "stream_unix", "{}: connection failed ({})",
+                            path.display(), crate::errno_text(&source));
+                        Err(NetError::Io {
+                            name,
+                            what: "connect",
+                            source,
+                        })
+                    }
+                }
+            }
+            Kind::Ssl(_) => Err(NetError::TlsNotBuiltIn { name }),
+            Kind::Ptcp(_) | Kind::Punix(_) | Kind::Pssl(_) | Kind::Pfd(_) => {
+                Err(NetError::WrongDirection {
+                    name,
+                    wanted: "connect",
+                })
+            }
+        }
+    }
+
+    /// A stream of an accepted or otherwise connected TCP socket, named `tcp:ADDRESS:PORT` after its peer.
+    #[must_use]
+    pub fn from_tcp(stream: TcpStream, peer: SocketAddr) -> Self {
+        set_nodelay(&stream);
+        Self {
+            name: format!("tcp:{}:{}", format_ip(&peer), peer.port()),
+            kind: StreamKind::Tcp(stream),
+        }
+    }
+
+    /// A stream of an accepted Unix socket: `unix:PATH` if the peer has bound its socket, else `unix#N` with a number
+    /// that counts such peers of this process.
+    #[must_use]
+    pub fn from_unix(stream: UnixStream) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let bound = stream.peer_addr().ok().and_then(|address| {
+            address
+                .as_pathname()
+                .map(|path| format!("unix:{}", path.display()))
+        });
+        let name =
+            bound.unwrap_or_else(|| format!("unix#{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        Self {
+            name,
+            kind: StreamKind::Unix(stream),
+        }
+    }
+
+    /// The peer's name, as logs show it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Both halves, to be used by different tasks.
+    #[must_use]
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        match self.kind {
+            StreamKind::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (
+                    ReadHalf(ReadKind::Tcp(read)),
+                    WriteHalf(WriteKind::Tcp(write)),
+                )
+            }
+            StreamKind::Unix(stream) => {
+                let (read, write) = stream.into_split();
+                (
+                    ReadHalf(ReadKind::Unix(read)),
+                    WriteHalf(WriteKind::Unix(write)),
+                )
+            }
+        }
+    }
+}
+
+async fn connect_tcp(
+    name: String,
+    target: &InetTarget,
+    options: &SocketOptions,
+) -> Result<Stream, NetError> {
+    let fail = |name: String, what: &'static str, source: io::Error| {
+        // Like the reference, an address that cannot even be tried is an error; a refused connection is the
+        // business of the one who wanted it.
+        if what != "connect" {
+            tracing::error!(target: "stream_tcp", "{name}: {what}: {}", crate::errno_text(&source));
+        }
+        NetError::Io { name, what, source }
+    };
+    let address = match target.resolve().await {
+        Ok(address) => address,
+        Err(source) => {
+            let error = NetError::Unresolved {
+                name,
+                passive: false,
+                source: Some(source),
+            };
+            if let NetError::Unresolved { name, .. } = &error {
+                tracing::error!(target: "stream_tcp", "{name}: connect: {}", error.reason());
+            }
+            return Err(error);
+        }
+    };
+    let socket = match Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    ) {
+        Ok(socket) => socket,
+        Err(error) => return Err(fail(name, "socket", error)),
+    };
+    if let Err(error) = socket.set_nonblocking(true) {
+        return Err(fail(name, "set_nonblocking", error));
+    }
+    // Before connect(), so that the handshake carries it too.
+    if let Err(error) = set_dscp(&socket, address, options.dscp) {
+        return Err(fail(name, "set_dscp", error));
+    }
+    let socket = tokio::net::TcpSocket::from_std_stream(socket.into());
+    match socket.connect(address).await {
+        Ok(stream) => {
+            set_nodelay(&stream);
+            Ok(Stream {
+                name,
+                kind: StreamKind::Tcp(stream),
+            })
+        }
+        Err(error) => Err(fail(name, "connect", error)),
+    }
+}
+
+fn set_nodelay(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::error!(target: "socket_util", "setsockopt(TCP_NODELAY): {}", crate::errno_text(&error));
+    }
+}
+
+/// The half of a [`Stream`] that reads.
+#[derive(Debug)]
+pub struct ReadHalf(ReadKind);
+
+#[derive(Debug)]
+enum ReadKind {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+}
+
+/// The half of a [`Stream`] that writes. Dropping it closes that direction.
+#[derive(Debug)]
+pub struct WriteHalf(WriteKind);
+
+#[derive(Debug)]
+enum WriteKind {
+    Tcp(tcp::OwnedWriteHalf),
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            ReadKind::Tcp(half) => Pin::new(half).poll_read(cx, buf),
+            ReadKind::Unix(half) => Pin::new(half).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for WriteHalf {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            WriteKind::Tcp(half) => Pin::new(half).poll_write(cx, buf),
+            WriteKind::Unix(half) => Pin::new(half).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            WriteKind::Tcp(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+            WriteKind::Unix(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            WriteKind::Tcp(half) => Pin::new(half).poll_flush(cx),
+            WriteKind::Unix(half) => Pin::new(half).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            WriteKind::Tcp(half) => Pin::new(half).poll_shutdown(cx),
+            WriteKind::Unix(half) => Pin::new(half).poll_shutdown(cx),
+        }
+    }
+}

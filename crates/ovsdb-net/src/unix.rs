@@ -1,0 +1,77 @@
+//! Unix sockets by path: permissions, stale files, and paths longer than the kernel's address.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Longest path that fits `sockaddr_un` with its final NUL, in bytes.
+const PATH_BYTES_MAX: usize = 107;
+
+/// Socket files are for the user and the group.
+const SOCKET_MODE: u32 = 0o770;
+
+/// An address for `path`. A path too long for the kernel is reached through its folder's descriptor, which must stay
+/// open while the address is used.
+fn address(path: &Path) -> io::Result<(SockAddr, Option<OwnedFd>)> {
+    if path.as_os_str().len() <= PATH_BYTES_MAX {
+        return Ok((SockAddr::unix(path)?, None));
+    }
+    let too_long = || {
+        tracing::warn!(target: "socket_util_unix", per_minute = 1, burst = 1,
+            "Unix socket name {} is longer than maximum {PATH_BYTES_MAX} bytes", path.display());
+    };
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or(OsStr::new(""));
+    let folder = rustix::fs::open(
+        folder,
+        OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .inspect_err(|_| too_long())?;
+    let mut short = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
+    short.extend_from_slice(name.as_bytes());
+    if short.len() > PATH_BYTES_MAX {
+        too_long();
+        return Err(rustix::io::Errno::NAMETOOLONG.into());
+    }
+    Ok((SockAddr::unix(OsStr::from_bytes(&short))?, Some(folder)))
+}
+
+/// Binds a new socket to `path` with mode 0770 and listens. A file that is there already is removed first.
+pub(crate) fn listen(path: &Path, backlog: i32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(target: "socket_util_unix", "unlinking \"{}\": {}", path.display(), crate::errno_text(&error));
+        }
+        _ => {}
+    }
+    // On Linux the descriptor's mode becomes the file's; a chmod after bind would leave a moment of wrong rights.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(SOCKET_MODE))?;
+    let (address, _folder) = address(path)?;
+    socket.bind(&address)?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// Connects to the socket at `path`.
+pub(crate) async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
+    if path.as_os_str().len() <= PATH_BYTES_MAX {
+        return tokio::net::UnixStream::connect(path).await;
+    }
+    let (address, _folder) = address(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // A local connect completes or fails at once.
+    socket.connect(&address)?;
+    tokio::net::UnixStream::from_std(OwnedFd::from(socket).into())
+}
