@@ -1,0 +1,569 @@
+//! One log file: opened, read to its end, then appended to, synced and replaced.
+//!
+//! A log is in one of three conditions. While *reading*, records come out in order; a bad one stops it with an error
+//! that stays. The first append cuts the file off behind the last record accepted and the log is *writing*. A write,
+//! truncation or sync that fails makes it *latched*: every append and commit fails with the first error, until
+//! [`Log::resume`] or a replacement succeeds. So what the caller holds in memory and what the file holds cannot drift
+//! apart unnoticed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha1::{Digest, Sha1};
+
+use crate::error::{LogError, OsError};
+use crate::fs::{Access, Disk, File, FileSystem};
+use crate::header::{self, Header};
+use crate::lockfile::Lockfile;
+use crate::path;
+use crate::reader::{Reader, Short};
+use crate::replace::Replacement;
+
+/// Unit in which the reference program reads data: its message on a short record counts down in these.
+const SHORT_DATA_UNIT_BYTES: u64 = 8192;
+
+/// A buffer for appending is kept for the next time unless it has become larger than this.
+const BUFFER_KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// How to open a log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenMode {
+    /// An existing file, for reading only.
+    ReadOnly,
+    /// An existing file.
+    ReadWrite,
+    /// A new file; an error if it exists. A symbolic link that leads nowhere is filled in, not replaced.
+    CreateExcl,
+    /// A new or an existing file.
+    Create,
+}
+
+/// Whether to lock `.NAME.~lock~` while the log is open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LockPolicy {
+    /// In every mode but [`OpenMode::ReadOnly`].
+    IfWritable,
+    /// Always.
+    Always,
+    /// Never: the caller holds the lock, or the file is nobody else's.
+    Never,
+}
+
+/// A record as read from a log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// Where its header line begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// Where its data begin.
+    pub data_offset: u64,
+    /// Its data, whose hash has been checked.
+    pub payload: Vec<u8>,
+}
+
+/// What a caller may find wrong with the data of a record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RecordFault {
+    /// Not JSON; the parser's reason.
+    NotJson(String),
+    /// JSON, but not an object.
+    NotObject,
+}
+
+/// What has to succeed before a latched log accepts records again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Remedy {
+    /// The file is good up to `offset`; what follows must be cut off.
+    Truncate,
+    /// The replacement has its name, but the folder that holds the name has not been synced.
+    SyncDirectory,
+    /// The system has dropped data that it had accepted, and does not say which: only a new file will do.
+    Replace,
+}
+
+enum State {
+    Reading,
+    /// The last record was handed back; nothing more is read.
+    Unread,
+    ReadFailed(LogError),
+    Writing,
+    Latched(LogError, Remedy),
+}
+
+/// An open log file. Dropping it closes the file and releases the lock.
+pub struct Log {
+    fs: Arc<dyn FileSystem>,
+    file: Arc<dyn File>,
+    /// As the caller gave it, for messages.
+    name: String,
+    /// Absolute: the process may change its folder.
+    path: PathBuf,
+    magic: String,
+    state: State,
+    /// End of the last good record.
+    offset: u64,
+    /// Start of the last record read, and start of its data.
+    last: (u64, u64),
+    /// Size after the last compaction.
+    base: u64,
+    /// Counts the events after which a replacement begun earlier no longer fits.
+    generation: u64,
+    reader: Reader,
+    buffer: Vec<u8>,
+    lock: Option<Lockfile>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("name", &self.name).field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens the log `path`, whose magic must be one of `magics`; an empty or new file gets `magics[0]`, provided that
+    /// it is the only one.
+    ///
+    /// # Errors
+    /// [`LogError::Lock`], [`LogError::Open`], [`LogError::UnexpectedFormat`], [`LogError::UnknownType`], or
+    /// [`LogError::Io`] where the file cannot be read.
+    pub fn open(path: &Path, mode: OpenMode, magics: &[&str], lock: LockPolicy) -> Result<Log, LogError> {
+        Log::open_on(Arc::new(Disk), path, mode, magics, lock)
+    }
+
+    /// [`Log::open`] on another file system than the disk. Locks are always the disk's.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_on(
+        fs: Arc<dyn FileSystem>,
+        path: &Path,
+        mode: OpenMode,
+        magics: &[&str],
+        lock: LockPolicy,
+    ) -> Result<Log, LogError> {
+        let name = path.display().to_string();
+        let absolute = path::absolute(path)
+            .map_err(|error| LogError::io("could not determine current working directory".to_owned(), error))?;
+
+        let locking = match lock {
+            LockPolicy::IfWritable => mode != OpenMode::ReadOnly,
+            LockPolicy::Always => true,
+            LockPolicy::Never => false,
+        };
+        let lock = if locking {
+            Some(Lockfile::lock(path).map_err(|source| LogError::Lock { name: name.clone(), source })?)
+        } else {
+            None
+        };
+
+        let (access, action) = match mode {
+            OpenMode::ReadOnly => (Access::Read, "open"),
+            OpenMode::ReadWrite => (Access::ReadWrite, "open"),
+            // POSIX refuses to create exclusively through a symbolic link even where it leads nowhere, and that is to
+            // work. Whoever creates the target in between is noticed by the lock, if not by the system.
+            OpenMode::CreateExcl if !fs.exists(path) && fs.read_link(path).is_ok() => (Access::Create, "create"),
+            OpenMode::CreateExcl => (Access::CreateNew, "create"),
+            OpenMode::Create => (Access::Create, "create or open"),
+        };
+        let file = fs
+            .open(path, access)
+            .map_err(|error| LogError::Open { name: name.clone(), action, code: error.into() })?;
+
+        let mut reader = Reader::default();
+        let magic = match reader.line(file.as_ref(), 0) {
+            Err(error) => return Err(LogError::io(format!("{name}: {}", first_read_failure(&error)), error)),
+            Ok([]) => {
+                let &[magic] = magics else { return Err(LogError::UnknownType { name }) };
+                // Probably a new file: its name is to survive a crash like its contents. The failure is logged; there
+                // is nothing in the file yet that could be lost.
+                let _ = path::sync_parent(fs.as_ref(), path);
+                magic.to_owned()
+            }
+            Ok(line) => {
+                let Some(header) = Header::parse(line) else { return Err(LogError::UnexpectedFormat { name }) };
+                match magics.iter().find(|magic| magic.as_bytes() == header.magic) {
+                    Some(magic) => (*magic).to_owned(),
+                    None => return Err(LogError::UnknownType { name }),
+                }
+            }
+        };
+
+        Ok(Log {
+            fs,
+            file,
+            name,
+            path: absolute,
+            magic,
+            state: State::Reading,
+            offset: 0,
+            last: (0, 0),
+            base: 0,
+            generation: 0,
+            reader,
+            buffer: Vec::new(),
+            lock,
+        })
+    }
+
+    /// The name the log was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The magic of the file: one of those given to [`Log::open`].
+    pub fn magic(&self) -> &str {
+        &self.magic
+    }
+
+    /// Whether this log holds the lock file.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// End of the last record read or written, in bytes: the size of the file as far as it is good.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The size in bytes after the last compaction, as far as it is known. See [`Log::mark_base`].
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Takes the current [`Log::offset`] as the size after the last compaction. Who reads a log calls this after its
+    /// second record, the first two being what a compaction leaves.
+    pub fn mark_base(&mut self) {
+        self.base = self.offset;
+    }
+
+    /// Whether the file has grown so much since the last compaction that another is worth while.
+    pub fn grew_lots(&self) -> bool {
+        crate::compaction::grew_lots(self.offset, self.base)
+    }
+
+    /// Reads the next record; `None` at the end of the file and once writing has begun.
+    ///
+    /// # Errors
+    /// [`LogError::Header`], [`LogError::ShortData`], [`LogError::Sha1`] or [`LogError::Io`]. The same error comes back
+    /// from then on. The records before are good, and the next append cuts off what follows them.
+    pub fn read(&mut self) -> Result<Option<Record>, LogError> {
+        match &self.state {
+            State::Reading => {}
+            State::ReadFailed(error) | State::Latched(error, _) => return Err(error.clone()),
+            State::Unread | State::Writing => return Ok(None),
+        }
+        let record = self.read_record().inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
+        if let Some(record) = &record {
+            self.last = (record.offset, record.data_offset);
+            self.offset = record.data_offset + record.payload.len() as u64;
+        }
+        Ok(record)
+    }
+
+    fn read_record(&mut self) -> Result<Option<Record>, LogError> {
+        let offset = self.offset;
+        let line = self
+            .reader
+            .line(self.file.as_ref(), offset)
+            .map_err(|error| LogError::io(format!("{}: read failed", self.name), error))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let header = match Header::parse(line) {
+            Some(header) if header.magic == self.magic.as_bytes() => header,
+            _ => {
+                return Err(LogError::Header { name: self.name.clone(), offset, line: Header::excerpt(line) });
+            }
+        };
+
+        let data_offset = offset + line.len() as u64;
+        let payload = self.reader.data(self.file.as_ref(), data_offset, header.length).map_err(|short| {
+            let Short { bytes, error } = short;
+            LogError::ShortData {
+                name: self.name.clone(),
+                length: header.length - bytes / SHORT_DATA_UNIT_BYTES * SHORT_DATA_UNIT_BYTES,
+                offset: data_offset,
+                code: error.map(OsError::from),
+            }
+        })?;
+
+        let actual = Sha1::digest(&payload);
+        if actual.as_slice() != header.sha1 {
+            return Err(LogError::Sha1 {
+                name: self.name.clone(),
+                length: header.length,
+                offset: data_offset,
+                actual: header::hex(&actual),
+                expected: header::hex(&header.sha1),
+            });
+        }
+        Ok(Some(Record { offset, data_offset, payload }))
+    }
+
+    /// Hands back the record read last, which makes no sense at a higher level: the next append overwrites it. Nothing
+    /// more is read. Does nothing unless the log is reading.
+    pub fn unread(&mut self) {
+        if let State::Reading = self.state {
+            self.offset = self.last.0;
+            self.state = State::Unread;
+        }
+    }
+
+    /// Hands back the record read last because its data are no JSON object, and returns the error that says so. The
+    /// log then behaves as if [`Log::read`] itself had failed with it.
+    pub fn reject(&mut self, fault: RecordFault) -> LogError {
+        let (start, data_offset) = self.last;
+        let (name, length, offset) = (self.name.clone(), self.offset - data_offset, data_offset);
+        let error = match fault {
+            RecordFault::NotJson(reason) => LogError::NotJson { name, length, offset, reason },
+            RecordFault::NotObject => LogError::NotObject { name, length, offset },
+        };
+        if let State::Reading = self.state {
+            self.offset = start;
+            self.state = State::ReadFailed(error.clone());
+        }
+        error
+    }
+
+    /// Appends a record with this payload, by convention compact JSON and a newline. It is in the file when this
+    /// returns, and on the disk after the next [`Log::commit`]. What had not been read is cut off first.
+    ///
+    /// # Errors
+    /// The record is not in the file then, nor any part of it, and the log is latched.
+    pub fn append(&mut self, payload: &[u8]) -> Result<(), LogError> {
+        self.append_all([payload])
+    }
+
+    /// Appends several records with one write: all of them or, on an error, none.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_all<'a>(&mut self, payloads: impl IntoIterator<Item = &'a [u8]>) -> Result<(), LogError> {
+        self.begin_writing()?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        for payload in payloads {
+            header::compose(&self.magic, payload, &mut buffer);
+            buffer.extend_from_slice(payload);
+        }
+        let written = write_full(self.file.as_ref(), &buffer, self.offset);
+        let length = buffer.len() as u64;
+        if buffer.capacity() <= BUFFER_KEPT_BYTES_MAX {
+            self.buffer = buffer;
+        }
+        if let Err(error) = written {
+            let code = OsError::from(error);
+            tracing::warn!(target: "ovsdb_log", "{}: write failed ({code})", self.path.display());
+            // Whether this works or not, the log is latched, and `resume` does it again.
+            let _ = self.file.set_len(self.offset);
+            return Err(self.latch(LogError::io(format!("{}: write failed", self.name), code), Remedy::Truncate));
+        }
+        self.offset += length;
+        Ok(())
+    }
+
+    fn begin_writing(&mut self) -> Result<(), LogError> {
+        match &self.state {
+            State::Writing => Ok(()),
+            State::Latched(error, _) => Err(error.clone()),
+            State::Reading | State::Unread | State::ReadFailed(_) => {
+                self.reader = Reader::default();
+                self.truncate()?;
+                self.state = State::Writing;
+                Ok(())
+            }
+        }
+    }
+
+    /// Cuts the file off at `offset`.
+    fn truncate(&mut self) -> Result<(), LogError> {
+        self.file.set_len(self.offset).map_err(|error| {
+            let context = format!("{}: cannot truncate to length {}", self.name, self.offset);
+            self.latch(LogError::io(context, error), Remedy::Truncate)
+        })
+    }
+
+    /// Stops accepting records. The worse remedy stays where there is one already.
+    fn latch(&mut self, error: LogError, remedy: Remedy) -> LogError {
+        let remedy = match &self.state {
+            State::Latched(_, Remedy::Replace) => Remedy::Replace,
+            _ => remedy,
+        };
+        self.generation += 1;
+        self.state = State::Latched(error.clone(), remedy);
+        error
+    }
+
+    /// Brings everything appended to the disk, and waits for it.
+    ///
+    /// # Errors
+    /// The log is latched then, and only a replacement opens it again: after a failed sync the system may have
+    /// forgotten which data it could not write. Records not yet acknowledged to anyone can be taken back with
+    /// [`Log::retract`].
+    pub fn commit(&mut self) -> Result<(), LogError> {
+        if let State::Latched(error, _) = &self.state {
+            return Err(error.clone());
+        }
+        let handle = self.sync_handle();
+        handle.sync().inspect_err(|error| {
+            self.sync_failed(&handle, error.clone());
+        })
+    }
+
+    /// A handle by which another thread can sync what has been appended so far, while this one goes on appending.
+    /// Take a new one for each sync: the file may be replaced in between.
+    pub fn sync_handle(&self) -> SyncHandle {
+        SyncHandle { file: Arc::clone(&self.file), name: self.name.clone() }
+    }
+
+    /// Tells the log that [`SyncHandle::sync`] failed, which latches it. Returns `false`, and does nothing, if the file
+    /// has been replaced since the handle was taken: the records are in the new file then, and on the disk.
+    pub fn sync_failed(&mut self, handle: &SyncHandle, error: LogError) -> bool {
+        let current = Arc::ptr_eq(&handle.file, &self.file);
+        if current {
+            self.latch(error, Remedy::Replace);
+        }
+        current
+    }
+
+    /// Takes back the records from `offset` on, which must be the start of one: written, but refused afterwards, for
+    /// instance because a sync failed before anyone was told of them. Works on a latched log too, and leaves it
+    /// latched. After a crash, records taken back may still turn up whole if the cut did not reach the disk.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]: the records are still in the file and the log is latched; [`Log::resume`] tries again.
+    ///
+    /// # Panics
+    /// If `offset` lies behind the end of the log, which is an error of the caller's.
+    pub fn retract(&mut self, offset: u64) -> Result<(), LogError> {
+        assert!(offset <= self.offset, "records are taken back only where there are some");
+        self.offset = offset;
+        self.generation += 1;
+        self.truncate()
+    }
+
+    /// Whether the log is latched, and by which error.
+    pub fn latched(&self) -> Option<&LogError> {
+        match &self.state {
+            State::Latched(error, _) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Tries to make a latched log accept records again: by cutting off what a failed write left behind. Does nothing
+    /// to a log that is not latched.
+    ///
+    /// # Errors
+    /// The log stays latched: the cut failed again, or it had been a sync that failed, which only a replacement mends.
+    pub fn resume(&mut self) -> Result<(), LogError> {
+        let State::Latched(error, remedy) = &self.state else { return Ok(()) };
+        match remedy {
+            Remedy::Truncate => self.truncate()?,
+            Remedy::SyncDirectory => self.sync_directory()?,
+            Remedy::Replace => return Err(error.clone()),
+        }
+        self.state = State::Writing;
+        Ok(())
+    }
+
+    fn sync_directory(&mut self) -> Result<(), LogError> {
+        let target = path::follow_symlinks(self.fs.as_ref(), &self.path);
+        path::sync_parent(self.fs.as_ref(), &target).map_err(|error| {
+            let context = format!("{}: fsync failed", path::directory(&target).display());
+            self.latch(LogError::io(context, error), Remedy::SyncDirectory)
+        })
+    }
+
+    /// Begins a new file `NAME.tmp` that is to take the place of this one, beside the file that a symbolic link leads
+    /// to. The caller fills it with what the log amounts to *at this moment*, from any thread, while this log goes on
+    /// growing; [`Log::replace_commit`] adds what has been appended meanwhile. A leftover of that name is removed.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] or [`LogError::Open`]; the log is as it was.
+    pub fn replace_start(&self) -> Result<Replacement, LogError> {
+        Replacement::create(
+            Arc::clone(&self.fs),
+            path::with_suffix(&path::follow_symlinks(self.fs.as_ref(), &self.path), ".tmp"),
+            self.magic.clone(),
+            Arc::clone(&self.file),
+            self.offset,
+            self.generation,
+        )
+    }
+
+    /// Puts `replacement` in the place of this log's file: copies the records appended since it was begun, syncs it,
+    /// renames it and syncs the folder. The lock is kept. The log is writing afterwards, and no longer latched.
+    ///
+    /// To keep this short, call [`Replacement::catch_up`] and [`Replacement::sync`] beforehand, on another thread.
+    ///
+    /// # Errors
+    /// The log is as it was and the new file is gone; with one exception: if the folder cannot be synced, the log has
+    /// the new file and is latched, until [`Log::resume`] syncs the folder.
+    pub fn replace_commit(&mut self, mut replacement: Replacement) -> Result<(), LogError> {
+        if replacement.generation() != self.generation {
+            return Err(LogError::StaleReplacement { name: self.name.clone() });
+        }
+        replacement.catch_up(self.offset)?;
+        replacement.sync()?;
+        let target = path::follow_symlinks(self.fs.as_ref(), &self.path);
+        let finished = replacement.rename(&target)?;
+
+        self.file = finished.file;
+        self.offset = finished.length;
+        self.base = finished.base;
+        self.generation += 1;
+        self.reader = Reader::default();
+        self.state = State::Writing;
+        self.sync_directory()
+    }
+}
+
+/// Syncs a log's file from any thread. See [`Log::sync_handle`].
+#[derive(Clone)]
+pub struct SyncHandle {
+    file: Arc<dyn File>,
+    name: String,
+}
+
+impl SyncHandle {
+    /// Brings to the disk what had been appended when the handle was taken, and waits for it.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; tell the log with [`Log::sync_failed`].
+    pub fn sync(&self) -> Result<(), LogError> {
+        sync_file(self.file.as_ref(), &self.name)
+    }
+}
+
+pub(crate) fn sync_file(file: &dyn File, name: &str) -> Result<(), LogError> {
+    loop {
+        match file.sync_data() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(LogError::io(format!("{name}: fsync failed"), error)),
+        }
+    }
+}
+
+/// Writes all of `bytes` at `offset`.
+pub(crate) fn write_full(file: &dyn File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.write_at(&bytes[done..], offset + done as u64) {
+            // No progress and no reason: trying for ever would hang the writer.
+            Ok(0) => return Err(rustix::io::Errno::IO.into()),
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A pipe can be read, but not from where one likes.
+fn first_read_failure(error: &io::Error) -> &'static str {
+    match rustix::io::Errno::from_io_error(error) {
+        Some(rustix::io::Errno::SPIPE) => "seek failed",
+        _ => "read error",
+    }
+}

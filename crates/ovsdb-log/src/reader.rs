@@ -1,0 +1,99 @@
+//! Reading header lines and data by offset, through a window of the file held in memory.
+
+use std::io;
+
+use crate::fs::File;
+use crate::header::HEADER_BYTES_MAX;
+
+/// How much is read at a time, in bytes.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// Data come in reads of this size, so that a length in a header alone never makes memory go away.
+const DATA_STEP_BYTES: u64 = 4 << 20;
+
+/// Why the data of a record could not be had in full.
+pub(crate) struct Short {
+    /// How many bytes there were.
+    pub(crate) bytes: u64,
+    /// The system's error; `None` at the end of the file.
+    pub(crate) error: Option<io::Error>,
+}
+
+/// A window of a file. Holds nothing until it is used.
+#[derive(Default)]
+pub(crate) struct Reader {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Reader {
+    /// The line that begins at `offset`: up to and including its newline, cut off at [`HEADER_BYTES_MAX`] bytes. Empty
+    /// at the end of the file.
+    pub(crate) fn line(&mut self, file: &dyn File, offset: u64) -> io::Result<&[u8]> {
+        let bytes = self.window(file, offset, HEADER_BYTES_MAX)?;
+        let line = &bytes[..bytes.len().min(HEADER_BYTES_MAX)];
+        let end = memchr::memchr(b'\n', line).map_or(line.len(), |newline| newline + 1);
+        Ok(&line[..end])
+    }
+
+    /// The `length` bytes at `offset`.
+    pub(crate) fn data(&mut self, file: &dyn File, offset: u64, length: u64) -> Result<Vec<u8>, Short> {
+        if length <= WINDOW_BYTES as u64 {
+            let window = self
+                .window(file, offset, length as usize)
+                .map_err(|error| Short { bytes: 0, error: Some(error) })?;
+            return match window.get(..length as usize) {
+                Some(data) => Ok(data.to_vec()),
+                None => Err(Short { bytes: window.len() as u64, error: None }),
+            };
+        }
+
+        let mut data = Vec::new();
+        while (data.len() as u64) < length {
+            let have = data.len();
+            let step = (length - have as u64).min(DATA_STEP_BYTES.max(have as u64));
+            data.resize(have + step as usize, 0);
+            let (got, error) = read_full(file, &mut data[have..], offset + have as u64);
+            if got < step as usize {
+                return Err(Short { bytes: (have + got) as u64, error });
+            }
+        }
+        Ok(data)
+    }
+
+    /// At least `want` bytes from `offset` on, or all that there are.
+    fn window(&mut self, file: &dyn File, offset: u64, want: usize) -> io::Result<&[u8]> {
+        let end = self.start + self.bytes.len() as u64;
+        if offset < self.start || offset > end {
+            self.bytes.clear();
+            self.start = offset;
+        }
+        let skip = (offset - self.start) as usize;
+        if self.bytes.len() - skip < want {
+            self.bytes.drain(..skip);
+            self.start = offset;
+            let have = self.bytes.len();
+            self.bytes.resize(want.max(WINDOW_BYTES), 0);
+            let (got, error) = read_full(file, &mut self.bytes[have..], offset + have as u64);
+            self.bytes.truncate(have + got);
+            if let Some(error) = error {
+                return Err(error);
+            }
+        }
+        Ok(&self.bytes[(offset - self.start) as usize..])
+    }
+}
+
+/// Reads until `buf` is full, the file ends, or an error comes up; says how many bytes there are.
+pub(crate) fn read_full(file: &dyn File, buf: &mut [u8], offset: u64) -> (usize, Option<io::Error>) {
+    let mut got = 0;
+    while got < buf.len() {
+        match file.read_at(&mut buf[got..], offset + got as u64) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (got, Some(error)),
+        }
+    }
+    (got, None)
+}
