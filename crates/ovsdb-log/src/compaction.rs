@@ -43,13 +43,19 @@ impl Schedule {
     /// started together over ten minutes.
     pub fn new(now_ms: u64, random: u64) -> Schedule {
         let base = 10 * MINUTE_MS;
-        Schedule { earliest_ms: now_ms + base + random % base, latest_ms: now_ms + DAY_MS }
+        Schedule {
+            earliest_ms: now_ms + base + random % base,
+            latest_ms: now_ms + DAY_MS,
+        }
     }
 
     /// The schedule after a compaction failed at `now_ms`: another attempt in one to two minutes.
     #[must_use]
     pub fn retry(self, now_ms: u64, random: u64) -> Schedule {
-        Schedule { earliest_ms: now_ms + MINUTE_MS + random % MINUTE_MS, ..self }
+        Schedule {
+            earliest_ms: now_ms + MINUTE_MS + random % MINUTE_MS,
+            ..self
+        }
     }
 
     /// Whether to compact now.
@@ -66,7 +72,9 @@ impl Schedule {
     /// When the answer of [`Schedule::is_due`] may change although nothing is written, in milliseconds; `None` if it
     /// will not.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
-        [self.earliest_ms, self.latest_ms].into_iter().find(|at| *at > now_ms)
+        [self.earliest_ms, self.latest_ms]
+            .into_iter()
+            .find(|at| *at > now_ms)
     }
 }
 
@@ -93,7 +101,12 @@ mod tests {
     #[track_caller]
     fn check_due(minutes: u64, size: u64, records: u64, since: u64, expect: bool) {
         let schedule = Schedule::new(1000, 5 * MINUTE_MS);
-        let growth = Growth { size, base: MB, records, records_since_base: since };
+        let growth = Growth {
+            size,
+            base: MB,
+            records,
+            records_since_base: since,
+        };
         assert_eq!(schedule.is_due(1000 + minutes * MINUTE_MS, &growth), expect);
     }
 

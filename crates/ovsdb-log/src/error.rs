@@ -26,7 +26,11 @@ impl From<io::Error> for OsError {
     fn from(error: io::Error) -> OsError {
         // An error that the standard library made up itself carries no number; all of those mean that the device did
         // not do as it was told.
-        OsError(error.raw_os_error().unwrap_or(rustix::io::Errno::IO.raw_os_error()))
+        OsError(
+            error
+                .raw_os_error()
+                .unwrap_or(rustix::io::Errno::IO.raw_os_error()),
+        )
     }
 }
 
@@ -196,15 +200,19 @@ pub enum LogError {
 
 impl LogError {
     pub(crate) fn io(context: String, code: impl Into<OsError>) -> LogError {
-        LogError::Io { context, code: code.into() }
+        LogError::Io {
+            context,
+            code: code.into(),
+        }
     }
 
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            LogError::Lock { .. } | LogError::Open { .. } | LogError::Io { .. } | LogError::ShortData { .. } => {
-                ErrorKind::Io
-            }
+            LogError::Lock { .. }
+            | LogError::Open { .. }
+            | LogError::Io { .. }
+            | LogError::ShortData { .. } => ErrorKind::Io,
             LogError::Header { .. }
             | LogError::Sha1 { .. }
             | LogError::NotJson { .. }
@@ -221,7 +229,12 @@ impl LogError {
             LogError::Lock { name, .. } => format!("{name}: failed to lock lockfile"),
             LogError::Open { name, action, .. } => format!("{name}: {action} failed"),
             LogError::Io { context, .. } => context.clone(),
-            LogError::ShortData { name, length, offset, .. } => {
+            LogError::ShortData {
+                name,
+                length,
+                offset,
+                ..
+            } => {
                 format!("{name}: error reading {length} bytes starting at offset {offset}")
             }
             LogError::UnexpectedFormat { name } => format!("{name}: unexpected file format"),
@@ -229,14 +242,31 @@ impl LogError {
             LogError::Header { name, offset, line } => {
                 format!("{name}: parse error at offset {offset} in header line \"{line}\"")
             }
-            LogError::Sha1 { name, length, offset, actual, expected } => format!(
+            LogError::Sha1 {
+                name,
+                length,
+                offset,
+                actual,
+                expected,
+            } => format!(
                 "{name}: {length} bytes starting at offset {offset} have SHA-1 hash {actual} but should have hash \
                  {expected}"
             ),
-            LogError::NotJson { name, length, offset, reason } => {
-                format!("{name}: {length} bytes starting at offset {offset} are not valid JSON ({reason})")
+            LogError::NotJson {
+                name,
+                length,
+                offset,
+                reason,
+            } => {
+                format!(
+                    "{name}: {length} bytes starting at offset {offset} are not valid JSON ({reason})"
+                )
             }
-            LogError::NotObject { name, length, offset } => {
+            LogError::NotObject {
+                name,
+                length,
+                offset,
+            } => {
                 format!("{name}: {length} bytes starting at offset {offset} are not a JSON object")
             }
             LogError::StaleReplacement { name } => {

@@ -36,24 +36,38 @@ impl Header {
         for (byte, digits) in sha1.iter_mut().zip(rest.chunks_exact(2)) {
             *byte = hex_digit(digits[0])? << 4 | hex_digit(digits[1])?;
         }
-        Some(Header { magic: magic.to_vec(), length, sha1 })
+        Some(Header {
+            magic: magic.to_vec(),
+            length,
+            sha1,
+        })
     }
 
     /// What an error message shows of a line that is no header, or has another magic: the line up to its newline, but
     /// where a magic could be made out no more than that.
     pub(crate) fn excerpt(line: &[u8]) -> String {
-        let line = match line.strip_prefix(LEAD).and_then(|rest| split_at_byte(rest, b' ')) {
+        let line = match line
+            .strip_prefix(LEAD)
+            .and_then(|rest| split_at_byte(rest, b' '))
+        {
             Some((magic, _)) if !magic.contains(&0) => &line[..LEAD.len() + magic.len()],
             _ => line,
         };
-        let end = line.iter().position(|&b| b == b'\n' || b == 0).unwrap_or(line.len());
+        let end = line
+            .iter()
+            .position(|&b| b == b'\n' || b == 0)
+            .unwrap_or(line.len());
         String::from_utf8_lossy(&line[..end]).into_owned()
     }
 }
 
 /// Puts the header line of a record with this `payload` behind `out`.
 pub(crate) fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) {
-    let header = format!("OVSDB {magic} {} {}\n", payload.len(), hex(&Sha1::digest(payload)));
+    let header = format!(
+        "OVSDB {magic} {} {}\n",
+        payload.len(),
+        hex(&Sha1::digest(payload))
+    );
     out.extend_from_slice(header.as_bytes());
 }
 
@@ -73,23 +87,34 @@ fn split_at_byte(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// A positive decimal number as `strtoul` takes it: white space and a sign may come first, and a minus wraps around.
 /// Files with such headers are accepted elsewhere, so they are here.
 fn parse_length(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let start = bytes.iter().position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
+    let start = bytes
+        .iter()
+        .position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
     let (negative, digits) = match bytes[start] {
         b'-' => (true, &bytes[start + 1..]),
         b'+' => (false, &bytes[start + 1..]),
         _ => (false, &bytes[start..]),
     };
-    let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+    let end = digits
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(digits.len());
     let value = digits[..end].iter().try_fold(0u64, |value, digit| {
         value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
     })?;
-    let value = if negative { value.wrapping_neg() } else { value };
+    let value = if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    };
     (value != 0 && value != u64::MAX).then_some((value, &digits[end..]))
 }
 
@@ -103,9 +128,15 @@ mod tests {
     fn composed_header_is_the_documented_line_and_parses_back() {
         let mut line = Vec::new();
         compose("JSON", b"{\"x\":3}\n", &mut line);
-        assert_eq!(String::from_utf8_lossy(&line), format!("OVSDB JSON 8 {SHA1}\n"));
+        assert_eq!(
+            String::from_utf8_lossy(&line),
+            format!("OVSDB JSON 8 {SHA1}\n")
+        );
         let header = Header::parse(&line).expect("a header");
-        assert_eq!((header.magic.as_slice(), header.length), (b"JSON".as_slice(), 8));
+        assert_eq!(
+            (header.magic.as_slice(), header.length),
+            (b"JSON".as_slice(), 8)
+        );
         assert_eq!(hex(&header.sha1), SHA1);
     }
 
@@ -122,7 +153,15 @@ mod tests {
         check_length("0012", Some(12));
         check_length("-1", None);
         check_length("-2", Some(u64::MAX - 1));
-        for bad in ["0", "", "x", "1x", "18446744073709551615", "18446744073709551616", "99999999999999999999999"] {
+        for bad in [
+            "0",
+            "",
+            "x",
+            "1x",
+            "18446744073709551615",
+            "18446744073709551616",
+            "99999999999999999999999",
+        ] {
             check_length(bad, None);
         }
     }
@@ -143,7 +182,10 @@ mod tests {
         check_bad("OVSDB JSON 12 abc\n", "OVSDB JSON");
         check_bad(&format!("OVSDB JSON 12 {SHA1}"), "OVSDB JSON");
         check_bad(&format!("OVSDB JSON 12 {SHA1} \n"), "OVSDB JSON");
-        check_bad(&format!("OVSDB JSON 12 {}\n", SHA1.replace('f', "g")), "OVSDB JSON");
+        check_bad(
+            &format!("OVSDB JSON 12 {}\n", SHA1.replace('f', "g")),
+            "OVSDB JSON",
+        );
         check_bad("ovsdb JSON 12\n", "ovsdb JSON 12");
         check_bad("a\0b\n", "a");
     }

@@ -89,7 +89,9 @@ fn try_lock(name: &Path, table: &mut Vec<(u64, u64)>) -> Result<Lockfile, LockEr
     };
 
     match std::fs::metadata(name) {
-        Ok(found) if table.contains(&(found.dev(), found.ino())) => return Err(LockError::HeldByThisProcess),
+        Ok(found) if table.contains(&(found.dev(), found.ino())) => {
+            return Err(LockError::HeldByThisProcess);
+        }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(refused("stat", error)),
@@ -109,11 +111,20 @@ fn try_lock(name: &Path, table: &mut Vec<(u64, u64)>) -> Result<Lockfile, LockEr
     match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
             table.push(id);
-            Ok(Lockfile { file: Some(file), id })
+            Ok(Lockfile {
+                file: Some(file),
+                id,
+            })
         }
         Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => {
-            let holder = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).ok().flatten();
-            Err(LockError::HeldByProcess(holder.and_then(|lock| lock.pid).map(|pid| pid.as_raw_nonzero().get())))
+            let holder = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))
+                .ok()
+                .flatten();
+            Err(LockError::HeldByProcess(
+                holder
+                    .and_then(|lock| lock.pid)
+                    .map(|pid| pid.as_raw_nonzero().get()),
+            ))
         }
         Err(error) => Err(LockError::Os(error.into())),
     }
@@ -140,7 +151,10 @@ mod tests {
         let db = folder.path().join("db");
         let first = Lockfile::lock(&db).expect("free");
         for _ in 0..2 {
-            assert_eq!(Lockfile::lock(&db).unwrap_err(), LockError::HeldByThisProcess);
+            assert_eq!(
+                Lockfile::lock(&db).unwrap_err(),
+                LockError::HeldByThisProcess
+            );
         }
         drop(first);
         Lockfile::lock(&db).expect("free again");
@@ -154,12 +168,18 @@ mod tests {
         std::os::unix::fs::symlink("real/db", at("link")).expect("a link");
         let held = Lockfile::lock(&at("link")).expect("free");
         assert!(at("real/.db.~lock~").exists());
-        assert_eq!(Lockfile::lock(&at("real/db")).unwrap_err(), LockError::HeldByThisProcess);
+        assert_eq!(
+            Lockfile::lock(&at("real/db")).unwrap_err(),
+            LockError::HeldByThisProcess
+        );
         drop(held);
 
         std::os::unix::fs::symlink("real/.db.~lock~", at(".other.~lock~")).expect("a link");
         let _held = Lockfile::lock(&at("other")).expect("free");
-        assert_eq!(Lockfile::lock(&at("real/db")).unwrap_err(), LockError::HeldByThisProcess);
+        assert_eq!(
+            Lockfile::lock(&at("real/db")).unwrap_err(),
+            LockError::HeldByThisProcess
+        );
         assert!(at(".other.~lock~").is_symlink());
     }
 

@@ -115,7 +115,10 @@ pub struct Log {
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("name", &self.name).field("offset", &self.offset).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("name", &self.name)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,7 +129,12 @@ impl Log {
     /// # Errors
     /// [`LogError::Lock`], [`LogError::Open`], [`LogError::UnexpectedFormat`], [`LogError::UnknownType`], or
     /// [`LogError::Io`] where the file cannot be read.
-    pub fn open(path: &Path, mode: OpenMode, magics: &[&str], lock: LockPolicy) -> Result<Log, LogError> {
+    pub fn open(
+        path: &Path,
+        mode: OpenMode,
+        magics: &[&str],
+        lock: LockPolicy,
+    ) -> Result<Log, LogError> {
         Log::open_on(Arc::new(Disk), path, mode, magics, lock)
     }
 
@@ -142,8 +150,12 @@ impl Log {
         lock: LockPolicy,
     ) -> Result<Log, LogError> {
         let name = path.display().to_string();
-        let absolute = path::absolute(path)
-            .map_err(|error| LogError::io("could not determine current working directory".to_owned(), error))?;
+        let absolute = path::absolute(path).map_err(|error| {
+            LogError::io(
+                "could not determine current working directory".to_owned(),
+                error,
+            )
+        })?;
 
         let locking = match lock {
             LockPolicy::IfWritable => mode != OpenMode::ReadOnly,
@@ -151,7 +163,10 @@ impl Log {
             LockPolicy::Never => false,
         };
         let lock = if locking {
-            Some(Lockfile::lock(path).map_err(|source| LogError::Lock { name: name.clone(), source })?)
+            Some(Lockfile::lock(path).map_err(|source| LogError::Lock {
+                name: name.clone(),
+                source,
+            })?)
         } else {
             None
         };
@@ -161,26 +176,39 @@ impl Log {
             OpenMode::ReadWrite => (Access::ReadWrite, "open"),
             // POSIX refuses to create exclusively through a symbolic link even where it leads nowhere, and that is to
             // work. Whoever creates the target in between is noticed by the lock, if not by the system.
-            OpenMode::CreateExcl if !fs.exists(path) && fs.read_link(path).is_ok() => (Access::Create, "create"),
+            OpenMode::CreateExcl if !fs.exists(path) && fs.read_link(path).is_ok() => {
+                (Access::Create, "create")
+            }
             OpenMode::CreateExcl => (Access::CreateNew, "create"),
             OpenMode::Create => (Access::Create, "create or open"),
         };
-        let file = fs
-            .open(path, access)
-            .map_err(|error| LogError::Open { name: name.clone(), action, code: error.into() })?;
+        let file = fs.open(path, access).map_err(|error| LogError::Open {
+            name: name.clone(),
+            action,
+            code: error.into(),
+        })?;
 
         let mut reader = Reader::default();
         let magic = match reader.line(file.as_ref(), 0) {
-            Err(error) => return Err(LogError::io(format!("{name}: {}", first_read_failure(&error)), error)),
+            Err(error) => {
+                return Err(LogError::io(
+                    format!("{name}: {}", first_read_failure(&error)),
+                    error,
+                ));
+            }
             Ok([]) => {
-                let &[magic] = magics else { return Err(LogError::UnknownType { name }) };
+                let &[magic] = magics else {
+                    return Err(LogError::UnknownType { name });
+                };
                 // Probably a new file: its name is to survive a crash like its contents. The failure is logged; there
                 // is nothing in the file yet that could be lost.
                 let _ = path::sync_parent(fs.as_ref(), path);
                 magic.to_owned()
             }
             Ok(line) => {
-                let Some(header) = Header::parse(line) else { return Err(LogError::UnexpectedFormat { name }) };
+                let Some(header) = Header::parse(line) else {
+                    return Err(LogError::UnexpectedFormat { name });
+                };
                 match magics.iter().find(|magic| magic.as_bytes() == header.magic) {
                     Some(magic) => (*magic).to_owned(),
                     None => return Err(LogError::UnknownType { name }),
@@ -252,7 +280,9 @@ impl Log {
             State::ReadFailed(error) | State::Latched(error, _) => return Err(error.clone()),
             State::Unread | State::Writing => return Ok(None),
         }
-        let record = self.read_record().inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
+        let record = self
+            .read_record()
+            .inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
         if let Some(record) = &record {
             self.last = (record.offset, record.data_offset);
             self.offset = record.data_offset + record.payload.len() as u64;
@@ -272,20 +302,27 @@ impl Log {
         let header = match Header::parse(line) {
             Some(header) if header.magic == self.magic.as_bytes() => header,
             _ => {
-                return Err(LogError::Header { name: self.name.clone(), offset, line: Header::excerpt(line) });
+                return Err(LogError::Header {
+                    name: self.name.clone(),
+                    offset,
+                    line: Header::excerpt(line),
+                });
             }
         };
 
         let data_offset = offset + line.len() as u64;
-        let payload = self.reader.data(self.file.as_ref(), data_offset, header.length).map_err(|short| {
-            let Short { bytes, error } = short;
-            LogError::ShortData {
-                name: self.name.clone(),
-                length: header.length - bytes / SHORT_DATA_UNIT_BYTES * SHORT_DATA_UNIT_BYTES,
-                offset: data_offset,
-                code: error.map(OsError::from),
-            }
-        })?;
+        let payload = self
+            .reader
+            .data(self.file.as_ref(), data_offset, header.length)
+            .map_err(|short| {
+                let Short { bytes, error } = short;
+                LogError::ShortData {
+                    name: self.name.clone(),
+                    length: header.length - bytes / SHORT_DATA_UNIT_BYTES * SHORT_DATA_UNIT_BYTES,
+                    offset: data_offset,
+                    code: error.map(OsError::from),
+                }
+            })?;
 
         let actual = Sha1::digest(&payload);
         if actual.as_slice() != header.sha1 {
@@ -297,7 +334,11 @@ impl Log {
                 expected: header::hex(&header.sha1),
             });
         }
-        Ok(Some(Record { offset, data_offset, payload }))
+        Ok(Some(Record {
+            offset,
+            data_offset,
+            payload,
+        }))
     }
 
     /// Hands back the record read last, which makes no sense at a higher level: the next append overwrites it. Nothing
@@ -315,8 +356,17 @@ impl Log {
         let (start, data_offset) = self.last;
         let (name, length, offset) = (self.name.clone(), self.offset - data_offset, data_offset);
         let error = match fault {
-            RecordFault::NotJson(reason) => LogError::NotJson { name, length, offset, reason },
-            RecordFault::NotObject => LogError::NotObject { name, length, offset },
+            RecordFault::NotJson(reason) => LogError::NotJson {
+                name,
+                length,
+                offset,
+                reason,
+            },
+            RecordFault::NotObject => LogError::NotObject {
+                name,
+                length,
+                offset,
+            },
         };
         if let State::Reading = self.state {
             self.offset = start;
@@ -338,7 +388,10 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub fn append_all<'a>(&mut self, payloads: impl IntoIterator<Item = &'a [u8]>) -> Result<(), LogError> {
+    pub fn append_all<'a>(
+        &mut self,
+        payloads: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), LogError> {
         self.begin_writing()?;
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -356,7 +409,10 @@ impl Log {
             tracing::warn!(target: "ovsdb_log", "{}: write failed ({code})", self.path.display());
             // Whether this works or not, the log is latched, and `resume` does it again.
             let _ = self.file.set_len(self.offset);
-            return Err(self.latch(LogError::io(format!("{}: write failed", self.name), code), Remedy::Truncate));
+            return Err(self.latch(
+                LogError::io(format!("{}: write failed", self.name), code),
+                Remedy::Truncate,
+            ));
         }
         self.offset += length;
         Ok(())
@@ -413,7 +469,10 @@ impl Log {
     /// A handle by which another thread can sync what has been appended so far, while this one goes on appending.
     /// Take a new one for each sync: the file may be replaced in between.
     pub fn sync_handle(&self) -> SyncHandle {
-        SyncHandle { file: Arc::clone(&self.file), name: self.name.clone() }
+        SyncHandle {
+            file: Arc::clone(&self.file),
+            name: self.name.clone(),
+        }
     }
 
     /// Tells the log that [`SyncHandle::sync`] failed, which latches it. Returns `false`, and does nothing, if the file
@@ -436,7 +495,10 @@ impl Log {
     /// # Panics
     /// If `offset` lies behind the end of the log, which is an error of the caller's.
     pub fn retract(&mut self, offset: u64) -> Result<(), LogError> {
-        assert!(offset <= self.offset, "records are taken back only where there are some");
+        assert!(
+            offset <= self.offset,
+            "records are taken back only where there are some"
+        );
         self.offset = offset;
         self.generation += 1;
         self.truncate()
@@ -456,7 +518,9 @@ impl Log {
     /// # Errors
     /// The log stays latched: the cut failed again, or it had been a sync that failed, which only a replacement mends.
     pub fn resume(&mut self) -> Result<(), LogError> {
-        let State::Latched(error, remedy) = &self.state else { return Ok(()) };
+        let State::Latched(error, remedy) = &self.state else {
+            return Ok(());
+        };
         match remedy {
             Remedy::Truncate => self.truncate()?,
             Remedy::SyncDirectory => self.sync_directory()?,
@@ -501,7 +565,9 @@ impl Log {
     /// the new file and is latched, until [`Log::resume`] syncs the folder.
     pub fn replace_commit(&mut self, mut replacement: Replacement) -> Result<(), LogError> {
         if replacement.generation() != self.generation {
-            return Err(LogError::StaleReplacement { name: self.name.clone() });
+            return Err(LogError::StaleReplacement {
+                name: self.name.clone(),
+            });
         }
         replacement.catch_up(self.offset)?;
         replacement.sync()?;

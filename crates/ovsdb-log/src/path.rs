@@ -14,10 +14,16 @@ const LINKS_MAX: usize = 10;
 pub fn follow_symlinks(fs: &dyn FileSystem, path: &Path) -> PathBuf {
     let mut current = path.to_path_buf();
     for _ in 0..LINKS_MAX {
-        let Ok(target) = fs.read_link(&current) else { return current };
+        let Ok(target) = fs.read_link(&current) else {
+            return current;
+        };
         let parent = directory(&current);
         // A relative target is relative to the folder of its link. `join` replaces the folder by an absolute target.
-        current = if parent == Path::new(".") { target } else { parent.join(target) };
+        current = if parent == Path::new(".") {
+            target
+        } else {
+            parent.join(target)
+        };
     }
     if fs.read_link(&current).is_err() {
         return current;
@@ -37,7 +43,11 @@ pub(crate) fn directory(path: &Path) -> &Path {
 
 /// `path` made absolute by the working folder, with nothing else changed: a daemon changes its folder later.
 pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
-    Ok(if path.is_absolute() { path.to_path_buf() } else { std::env::current_dir()?.join(path) })
+    Ok(if path.is_absolute() {
+        path.to_path_buf()
+    } else {
+        std::env::current_dir()?.join(path)
+    })
 }
 
 /// `path` with `suffix` put behind its last component.

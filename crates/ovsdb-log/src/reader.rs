@@ -37,14 +37,25 @@ impl Reader {
     }
 
     /// The `length` bytes at `offset`.
-    pub(crate) fn data(&mut self, file: &dyn File, offset: u64, length: u64) -> Result<Vec<u8>, Short> {
+    pub(crate) fn data(
+        &mut self,
+        file: &dyn File,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, Short> {
         if length <= WINDOW_BYTES as u64 {
             let window = self
                 .window(file, offset, length as usize)
-                .map_err(|error| Short { bytes: 0, error: Some(error) })?;
+                .map_err(|error| Short {
+                    bytes: 0,
+                    error: Some(error),
+                })?;
             return match window.get(..length as usize) {
                 Some(data) => Ok(data.to_vec()),
-                None => Err(Short { bytes: window.len() as u64, error: None }),
+                None => Err(Short {
+                    bytes: window.len() as u64,
+                    error: None,
+                }),
             };
         }
 
@@ -55,7 +66,10 @@ impl Reader {
             data.resize(have + step as usize, 0);
             let (got, error) = read_full(file, &mut data[have..], offset + have as u64);
             if got < step as usize {
-                return Err(Short { bytes: (have + got) as u64, error });
+                return Err(Short {
+                    bytes: (have + got) as u64,
+                    error,
+                });
             }
         }
         Ok(data)
@@ -85,7 +99,11 @@ impl Reader {
 }
 
 /// Reads until `buf` is full, the file ends, or an error comes up; says how many bytes there are.
-pub(crate) fn read_full(file: &dyn File, buf: &mut [u8], offset: u64) -> (usize, Option<io::Error>) {
+pub(crate) fn read_full(
+    file: &dyn File,
+    buf: &mut [u8],
+    offset: u64,
+) -> (usize, Option<io::Error>) {
     let mut got = 0;
     while got < buf.len() {
         match file.read_at(&mut buf[got..], offset + got as u64) {

@@ -56,15 +56,20 @@ impl Replacement {
     ) -> Result<Replacement, LogError> {
         match fs.remove(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(LogError::io(format!("failed to remove {}", path.display()), error));
+                return Err(LogError::io(
+                    format!("failed to remove {}", path.display()),
+                    error,
+                ));
             }
             _ => {}
         }
-        let file = fs.open(&path, Access::CreateNew).map_err(|error| LogError::Open {
-            name: path.display().to_string(),
-            action: "create",
-            code: error.into(),
-        })?;
+        let file = fs
+            .open(&path, Access::CreateNew)
+            .map_err(|error| LogError::Open {
+                name: path.display().to_string(),
+                action: "create",
+                code: error.into(),
+            })?;
         // The failure is logged; the commit syncs the folder again, and insists.
         let _ = path::sync_parent(fs.as_ref(), &path);
         Ok(Replacement {
@@ -94,7 +99,10 @@ impl Replacement {
     /// # Panics
     /// After [`Replacement::catch_up`]: what the file holds at the start cannot come behind later records.
     pub fn append(&mut self, payload: &[u8]) -> Result<(), LogError> {
-        assert!(self.base.is_none(), "records of the old file have been copied already");
+        assert!(
+            self.base.is_none(),
+            "records of the old file have been copied already"
+        );
         header::compose(&self.magic, payload, &mut self.buffer);
         if self.buffer.len() + payload.len() > BUFFER_BYTES {
             self.flush()?;
@@ -169,7 +177,11 @@ impl Replacement {
     /// Gives the file the name `target`.
     pub(crate) fn rename(mut self, target: &Path) -> Result<Finished, LogError> {
         self.fs.rename(&self.path, target).map_err(|error| {
-            let context = format!("failed to rename \"{}\" to \"{}\"", self.path.display(), target.display());
+            let context = format!(
+                "failed to rename \"{}\" to \"{}\"",
+                self.path.display(),
+                target.display()
+            );
             LogError::io(context, error)
         })?;
         self.renamed = true;
