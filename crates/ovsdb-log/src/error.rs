@@ -24,6 +24,12 @@ impl OsError {
 
 impl From<io::Error> for OsError {
     fn from(error: io::Error) -> OsError {
+        OsError::from(&error)
+    }
+}
+
+impl From<&io::Error> for OsError {
+    fn from(error: &io::Error) -> OsError {
         // An error that the standard library made up itself carries no number; all of those mean that the device did
         // not do as it was told.
         OsError(

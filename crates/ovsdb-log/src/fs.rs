@@ -36,9 +36,6 @@ pub trait File: Send + Sync {
 
     /// Cuts or extends the file to `length` bytes.
     fn set_len(&self, length: u64) -> io::Result<()>;
-
-    /// The length in bytes where the file has one; 0 for a pipe or a device.
-    fn length(&self) -> io::Result<u64>;
 }
 
 /// A place where files live.
@@ -126,9 +123,5 @@ impl File for std::fs::File {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         std::fs::File::set_len(self, length)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
     }
 }

@@ -200,9 +200,12 @@ impl Log {
                 let &[magic] = magics else {
                     return Err(LogError::UnknownType { name });
                 };
-                // Probably a new file: its name is to survive a crash like its contents. The failure is logged; there
-                // is nothing in the file yet that could be lost.
-                let _ = path::sync_parent(fs.as_ref(), path);
+                // Probably a new file: its name is to survive a crash like its contents.
+                let synced = path::sync_parent(fs.as_ref(), path);
+                if let (Err(error), true) = (synced, mode != OpenMode::ReadOnly) {
+                    let context = format!("{}: fsync failed", path::directory(path).display());
+                    return Err(LogError::io(context, error));
+                }
                 magic.to_owned()
             }
             Ok(line) => {

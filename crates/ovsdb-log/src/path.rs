@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error::OsError;
 use crate::fs::FileSystem;
 
 /// How many symbolic links in a row are followed.
@@ -57,15 +58,14 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Syncs the folder that holds `path`, and logs a failure as well as returning it.
+/// Syncs the folder that holds `path`. A failure is logged, and returned unless the reason is that this user may not
+/// read the folder: then there is nothing to be done about it, and people do keep databases in such folders.
 pub(crate) fn sync_parent(fs: &dyn FileSystem, path: &Path) -> io::Result<()> {
     let parent = directory(path);
-    fs.sync_directory(parent).inspect_err(|error| {
-        tracing::error!(
-            target: "socket_util",
-            "{}: fsync failed ({})",
-            parent.display(),
-            crate::OsError::from_raw(error.raw_os_error().unwrap_or_default())
-        );
+    fs.sync_directory(parent).or_else(|error| {
+        let denied = error.kind() == io::ErrorKind::PermissionDenied;
+        let (parent, code) = (parent.display(), OsError::from(&error));
+        tracing::error!(target: "socket_util", "{parent}: fsync failed ({code})");
+        if denied { Ok(()) } else { Err(error) }
     })
 }

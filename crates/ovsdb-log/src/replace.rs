@@ -10,7 +10,6 @@ use crate::error::{LogError, OsError};
 use crate::fs::{Access, File, FileSystem};
 use crate::header;
 use crate::log::{sync_file, write_full};
-use crate::path;
 use crate::reader::read_full;
 
 /// Small records are collected up to this size before they are written, in bytes.
@@ -70,8 +69,6 @@ impl Replacement {
                 action: "create",
                 code: error.into(),
             })?;
-        // The failure is logged; the commit syncs the folder again, and insists.
-        let _ = path::sync_parent(fs.as_ref(), &path);
         Ok(Replacement {
             fs,
             file,

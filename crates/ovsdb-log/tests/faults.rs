@@ -1,0 +1,408 @@
+//! Every file operation of a workload fails once, in every way, with and without a power cut afterwards: acknowledged
+//! records must be there, nothing may be there in part, and memory and file must agree.
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ovsdb_log::{LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
+use rustix::io::Errno;
+use support::{Fault, Memory};
+
+const DB: &str = "/db";
+const SCHEMA: &[u8] = b"{\"schema\":\"x\"}\n";
+
+fn open(memory: &Memory, mode: OpenMode) -> Result<Log, LogError> {
+    Log::open_on(
+        Arc::new(memory.clone()),
+        Path::new(DB),
+        mode,
+        &[STANDALONE_MAGIC],
+        LockPolicy::Never,
+    )
+}
+
+/// The data of a record that holds these numbers, padded so that a part of it is never mistaken for the whole.
+fn payload(numbers: &[u32]) -> Vec<u8> {
+    format!(
+        "{{\"numbers\":{numbers:?},\"padding\":\"{}\"}}\n",
+        "-".repeat(100)
+    )
+    .into_bytes()
+}
+
+fn numbers(payload: &[u8]) -> Vec<u32> {
+    let text = std::str::from_utf8(payload).expect("only whole records are read");
+    assert!(text.ends_with("}\n"), "{text:?}");
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}
+
+/// The numbers in a log, compacted records taken apart; the bad tail that `read` may end with is left unread.
+fn contents(log: &mut Log) -> Vec<u32> {
+    let mut all = Vec::new();
+    while let Ok(Some(record)) = log.read() {
+        all.extend(numbers(&record.payload));
+    }
+    all
+}
+
+/// What the owner of a log believes.
+#[derive(Default)]
+struct Owner {
+    next: u32,
+    /// Numbers whose append succeeded and that were not taken back.
+    accepted: Vec<u32>,
+    /// How many of those are promised to survive a power cut.
+    acknowledged: usize,
+    /// Where the first record begins that is not acknowledged.
+    acknowledged_offset: u64,
+    /// Whether records that were taken back may be in the file still, because the cut failed or is not synced.
+    leftovers: bool,
+    compactions: usize,
+}
+
+/// The log cannot be used any more.
+struct Broken;
+
+impl Owner {
+    fn append(&mut self, log: &mut Log, count: u32) -> Result<(), Broken> {
+        let fresh: Vec<u32> = (self.next..self.next + count).collect();
+        self.next += count;
+        let payloads: Vec<Vec<u8>> = fresh.iter().map(|n| payload(&[*n])).collect();
+        let before = log.offset();
+        match log.append_all(payloads.iter().map(Vec::as_slice)) {
+            Ok(()) => {
+                self.accepted.extend(fresh);
+                Ok(())
+            }
+            Err(error) => {
+                assert_eq!(log.offset(), before);
+                assert_eq!(
+                    log.append(b"{}\n"),
+                    Err(error.clone()),
+                    "a latched log accepts nothing"
+                );
+                assert_eq!(
+                    log.commit(),
+                    Err(error.clone()),
+                    "a latched log promises nothing"
+                );
+                assert_eq!(log.latched(), Some(&error));
+                self.recover(log)
+            }
+        }
+    }
+
+    fn commit(&mut self, log: &mut Log) -> Result<(), Broken> {
+        match log.commit() {
+            Ok(()) => {
+                self.acknowledged = self.accepted.len();
+                self.acknowledged_offset = log.offset();
+                self.leftovers = false;
+                Ok(())
+            }
+            Err(error) => {
+                assert_eq!(
+                    log.append(b"{}\n"),
+                    Err(error),
+                    "a latched log accepts nothing"
+                );
+                self.accepted.truncate(self.acknowledged);
+                self.leftovers = true;
+                if log.retract(self.acknowledged_offset).is_err() {
+                    return Err(Broken);
+                }
+                self.recover(log)
+            }
+        }
+    }
+
+    /// Opens a latched log again: by the cheap way, or by replacing the file.
+    fn recover(&mut self, log: &mut Log) -> Result<(), Broken> {
+        if log.resume().is_ok() {
+            return Ok(());
+        }
+        self.compact(log, 0)
+    }
+
+    /// Compacts, with `meanwhile` records appended to the log while the new file is being written.
+    fn compact(&mut self, log: &mut Log, meanwhile: u32) -> Result<(), Broken> {
+        match self.try_compact(log, meanwhile) {
+            Ok(()) => Ok(()),
+            Err(_) if log.latched().is_none() => Ok(()),
+            Err(_) => {
+                // Either the folder of the new file could not be synced, or a write has failed meanwhile.
+                log.resume().map_err(|_| Broken)
+            }
+        }
+    }
+
+    fn try_compact(&mut self, log: &mut Log, meanwhile: u32) -> Result<(), LogError> {
+        let mut replacement = log.replace_start()?;
+        replacement.append(SCHEMA)?;
+        replacement.append(&payload(&self.accepted))?;
+        for _ in 0..meanwhile {
+            // As its own transaction; a failure latches the log, and the commit below has to notice.
+            let _ = self.append(log, 1);
+        }
+        replacement.catch_up(log.offset())?;
+        replacement.sync()?;
+        if meanwhile > 0 {
+            let _ = self.append(log, 1);
+        }
+        log.replace_commit(replacement)?;
+        self.compactions += 1;
+        self.acknowledged = self.accepted.len();
+        self.acknowledged_offset = log.offset();
+        self.leftovers = false;
+        Ok(())
+    }
+
+    fn work(&mut self, log: &mut Log) -> Result<(), Broken> {
+        self.append(log, 3)?;
+        self.commit(log)?;
+        self.append(log, 1)?;
+        self.append(log, 2)?;
+        self.commit(log)?;
+        self.compact(log, 3)?;
+        self.append(log, 1)?;
+        self.commit(log)?;
+        self.append(log, 1)
+    }
+}
+
+/// Creates a log with its schema on the disk, has `owner` work on it, and returns `false` if it cannot be created.
+fn run(memory: &Memory, owner: &mut Owner) -> bool {
+    let Ok(mut log) = open(memory, OpenMode::CreateExcl) else {
+        return false;
+    };
+    if log.append(SCHEMA).is_err() || log.commit().is_err() {
+        return false;
+    }
+    owner.acknowledged_offset = log.offset();
+    // Broken is a state to be left in, not a failure of the test: what the file holds then is what is looked at.
+    let _ = owner.work(&mut log);
+    true
+}
+
+/// After a restart without a power cut, the file holds what its owner had accepted.
+fn check_restart(memory: &Memory, owner: &Owner, what: &str) {
+    let mut log = open(memory, OpenMode::ReadWrite).expect("a created log opens");
+    let found = contents(&mut log);
+    assert!(
+        found.starts_with(&owner.accepted),
+        "{what}: {found:?} lacks some of {:?}",
+        owner.accepted
+    );
+    assert!(
+        owner.leftovers || found == owner.accepted,
+        "{what}: {found:?} is not {:?}",
+        owner.accepted
+    );
+
+    // And it can be written to: what was bad behind the last record has gone.
+    log.append(&payload(&[u32::MAX]))
+        .expect("the disk is healthy again");
+    drop(log);
+    let mut log = open(memory, OpenMode::ReadOnly).expect("it opened before");
+    let again = contents(&mut log);
+    assert_eq!(
+        again.split_last(),
+        Some((&u32::MAX, found.as_slice())),
+        "{what}"
+    );
+    assert_eq!(log.read(), Ok(None), "{what}: nothing bad is left");
+}
+
+/// After a power cut, the file holds what was acknowledged, and of the rest only whole records that were tried.
+fn check_power_cut(memory: &Memory, owner: &Owner, seed: u64, what: &str) {
+    let memory = memory.power_cut(seed);
+    let mut log = open(&memory, OpenMode::ReadWrite)
+        .unwrap_or_else(|error| panic!("{what}, seed {seed}: {error}"));
+    let found = contents(&mut log);
+    let acknowledged = &owner.accepted[..owner.acknowledged];
+    assert!(
+        found.starts_with(acknowledged),
+        "{what}, seed {seed}: {found:?} lacks some of {acknowledged:?}"
+    );
+    assert!(
+        found.is_sorted_by(|a, b| a < b),
+        "{what}, seed {seed}: {found:?}"
+    );
+    assert!(
+        found.iter().all(|n| *n < owner.next),
+        "{what}, seed {seed}: {found:?}"
+    );
+    if !owner.leftovers {
+        assert!(
+            owner.accepted.starts_with(&found),
+            "{what}, seed {seed}: {found:?} has what was refused"
+        );
+    }
+}
+
+fn check_every_failure_point(fault: Fault) {
+    let mut operation = 0;
+    loop {
+        let what = format!("{fault:?} at operation {operation}");
+        let memory = Memory::default();
+        memory.inject(operation, fault);
+        let mut owner = Owner::default();
+        let created = run(&memory, &mut owner);
+        let fired = memory.fired();
+        memory.heal();
+        if created {
+            for seed in 0..20 {
+                check_power_cut(&memory, &owner, seed, &what);
+            }
+            check_restart(&memory, &owner, &what);
+        }
+        if !fired {
+            // The whole workload was done before it was the fault's turn.
+            assert_eq!(
+                (owner.compactions, owner.accepted.len(), owner.next),
+                (1, 12, 12)
+            );
+            break;
+        }
+        operation += 1;
+    }
+    assert!(
+        operation > 20,
+        "the workload has only {operation} operations"
+    );
+}
+
+#[test]
+fn single_error_anywhere_loses_nothing_acknowledged() {
+    check_every_failure_point(Fault::Once(Errno::IO));
+}
+
+#[test]
+fn disk_that_is_full_from_some_point_on_loses_nothing_acknowledged() {
+    check_every_failure_point(Fault::FromNowOn(Errno::NOSPC));
+}
+
+#[test]
+fn short_writes_are_continued() {
+    check_every_failure_point(Fault::ShortWrite);
+}
+
+#[test]
+fn write_that_stops_half_way_leaves_no_part_of_a_record() {
+    check_every_failure_point(Fault::ShortThenError(Errno::NOSPC));
+}
+
+#[test]
+fn disk_that_breaks_in_the_middle_of_a_write_loses_nothing_acknowledged() {
+    check_every_failure_point(Fault::ShortThenFromNowOn(Errno::IO));
+}
+
+fn log_with(memory: &Memory, records: &[&[u8]]) -> Log {
+    let mut log = open(memory, OpenMode::CreateExcl).expect("a healthy disk");
+    log.append_all(records.iter().copied())
+        .expect("a healthy disk");
+    log.commit().expect("a healthy disk");
+    log
+}
+
+#[test]
+fn failed_write_cuts_off_its_part_at_once_and_names_the_systems_reason() {
+    let memory = Memory::default();
+    let mut log = log_with(&memory, &[SCHEMA]);
+    let before = memory.content(DB);
+    memory.inject(0, Fault::ShortThenError(Errno::NOSPC));
+    let error = log.append(&payload(&[1])).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "I/O error: /db: write failed (No space left on device)"
+    );
+    assert_eq!(memory.content(DB), before);
+    log.resume().expect("a healthy disk");
+    log.append(&payload(&[2])).expect("a healthy disk");
+}
+
+#[test]
+fn part_that_could_not_be_cut_off_at_once_is_cut_off_when_the_log_resumes() {
+    let memory = Memory::default();
+    let mut log = log_with(&memory, &[SCHEMA]);
+    memory.inject(0, Fault::ShortThenFromNowOn(Errno::IO));
+    let error = log.append(&payload(&[1])).unwrap_err();
+    let expect = "I/O error: /db: cannot truncate to length 70 (Input/output error)";
+    assert_eq!(log.resume().unwrap_err().to_string(), expect);
+    assert_ne!(log.latched(), Some(&error));
+    memory.heal();
+    log.resume().expect("a healthy disk");
+    log.append(b"{}\n").expect("a healthy disk");
+    let mut log = open(&memory, OpenMode::ReadOnly).expect("it exists");
+    assert_eq!(contents(&mut log), []);
+    assert_eq!(log.read(), Ok(None), "nothing is left of the part");
+}
+
+#[test]
+fn failed_sync_is_mended_by_a_replacement_only() {
+    let memory = Memory::default();
+    let mut log = log_with(&memory, &[SCHEMA]);
+    log.append(&payload(&[1])).expect("a healthy disk");
+    memory.inject(0, Fault::Once(Errno::IO));
+    let error = log.commit().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "I/O error: /db: fsync failed (Input/output error)"
+    );
+    assert_eq!(log.resume(), Err(error.clone()));
+    assert_eq!(log.latched(), Some(&error));
+    let mut replacement = log.replace_start().expect("a healthy disk");
+    replacement.append(SCHEMA).expect("a healthy disk");
+    log.replace_commit(replacement).expect("a healthy disk");
+    assert_eq!(log.latched(), None);
+    assert_eq!(
+        contents(&mut open(&memory, OpenMode::ReadOnly).expect("it exists")),
+        []
+    );
+}
+
+#[test]
+fn failed_sync_of_a_file_since_replaced_does_not_latch_the_new_one() {
+    let memory = Memory::default();
+    let mut log = log_with(&memory, &[SCHEMA]);
+    let handle = log.sync_handle();
+    let mut replacement = log.replace_start().expect("a healthy disk");
+    replacement.append(SCHEMA).expect("a healthy disk");
+    log.replace_commit(replacement).expect("a healthy disk");
+    memory.inject(0, Fault::Once(Errno::IO));
+    let error = handle.sync().unwrap_err();
+    assert!(!log.sync_failed(&handle, error));
+    log.append(&payload(&[1])).expect("the log is not latched");
+    memory.inject(0, Fault::Once(Errno::IO));
+    let handle = log.sync_handle();
+    let error = handle.sync().unwrap_err();
+    assert!(log.sync_failed(&handle, error.clone()));
+    assert_eq!(log.append(&payload(&[2])), Err(error));
+}
+
+#[test]
+fn replacement_begun_before_records_were_taken_back_is_refused() {
+    let memory = Memory::default();
+    let mut log = log_with(&memory, &[SCHEMA]);
+    let start = log.offset();
+    log.append(&payload(&[1])).expect("a healthy disk");
+    let replacement = log.replace_start().expect("a healthy disk");
+    log.retract(start).expect("a healthy disk");
+    let error = log.replace_commit(replacement).unwrap_err();
+    assert_eq!(
+        error,
+        LogError::StaleReplacement {
+            name: DB.to_owned()
+        }
+    );
+    assert_eq!(memory.names(), [Path::new(DB)], "the new file has gone");
+    log.append(&payload(&[2])).expect("the log goes on");
+    assert_eq!(
+        contents(&mut open(&memory, OpenMode::ReadOnly).expect("it exists")),
+        [2]
+    );
+}
