@@ -59,8 +59,10 @@ struct Owner {
     acknowledged: usize,
     /// Where the first record begins that is not acknowledged.
     acknowledged_offset: u64,
-    /// Whether records that were taken back may be in the file still, because the cut failed or is not synced.
-    leftovers: bool,
+    /// Whether refused records may be in the file after a power cut, because the cut that removed them is not synced.
+    cut_unsynced: bool,
+    /// Whether refused records may be in the file, because they could not be cut off.
+    uncut: bool,
     compactions: usize,
 }
 
@@ -91,6 +93,7 @@ impl Owner {
                     "a latched log promises nothing"
                 );
                 assert_eq!(log.latched(), Some(&error));
+                self.cut_unsynced = true;
                 self.recover(log)
             }
         }
@@ -101,7 +104,7 @@ impl Owner {
             Ok(()) => {
                 self.acknowledged = self.accepted.len();
                 self.acknowledged_offset = log.offset();
-                self.leftovers = false;
+                self.cut_unsynced = false;
                 Ok(())
             }
             Err(error) => {
@@ -111,8 +114,9 @@ impl Owner {
                     "a latched log accepts nothing"
                 );
                 self.accepted.truncate(self.acknowledged);
-                self.leftovers = true;
+                self.cut_unsynced = true;
                 if log.retract(self.acknowledged_offset).is_err() {
+                    self.uncut = true;
                     return Err(Broken);
                 }
                 self.recover(log)
@@ -135,7 +139,10 @@ impl Owner {
             Err(_) if log.latched().is_none() => Ok(()),
             Err(_) => {
                 // Either the folder of the new file could not be synced, or a write has failed meanwhile.
-                log.resume().map_err(|_| Broken)
+                log.resume().map_err(|_| {
+                    self.uncut = true;
+                    Broken
+                })
             }
         }
     }
@@ -157,7 +164,7 @@ impl Owner {
         self.compactions += 1;
         self.acknowledged = self.accepted.len();
         self.acknowledged_offset = log.offset();
-        self.leftovers = false;
+        self.cut_unsynced = false;
         Ok(())
     }
 
@@ -198,7 +205,7 @@ fn check_restart(memory: &Memory, owner: &Owner, what: &str) {
         owner.accepted
     );
     assert!(
-        owner.leftovers || found == owner.accepted,
+        owner.uncut || found == owner.accepted,
         "{what}: {found:?} is not {:?}",
         owner.accepted
     );
@@ -236,7 +243,7 @@ fn check_power_cut(memory: &Memory, owner: &Owner, seed: u64, what: &str) {
         found.iter().all(|n| *n < owner.next),
         "{what}, seed {seed}: {found:?}"
     );
-    if !owner.leftovers {
+    if !owner.uncut && !owner.cut_unsynced {
         assert!(
             owner.accepted.starts_with(&found),
             "{what}, seed {seed}: {found:?} has what was refused"
