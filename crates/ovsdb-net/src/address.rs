@@ -90,6 +90,16 @@ impl InetTarget {
         Ok(Self { host, port })
     }
 
+    /// The socket address if the host is numeric, for callers that cannot wait for a resolver.
+    #[must_use]
+    pub fn numeric(&self) -> Option<SocketAddr> {
+        match &self.host {
+            None => Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port))),
+            Some(Host::Ip(address, None)) => Some(SocketAddr::new(*address, self.port)),
+            Some(Host::Ip(_, Some(_)) | Host::Name(_)) => None,
+        }
+    }
+
     /// The socket address, asking the resolver if the host is a name.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Bytes to messages: connection methods, sockets and the JSON-RPC stream.
 //!
 //! A [`Method`] is the parsed form of what users write (`punix:db.sock`, `tcp:[::1]:6640`). A passive one becomes a
-//! [`Listener`], an active one a [`Stream`]; 
+//! [`Listener`], an active one a [`Stream`];
 //! [`Reconnect`] decides when to connect, to probe and to give up; it is pure and owns no socket.
 //!
 //! This crate knows no database, no log file and no session rules.
@@ -17,7 +17,7 @@ mod rundir;
 mod stream;
 mod unix;
 
-pub use address::InetTarget;
+pub use address::{Host, InetTarget};
 pub use cleanup::{FileGuard, forget_all, unlink_all};
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
