@@ -1,1 +1,22 @@
 //! One OVSDB database in memory: operations in, a checked commit out.
+//!
+//! A [`Database`] is an immutable value; [`execute`] takes one version and a parsed transaction and yields
+//! the next version together with a [`Commit`], or the reasons why there is none. Nothing here touches disk,
+//! clock, socket or randomness: the caller passes the time that has gone by, the locks it holds and a source
+//! of fresh UUIDs.
+
+mod commit;
+mod database;
+mod draft;
+mod exec;
+pub mod monitor;
+mod passes;
+pub mod pmap;
+mod query;
+pub mod record;
+mod results;
+
+pub use commit::{Commit, RowChange};
+pub use database::{Database, Row, Table};
+pub use exec::{Context, Outcome, Prepared, execute};
+pub use results::{OpResult, Results};

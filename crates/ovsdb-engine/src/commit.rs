@@ -1,0 +1,57 @@
+//! A commit: what a transaction changed, as a value.
+//!
+//! Monitors, parked transactions, the log and history read commits; the engine calls none of them. A
+//! commit can be applied to the version before it, and backwards to the version after it.
+
+use std::sync::Arc;
+
+use ovsdb_proto::schema::TableId;
+use ovsdb_proto::uuid::Uuid;
+
+use crate::database::{Database, Row};
+use crate::draft::Draft;
+
+/// One row before and after a transaction.
+#[derive(Clone, Debug)]
+pub struct RowChange {
+    /// The table that has, or had, the row.
+    pub table: TableId,
+    /// The row.
+    pub uuid: Uuid,
+    /// The row before; `None` if it was inserted.
+    pub old: Option<Arc<Row>>,
+    /// The row after; `None` if it was deleted.
+    pub new: Option<Arc<Row>>,
+}
+
+/// What a transaction changed: each changed row once, never empty.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The changes, in the order in which the rows were first touched.
+    pub changes: Vec<RowChange>,
+}
+
+impl Commit {
+    /// The tables with a change, each once, in ascending order.
+    pub fn tables(&self) -> Vec<TableId> {
+        let mut tables: Vec<TableId> = self.changes.iter().map(|change| change.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        tables
+    }
+
+    pub(crate) fn from_draft(draft: Draft) -> (Database, Option<Commit>) {
+        let (next, changes) = draft.finish();
+        let changes: Vec<RowChange> = changes
+            .into_iter()
+            .map(|((table, uuid), old, new)| RowChange {
+                table,
+                uuid,
+                old,
+                new,
+            })
+            .collect();
+        let commit = (!changes.is_empty()).then_some(Commit { changes });
+        (next, commit)
+    }
+}

@@ -1,0 +1,297 @@
+//! A database at one moment, as a value: tables of shared rows, with the maps that keep commits cheap.
+//!
+//! A [`Database`] never changes once others can see it; a clone costs one reference count. The maps beside
+//! the rows (index entries, counts of strong references, sources of weak references) are functions of the
+//! rows; [`Draft`](crate::draft::Draft) keeps them in step.
+
+use std::sync::Arc;
+
+use ovsdb_proto::atom::Atom;
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
+use ovsdb_proto::types::BaseType;
+use ovsdb_proto::uuid::Uuid;
+use smallvec::SmallVec;
+
+use crate::passes::for_each_reference;
+use crate::pmap::PMap;
+
+/// One row: a datum for each column of its table, `_uuid` and `_version` first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Row {
+    columns: Box<[Datum]>,
+}
+
+impl Row {
+    /// A row with every column at its default value (RFC 7047, section 5.2.1).
+    pub fn with_defaults(table: &TableSchema, uuid: Uuid, version: Uuid) -> Row {
+        let mut columns: Box<[Datum]> = table
+            .columns
+            .iter()
+            .map(|column| Datum::default_for(&column.ty))
+            .collect();
+        columns[ColumnId::UUID.index()] = Datum::from_atom(Atom::Uuid(uuid));
+        columns[ColumnId::VERSION.index()] = Datum::from_atom(Atom::Uuid(version));
+        Row { columns }
+    }
+
+    /// The row's identity, unique within its table.
+    pub fn uuid(&self) -> Uuid {
+        self.uuid_at(ColumnId::UUID)
+    }
+
+    /// Changes with every change of the row; not kept in files.
+    pub fn version(&self) -> Uuid {
+        self.uuid_at(ColumnId::VERSION)
+    }
+
+    fn uuid_at(&self, column: ColumnId) -> Uuid {
+        match self.get(column).keys().next() {
+            Some(Atom::Uuid(uuid)) => *uuid,
+            _ => unreachable!("_uuid and _version hold one UUID each"),
+        }
+    }
+
+    /// The value of one column.
+    pub fn get(&self, column: ColumnId) -> &Datum {
+        &self.columns[column.index()]
+    }
+
+    /// The values of all columns, by [`ColumnId`].
+    pub fn columns(&self) -> &[Datum] {
+        &self.columns
+    }
+
+    pub(crate) fn get_mut(&mut self, column: ColumnId) -> &mut Datum {
+        &mut self.columns[column.index()]
+    }
+
+    /// Whether the two rows agree in every column, `_version` included.
+    pub(crate) fn same_contents(&self, other: &Row) -> bool {
+        self.columns == other.columns
+    }
+}
+
+/// The values of an index's columns in one row (RFC 7047, section 3.2, "indexes").
+pub(crate) type IndexKey = SmallVec<[Datum; 1]>;
+
+/// The values of `columns` in `row`, in the order of the index.
+pub(crate) fn index_key(row: &Row, columns: &[ColumnId]) -> IndexKey {
+    columns
+        .iter()
+        .map(|&column| row.get(column).clone())
+        .collect()
+}
+
+/// The rows of one table, and what can be told from them quickly.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    pub(crate) rows: PMap<Uuid, Arc<Row>>,
+    /// For each index of the schema its entries. Only inside a draft can two rows share a key.
+    pub(crate) indexes: Vec<PMap<(IndexKey, Uuid), ()>>,
+    /// How many strong references point to a row, those from the row itself aside. No entry means none.
+    pub(crate) strong_refs: PMap<Uuid, usize>,
+    /// Which rows refer weakly to which of this table: (to, table from, row from), and how many times.
+    pub(crate) weak_refs: PMap<(Uuid, TableId, Uuid), usize>,
+}
+
+impl Table {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether the table has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row with this UUID.
+    pub fn get(&self, uuid: &Uuid) -> Option<&Arc<Row>> {
+        self.rows.get(uuid)
+    }
+
+    /// All rows, in the order of their UUIDs.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Row>> {
+        self.rows.values()
+    }
+
+    /// The rows whose values in the columns of index number `index` equal `key`.
+    pub(crate) fn index_matches<'a>(
+        &'a self,
+        index: usize,
+        key: &'a IndexKey,
+    ) -> impl Iterator<Item = Uuid> + 'a {
+        // The least UUID comes first, so this is where the entries with `key` begin.
+        let from = (key.clone(), Uuid::ZERO);
+        self.indexes[index]
+            .range_from(&from)
+            .take_while(move |((found, _), ())| found == key)
+            .map(|((_, uuid), ())| *uuid)
+    }
+}
+
+/// What is derived once from a table's schema, to be at hand in every commit.
+#[derive(Debug, Default)]
+pub(crate) struct TablePlan {
+    /// Columns that hold strong references.
+    pub(crate) strong: Vec<ColumnId>,
+    /// Columns that hold weak references.
+    pub(crate) weak: Vec<ColumnId>,
+}
+
+/// One version of a database. See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    schema: Arc<Schema>,
+    plans: Arc<[TablePlan]>,
+    tables: Vec<Arc<Table>>,
+}
+
+impl Database {
+    /// An empty database.
+    pub fn new(schema: Arc<Schema>) -> Database {
+        let plans = schema.tables.iter().map(|table| {
+            let with = |wanted: fn(&ovsdb_proto::types::ColumnType) -> bool| {
+                let columns = table.columns.iter().enumerate();
+                let wanted = columns.filter(|(_, column)| wanted(&column.ty));
+                wanted.map(|(at, _)| ColumnId(at as u32)).collect()
+            };
+            TablePlan {
+                strong: with(|ty| ty.has_strong_refs()),
+                weak: with(|ty| ty.has_weak_refs()),
+            }
+        });
+        let tables = schema.tables.iter().map(|table| {
+            Arc::new(Table {
+                indexes: vec![PMap::new(); table.indexes.len()],
+                ..Table::default()
+            })
+        });
+        Database {
+            inner: Arc::new(Inner {
+                plans: plans.collect(),
+                tables: tables.collect(),
+                schema,
+            }),
+        }
+    }
+
+    /// The schema that every row obeys.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.inner.schema
+    }
+
+    /// The rows of one table.
+    pub fn table(&self, table: TableId) -> &Table {
+        &self.inner.tables[table.index()]
+    }
+
+    /// The row with this UUID in one table.
+    pub fn row(&self, table: TableId, uuid: &Uuid) -> Option<&Arc<Row>> {
+        self.table(table).get(uuid)
+    }
+
+    /// The ids of all tables, in the order of their names.
+    pub fn table_ids(&self) -> impl Iterator<Item = TableId> + use<> {
+        self.inner.schema.table_ids()
+    }
+
+    /// Whether the two are the same version.
+    pub fn same_version(&self, other: &Database) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(crate) fn plan(&self, table: TableId) -> &TablePlan {
+        &self.inner.plans[table.index()]
+    }
+
+    pub(crate) fn table_mut(&mut self, table: TableId) -> &mut Table {
+        let inner = Arc::make_mut(&mut self.inner);
+        Arc::make_mut(&mut inner.tables[table.index()])
+    }
+}
+
+impl Database {
+    /// Compares what is kept beside the rows (index entries, reference counts, weak referrers) with what
+    /// follows from the rows. For tests and for doubts; it walks everything.
+    ///
+    /// # Errors
+    /// Says which table is wrong, and in what.
+    pub fn check_consistency(&self) -> Result<(), String> {
+        let mut expected = Database::new(self.schema().clone());
+        for id in self.table_ids() {
+            for row in self.table(id).iter() {
+                self.count_row(&mut expected, id, row);
+            }
+        }
+        for id in self.table_ids() {
+            let name = &self.schema().table(id).name;
+            let (actual, expected) = (self.table(id), expected.table(id));
+            let same_indexes = actual
+                .indexes
+                .iter()
+                .zip(&expected.indexes)
+                .all(|(a, b)| a.iter().eq(b.iter()));
+            if !same_indexes {
+                return Err(format!("table {name}: the indexes do not match the rows"));
+            }
+            if !actual.strong_refs.iter().eq(expected.strong_refs.iter()) {
+                return Err(format!(
+                    "table {name}: strong references {:?}, counted {:?}",
+                    actual.strong_refs, expected.strong_refs
+                ));
+            }
+            if !actual.weak_refs.iter().eq(expected.weak_refs.iter()) {
+                return Err(format!(
+                    "table {name}: weak references {:?}, counted {:?}",
+                    actual.weak_refs, expected.weak_refs
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what follows from one row to the maps of `expected`.
+    fn count_row(&self, expected: &mut Database, id: TableId, row: &Row) {
+        let schema = self.schema().clone();
+        let table = schema.table(id);
+        for (columns, entries) in table
+            .indexes
+            .iter()
+            .zip(&mut expected.table_mut(id).indexes)
+        {
+            entries.insert((index_key(row, columns), row.uuid()), ());
+        }
+        for (at, column) in table.columns.iter().enumerate() {
+            for_each_reference(
+                &row.columns()[at],
+                &column.ty,
+                BaseType::is_strong_ref,
+                |(to, uuid)| {
+                    if (to, uuid) != (id, row.uuid()) {
+                        let counts = &mut expected.table_mut(to).strong_refs;
+                        let count = counts.get(&uuid).copied().unwrap_or(0);
+                        counts.insert(uuid, count + 1);
+                    }
+                },
+            );
+            for_each_reference(
+                &row.columns()[at],
+                &column.ty,
+                BaseType::is_weak_ref,
+                |(to, uuid)| {
+                    let counts = &mut expected.table_mut(to).weak_refs;
+                    let entry = (uuid, id, row.uuid());
+                    let count = counts.get(&entry).copied().unwrap_or(0);
+                    counts.insert(entry, count + 1);
+                },
+            );
+        }
+    }
+}

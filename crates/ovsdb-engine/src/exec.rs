@@ -1,0 +1,424 @@
+//! Transaction execution: operations in, results and a checked commit out (RFC 7047, section 5.2).
+//!
+//! Nothing here touches disk, clock or socket; the caller passes the time that has gone by, the locks it
+//! holds and a source of fresh UUIDs. Operations run one after another on a [`Draft`]; the checks of the
+//! whole transaction follow in [`passes`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ovsdb_proto::condition::Condition;
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::mutation::Mutation;
+use ovsdb_proto::operation::{Operation, Transact, duplicate_uuid_error};
+use ovsdb_proto::schema::{ColumnId, TableId};
+use ovsdb_proto::uuid::Uuid;
+use smallvec::SmallVec;
+
+use crate::commit::Commit;
+use crate::database::{Database, Row};
+use crate::draft::Draft;
+use crate::passes;
+use crate::query::matching_rows;
+use crate::results::{OpResult, Results};
+
+/// What a transaction may know of the world outside its database.
+pub struct Context<'a> {
+    /// Milliseconds since the request was received; what `wait` compares with its timeout.
+    pub elapsed_ms: u64,
+    /// Whether the session that asks owns the lock of this name (for `assert`).
+    pub holds_lock: &'a dyn Fn(&str) -> bool,
+    /// Refuse every operation that could change something.
+    pub read_only: bool,
+    /// Whether an unmet `wait` may hold the transaction back. Otherwise it fails at once.
+    pub may_block: bool,
+    /// Gives UUIDs that were never given before: row versions.
+    pub fresh: &'a mut dyn FnMut() -> Uuid,
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It had no effect; the results say why.
+    Failed(Results),
+    /// A `wait` is not met yet: run the transaction again when one of `tables` changes, or when the
+    /// timeout is over.
+    Blocked {
+        /// Milliseconds from receipt of the request until the wait fails. `None`: never.
+        timeout_ms: Option<u64>,
+        /// All tables that operations up to the wait look at, without repetition.
+        tables: Vec<TableId>,
+    },
+    /// It succeeded, provided that the journal accepts the commit.
+    Prepared(Prepared),
+}
+
+/// A transaction that passed all checks.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The results to be sent once the commit is accepted.
+    pub results: Results,
+    /// Whether a `commit` operation asks for the data to be on disk before the reply.
+    pub durable: bool,
+    /// The texts of `comment` operations, a line each.
+    pub comment: Option<String>,
+    /// What changed, and `None` if nothing did.
+    pub commit: Option<Commit>,
+    /// The version with the changes.
+    pub next: Database,
+}
+
+/// Runs a transaction on one version of a database.
+pub fn execute(database: &Database, transact: &Transact, context: &mut Context<'_>) -> Outcome {
+    let schema = database.schema().clone();
+    let mut results = Results::new(schema, transact.n_operations);
+    let mut execution = Execution {
+        draft: Draft::new(database),
+        durable: false,
+        comment: None,
+    };
+    let mut failure = None;
+    for (at, operation) in transact.operations.iter().enumerate() {
+        match execution.run(operation, context) {
+            Ok(result) => match execution.refusal(operation, context) {
+                None => results.push(result),
+                Some(error) => failure = Some(error),
+            },
+            Err(Stop::Failed(error)) => failure = Some(error),
+            Err(Stop::Unmet { timeout_ms }) => {
+                return Outcome::Blocked {
+                    timeout_ms,
+                    tables: tables_of(&transact.operations[..=at]),
+                };
+            }
+        }
+        if failure.is_some() {
+            break;
+        }
+    }
+    if let Some(error) = failure.or_else(|| execution.parse_error(transact)) {
+        results.push(OpResult::Failed(error));
+        while results.items().len() < transact.n_operations {
+            results.push(OpResult::Skipped);
+        }
+        return Outcome::Failed(results);
+    }
+    let Execution {
+        draft,
+        durable,
+        comment,
+    } = execution;
+    match passes::commit(draft, context.fresh) {
+        Ok((next, commit)) => Outcome::Prepared(Prepared {
+            results,
+            durable,
+            comment,
+            commit,
+            next,
+        }),
+        Err(error) => Outcome::Failed(results.with_commit_error(error)),
+    }
+}
+
+/// The tables that `operations` name.
+fn tables_of(operations: &[Operation]) -> Vec<TableId> {
+    let tables: BTreeSet<TableId> = operations.iter().filter_map(Operation::table).collect();
+    tables.into_iter().collect()
+}
+
+/// Why an operation did not give a result.
+enum Stop {
+    Failed(OvsdbError),
+    Unmet { timeout_ms: Option<u64> },
+}
+
+impl From<OvsdbError> for Stop {
+    fn from(error: OvsdbError) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+struct Execution {
+    draft: Draft,
+    durable: bool,
+    comment: Option<String>,
+}
+
+impl Execution {
+    fn run(&mut self, operation: &Operation, context: &mut Context<'_>) -> Result<OpResult, Stop> {
+        Ok(match operation {
+            Operation::Insert {
+                table,
+                uuid,
+                explicit,
+                row,
+                ..
+            } => self.insert(*table, *uuid, *explicit, row, context)?,
+            Operation::Select {
+                table,
+                condition,
+                columns,
+                sort,
+            } => self.select(*table, condition, columns, sort),
+            Operation::Update {
+                table,
+                condition,
+                row,
+            } => self.update(*table, condition, row),
+            Operation::Mutate {
+                table,
+                condition,
+                mutations,
+            } => self.mutate(*table, condition, mutations)?,
+            Operation::Delete { table, condition } => self.delete(*table, condition),
+            Operation::Wait {
+                table,
+                condition,
+                columns,
+                until_equal,
+                rows,
+                timeout_ms,
+            } => {
+                let equal = self.equals_expected(*table, condition, columns, rows);
+                if equal != *until_equal {
+                    return Err(unmet(*timeout_ms, context));
+                }
+                OpResult::Done
+            }
+            Operation::Commit { durable } => {
+                self.durable |= durable;
+                OpResult::Done
+            }
+            Operation::Abort => {
+                return Err(OvsdbError::new(ErrorTag::Aborted, "aborted by request").into());
+            }
+            Operation::Comment(text) => {
+                let comment = self.comment.get_or_insert_default();
+                if !comment.is_empty() {
+                    comment.push('\n');
+                }
+                comment.push_str(text);
+                OpResult::Done
+            }
+            Operation::Assert { lock } => {
+                if !(context.holds_lock)(lock) {
+                    let details = format!("Asserted lock {lock} not held.");
+                    return Err(OvsdbError::new(ErrorTag::NotOwner, details).into());
+                }
+                OpResult::Done
+            }
+        })
+    }
+
+    /// Why an operation that ran well must not be run here. Errors of its own take precedence, as in the
+    /// reference program.
+    fn refusal(&self, operation: &Operation, context: &Context<'_>) -> Option<OvsdbError> {
+        if operation.is_read_only() {
+            return None;
+        }
+        let name = operation.name();
+        let database = &self.draft.schema().name;
+        let details = if context.read_only {
+            format!("{name} operation not allowed when database server is in read only mode")
+        } else if database.starts_with('_') {
+            format!("{name} operation not allowed on table in reserved database {database}")
+        } else {
+            return None;
+        };
+        Some(OvsdbError::new(ErrorTag::NotAllowed, details))
+    }
+
+    /// The error of the operation that could not be parsed, if the request has one.
+    fn parse_error(&self, transact: &Transact) -> Option<OvsdbError> {
+        let error = transact.parse_error.clone()?;
+        match transact.contested_uuid {
+            Some(key) if self.is_taken(&key) => Some(duplicate_uuid_error(key.1)),
+            _ => Some(error),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        table: TableId,
+        uuid: Uuid,
+        explicit: bool,
+        values: &[(ColumnId, Datum)],
+        context: &mut Context<'_>,
+    ) -> Result<OpResult, OvsdbError> {
+        let schema = self.draft.schema().clone();
+        let table_schema = schema.table(table);
+        let key = (table, uuid);
+        if explicit && self.is_taken(&key) {
+            return Err(duplicate_uuid_error(uuid));
+        }
+        let mut row = Row::with_defaults(table_schema, uuid, (context.fresh)());
+        for (column, datum) in values {
+            if *column != ColumnId::UUID && *column != ColumnId::VERSION {
+                *row.get_mut(*column) = datum.clone();
+            }
+        }
+        // A default value may break the constraints of its column; a value given was checked already.
+        for (at, column) in table_schema.columns.iter().enumerate() {
+            let datum = &row.columns()[at];
+            if datum.len() == 1 && !values.iter().any(|(given, _)| given.index() == at) {
+                datum.check_constraints(&column.ty)?;
+            }
+        }
+        self.draft.set(key, Some(Arc::new(row)));
+        Ok(OpResult::Inserted(uuid))
+    }
+
+    /// Whether there is such a row, or was one before this transaction deleted it.
+    fn is_taken(&self, key: &(TableId, Uuid)) -> bool {
+        self.draft.row(key).is_some() || self.draft.old_row(key).is_some()
+    }
+
+    /// The rows of `table` that match now, held apart from the draft so that it can be changed meanwhile.
+    fn matching(&self, table: TableId, condition: &Condition) -> Vec<Arc<Row>> {
+        let schema = self.draft.schema().table(table);
+        matching_rows(self.draft.table(table), schema, condition)
+            .cloned()
+            .collect()
+    }
+
+    fn select(
+        &self,
+        table: TableId,
+        condition: &Condition,
+        columns: &[ColumnId],
+        sort: &[ColumnId],
+    ) -> OpResult {
+        let mut rows = self.matching(table, condition);
+        // Rows are distinct by `_uuid`; without it, equal ones are shown once.
+        if !columns.contains(&ColumnId::UUID) {
+            let mut seen = BTreeSet::new();
+            rows.retain(|row| seen.insert(values_of(row, columns)));
+        }
+        if !sort.is_empty() {
+            rows.sort_by(|a, b| {
+                let by = |&column: &ColumnId| a.get(column).cmp(b.get(column));
+                sort.iter()
+                    .map(by)
+                    .find(|order| order.is_ne())
+                    .unwrap_or(std::cmp::Ordering::Equal)
+            });
+        }
+        let schema = self.draft.schema().table(table);
+        let mut columns = columns.to_vec();
+        columns.sort_by_key(|&column| &schema.column(column).name);
+        OpResult::Rows {
+            table,
+            columns: columns.into(),
+            rows,
+        }
+    }
+
+    fn update(
+        &mut self,
+        table: TableId,
+        condition: &Condition,
+        values: &[(ColumnId, Datum)],
+    ) -> OpResult {
+        let rows = self.matching(table, condition);
+        for row in &rows {
+            if values
+                .iter()
+                .all(|(column, datum)| row.get(*column) == datum)
+            {
+                continue;
+            }
+            let mut new = Row::clone(row);
+            for (column, datum) in values {
+                *new.get_mut(*column) = datum.clone();
+            }
+            self.draft.set((table, row.uuid()), Some(Arc::new(new)));
+        }
+        OpResult::Count(rows.len())
+    }
+
+    fn mutate(
+        &mut self,
+        table: TableId,
+        condition: &Condition,
+        mutations: &[Mutation],
+    ) -> Result<OpResult, OvsdbError> {
+        let rows = self.matching(table, condition);
+        let schema = self.draft.schema().clone();
+        let table_schema = schema.table(table);
+        if !mutations.is_empty() {
+            for row in &rows {
+                let mut new = Row::clone(row);
+                for mutation in mutations {
+                    let column = table_schema.column(mutation.column);
+                    mutation.apply(new.get_mut(mutation.column), &column.ty)?;
+                }
+                self.draft.set((table, row.uuid()), Some(Arc::new(new)));
+            }
+        }
+        Ok(OpResult::Count(rows.len()))
+    }
+
+    fn delete(&mut self, table: TableId, condition: &Condition) -> OpResult {
+        let rows = self.matching(table, condition);
+        for row in &rows {
+            self.draft.set((table, row.uuid()), None);
+        }
+        OpResult::Count(rows.len())
+    }
+
+    /// Whether the rows that match are, in `columns`, exactly `rows` (as sets).
+    fn equals_expected(
+        &self,
+        table: TableId,
+        condition: &Condition,
+        columns: &[ColumnId],
+        rows: &[Vec<(ColumnId, Datum)>],
+    ) -> bool {
+        let schema = self.draft.schema().table(table);
+        let expected: BTreeSet<_> = rows
+            .iter()
+            .map(|values| {
+                let mut row = Row::with_defaults(schema, Uuid::ZERO, Uuid::ZERO);
+                for (column, datum) in values {
+                    *row.get_mut(*column) = datum.clone();
+                }
+                values_of(&row, columns)
+            })
+            .collect();
+        let mut actual = BTreeSet::new();
+        for row in matching_rows(self.draft.table(table), schema, condition) {
+            let values = values_of(row, columns);
+            if !expected.contains(&values) {
+                return false;
+            }
+            actual.insert(values);
+        }
+        actual.len() == expected.len()
+    }
+}
+
+/// What an unmet `wait` means: it fails, or it holds the transaction back.
+fn unmet(timeout_ms: Option<u64>, context: &Context<'_>) -> Stop {
+    match timeout_ms {
+        Some(timeout_ms) if context.elapsed_ms >= timeout_ms => {
+            let details = match context.elapsed_ms {
+                0 => "\"where\" clause test failed".to_owned(),
+                elapsed => format!("\"wait\" timed out after {elapsed} ms"),
+            };
+            OvsdbError::new(ErrorTag::TimedOut, details).into()
+        }
+        _ if !context.may_block => {
+            OvsdbError::new(ErrorTag::NotSupported, "triggers not supported").into()
+        }
+        _ => Stop::Unmet { timeout_ms },
+    }
+}
+
+/// The values of some columns, to compare rows by.
+fn values_of(row: &Row, columns: &[ColumnId]) -> SmallVec<[Datum; 2]> {
+    columns
+        .iter()
+        .map(|&column| row.get(column).clone())
+        .collect()
+}

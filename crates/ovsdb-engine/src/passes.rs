@@ -1,0 +1,592 @@
+//! The checks and repairs that end a transaction, as named passes in the order of RFC 7047 (sections 3.2,
+//! 4.1.3) and ovsdb-server(7).
+//!
+//! 1. what changed at all, 2. reference counts, 3. no deleted row is still referred to, 4. garbage
+//! collection, 5. row limits, 6. weak references, 7. indexes, 8. `_version`. Each costs what the
+//! transaction changed, not what the tables hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use ovsdb_proto::atom::{Atom, AtomType};
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::schema::{ColumnId, TableId};
+use ovsdb_proto::text::datum_to_string;
+use ovsdb_proto::types::{BaseType, ColumnType};
+use ovsdb_proto::uuid::Uuid;
+
+use crate::commit::Commit;
+use crate::database::{Database, Row, index_key};
+use crate::draft::{Draft, RowKey};
+
+/// Checks and completes a draft: the next version and the commit, or why there is neither.
+pub(crate) fn commit(
+    mut draft: Draft,
+    fresh: &mut dyn FnMut() -> Uuid,
+) -> Result<(Database, Option<Commit>), OvsdbError> {
+    draft.drop_unchanged();
+    if draft.touched_len() == 0 {
+        return Ok(Commit::from_draft(draft));
+    }
+    let candidates = count_references(&mut draft)?;
+    check_deleted_rows_are_unreferenced(&draft)?;
+    collect_garbage(&mut draft, candidates);
+    check_row_limits(&draft)?;
+    settle_weak_references(&mut draft)?;
+    draft.drop_unchanged();
+    index_weak_references(&mut draft);
+    check_indexes(&draft)?;
+    renew_versions(&mut draft, fresh);
+    Ok(Commit::from_draft(draft))
+}
+
+/// Calls `f` with every row that `datum` refers to by a reference that `wanted` picks.
+pub(crate) fn for_each_reference(
+    datum: &Datum,
+    ty: &ColumnType,
+    wanted: fn(&BaseType) -> bool,
+    mut f: impl FnMut(RowKey),
+) {
+    let target = |base: &BaseType| {
+        if wanted(base) {
+            base.ref_table_id()
+        } else {
+            None
+        }
+    };
+    let key_table = target(&ty.key);
+    let value_table = ty.value.as_ref().and_then(target);
+    for (key, value) in datum.iter() {
+        if let (Some(table), Atom::Uuid(uuid)) = (key_table, key) {
+            f((table, *uuid));
+        }
+        if let (Some(table), Some(Atom::Uuid(uuid))) = (value_table, value) {
+            f((table, *uuid));
+        }
+    }
+}
+
+/// What `new` has and `old` has not, and the reverse: (added, removed).
+fn added_removed(old: Option<&Row>, new: Option<&Row>, column: ColumnId) -> (Datum, Datum) {
+    match (
+        old.map(|row| row.get(column)),
+        new.map(|row| row.get(column)),
+    ) {
+        (Some(old), Some(new)) => Datum::added_removed(old, new),
+        (Some(old), None) => (Datum::empty(), old.clone()),
+        (None, Some(new)) => (new.clone(), Datum::empty()),
+        (None, None) => (Datum::empty(), Datum::empty()),
+    }
+}
+
+fn reference_count(draft: &Draft, key: &RowKey) -> usize {
+    draft
+        .table(key.0)
+        .strong_refs
+        .get(&key.1)
+        .copied()
+        .unwrap_or(0)
+}
+
+/// Changes the number of strong references to a row and gives back the new one.
+fn adjust_reference_count(draft: &mut Draft, key: &RowKey, delta: i64) -> usize {
+    let counts = &mut draft.table_mut(key.0).strong_refs;
+    let before = counts.get(&key.1).copied().unwrap_or(0);
+    let after = before
+        .checked_add_signed(delta as isize)
+        .expect("every reference that goes was counted when it came");
+    if after == 0 {
+        counts.remove(&key.1);
+    } else if after != before {
+        counts.insert(key.1, after);
+    }
+    after
+}
+
+/// Brings the counts of strong references up to date. Gives back the rows that may be garbage now.
+fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
+    let schema = draft.schema().clone();
+    let mut deltas: HashMap<RowKey, i64, FixedState> = HashMap::default();
+    let mut order = Vec::new();
+    let mut candidates = Vec::new();
+    for at in 0..draft.touched_len() {
+        let key = draft.touched(at);
+        let table = schema.table(key.0);
+        let (old, new) = (draft.old_row(&key), draft.row(&key));
+        if new.is_some() && !table.is_root {
+            candidates.push(key);
+        }
+        for &column in &draft.plan(key.0).strong {
+            let ty = &table.column(column).ty;
+            let (added, removed) =
+                added_removed(old.map(|row| &**row), new.map(|row| &**row), column);
+            let mut count = |target: RowKey, delta: i64| {
+                // A row's references to itself do not keep it.
+                if target != key {
+                    *deltas.entry(target).or_insert_with(|| {
+                        order.push(target);
+                        0
+                    }) += delta;
+                }
+            };
+            let mut missing = None;
+            for_each_reference(&removed, ty, BaseType::is_strong_ref, |target| {
+                count(target, -1)
+            });
+            for_each_reference(&added, ty, BaseType::is_strong_ref, |target| {
+                // A row that this transaction deleted exists here; the next pass complains of it.
+                let exists = draft.row(&target).is_some() || draft.old_row(&target).is_some();
+                if !exists && target != key {
+                    missing.get_or_insert(target);
+                }
+                count(target, 1);
+            });
+            if let Some((target_table, target)) = missing {
+                return Err(OvsdbError::new(
+                    ErrorTag::ReferentialIntegrityViolation,
+                    format!(
+                        "Table {} column {} row {} references nonexistent row {} in table {}.",
+                        table.name,
+                        table.column(column).name,
+                        key.1,
+                        target,
+                        schema.table(target_table).name
+                    ),
+                ));
+            }
+        }
+    }
+    for target in order {
+        let after = adjust_reference_count(draft, &target, deltas[&target]);
+        if after == 0 && !schema.table(target.0).is_root {
+            candidates.push(target);
+        }
+    }
+    Ok(candidates)
+}
+
+fn check_deleted_rows_are_unreferenced(draft: &Draft) -> Result<(), OvsdbError> {
+    for at in 0..draft.touched_len() {
+        let key = draft.touched(at);
+        if draft.row(&key).is_some() {
+            continue;
+        }
+        let count = reference_count(draft, &key);
+        if count > 0 {
+            let table = &draft.schema().table(key.0).name;
+            return Err(OvsdbError::new(
+                ErrorTag::ReferentialIntegrityViolation,
+                format!(
+                    "cannot delete {table} row {} because of {count} remaining reference(s)",
+                    key.1
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Deletes rows to which nothing refers strongly, from tables that are not in the root set, and what only
+/// they referred to (RFC 7047, section 3.2, "isRoot"). Gives back the rows that went.
+fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey> {
+    let mut deleted = Vec::new();
+    let schema = draft.schema().clone();
+    while let Some(key) = candidates.pop() {
+        let table = schema.table(key.0);
+        if table.is_root || reference_count(draft, &key) > 0 {
+            continue;
+        }
+        let Some(row) = draft.row(&key).cloned() else {
+            continue;
+        };
+        draft.set(key, None);
+        deleted.push(key);
+        let mut targets = Vec::new();
+        for &column in &draft.plan(key.0).strong {
+            let ty = &table.column(column).ty;
+            for_each_reference(row.get(column), ty, BaseType::is_strong_ref, |target| {
+                targets.push(target);
+            });
+        }
+        for target in targets.into_iter().filter(|target| *target != key) {
+            if adjust_reference_count(draft, &target, -1) == 0 {
+                candidates.push(target);
+            }
+        }
+    }
+    deleted
+}
+
+fn check_row_limits(draft: &Draft) -> Result<(), OvsdbError> {
+    let mut tables: Vec<TableId> = (0..draft.touched_len())
+        .map(|at| draft.touched(at).0)
+        .collect();
+    tables.sort_unstable();
+    tables.dedup();
+    for id in tables {
+        let table = draft.schema().table(id);
+        let rows = draft.table(id).len();
+        if rows > table.max_rows as usize {
+            return Err(OvsdbError::constraint(format!(
+                "transaction causes \"{}\" table to contain {rows} rows, greater than the \
+                 schema-defined limit of {} row(s)",
+                table.name, table.max_rows
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Removes weak references to rows that are gone or never were, then checks that no column fell below its
+/// least size (RFC 7047, section 3.2, "refType").
+///
+/// A pair removed from a map for its weak half may have held the last strong reference of its other half,
+/// so that rows become garbage here, and the search goes round again. The reference program goes on counting
+/// such a reference until it is restarted.
+fn settle_weak_references(draft: &mut Draft) -> Result<(), OvsdbError> {
+    let touched = (0..draft.touched_len()).map(|at| draft.touched(at));
+    let mut deleted: Vec<RowKey> = touched.filter(|key| draft.row(key).is_none()).collect();
+    loop {
+        // Rows that may hold a dangling reference, each with the rows that it used to refer to and that
+        // are gone now: those that referred to them before, and those that this transaction changed.
+        let mut suspects: BTreeMap<RowKey, BTreeSet<RowKey>> = BTreeMap::new();
+        for target in &deleted {
+            let sources = &draft.table(target.0).weak_refs;
+            let first = (target.1, TableId(0), Uuid::ZERO);
+            let of_target = sources
+                .range_from(&first)
+                .take_while(|((to, ..), _)| *to == target.1);
+            for ((_, table, source), _) in of_target {
+                suspects
+                    .entry((*table, *source))
+                    .or_default()
+                    .insert(*target);
+            }
+        }
+        for at in 0..draft.touched_len() {
+            let key = draft.touched(at);
+            if !draft.plan(key.0).weak.is_empty() {
+                suspects.entry(key).or_default();
+            }
+        }
+        let mut candidates = Vec::new();
+        for (key, gone) in &suspects {
+            prune_weak_references(draft, *key, gone, &mut candidates)?;
+        }
+        deleted = collect_garbage(draft, candidates);
+        if deleted.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes references to `gone` rows, and those added to rows that do not exist, out of one row. Rows to which
+/// nothing refers strongly any more are added to `candidates`.
+fn prune_weak_references(
+    draft: &mut Draft,
+    key: RowKey,
+    gone: &BTreeSet<RowKey>,
+    candidates: &mut Vec<RowKey>,
+) -> Result<(), OvsdbError> {
+    let Some(row) = draft.row(&key).cloned() else {
+        return Ok(());
+    };
+    let schema = draft.schema().clone();
+    let table = schema.table(key.0);
+    let old = draft.old_row(&key).cloned();
+    let mut pruned: Option<Row> = None;
+    let mut lost = Vec::new();
+    for &id in &draft.plan(key.0).weak {
+        let column = table.column(id);
+        let dangling = dangling_entries(draft, &row, old.as_deref(), id, &column.ty, gone);
+        if dangling.is_empty() {
+            continue;
+        }
+        let before = row.get(id);
+        let mut after = before.clone();
+        let mut zero = false;
+        for (entry, target) in &dangling {
+            zero |= *target == Uuid::ZERO;
+            if column.ty.has_strong_refs() {
+                // Key and value cannot both be weak where a column has strong references: this is a pair.
+                let value = before
+                    .get(entry)
+                    .cloned()
+                    .expect("a column with both kinds is a map");
+                let pair = Datum::from_pair(entry.clone(), value);
+                for_each_reference(&pair, &column.ty, BaseType::is_strong_ref, |target| {
+                    lost.push(target)
+                });
+            }
+            after.remove(entry);
+        }
+        if after.len() < column.ty.min as usize {
+            return Err(became_empty(
+                &table.name,
+                &column.name,
+                key.1,
+                old.is_some(),
+                zero,
+                before.len() - after.len(),
+            ));
+        }
+        *pruned.get_or_insert_with(|| Row::clone(&row)).get_mut(id) = after;
+    }
+    for target in lost.into_iter().filter(|target| *target != key) {
+        if adjust_reference_count(draft, &target, -1) == 0 {
+            candidates.push(target);
+        }
+    }
+    if let Some(pruned) = pruned {
+        draft.set(key, Some(Arc::new(pruned)));
+    }
+    Ok(())
+}
+
+/// The entries of a column with weak references that must go: their keys, each once, and the row that each
+/// refers to in vain.
+fn dangling_entries(
+    draft: &Draft,
+    row: &Row,
+    old: Option<&Row>,
+    column: ColumnId,
+    ty: &ColumnType,
+    gone: &BTreeSet<RowKey>,
+) -> BTreeMap<Atom, Uuid> {
+    let datum = row.get(column);
+    let mut dangling = BTreeMap::new();
+    let table_of = |base: &BaseType| {
+        if base.is_weak_ref() {
+            base.ref_table_id()
+        } else {
+            None
+        }
+    };
+    let key_table = table_of(&ty.key);
+    let value_table = ty.value.as_ref().and_then(table_of);
+    for (table, uuid) in gone {
+        if key_table == Some(*table) {
+            let atom = Atom::Uuid(*uuid);
+            if datum.contains_key(&atom) {
+                dangling.insert(atom, *uuid);
+            }
+        }
+    }
+    if let Some(value_table) = value_table.filter(|id| gone.iter().any(|(table, _)| table == id)) {
+        for (key, value) in datum.iter() {
+            if let Some(Atom::Uuid(uuid)) = value
+                && gone.contains(&(value_table, *uuid))
+            {
+                dangling.insert(key.clone(), *uuid);
+            }
+        }
+    }
+    let (added, _) = added_removed(old, Some(row), column);
+    for (key, value) in added.iter() {
+        for (table, atom) in [(key_table, Some(key)), (value_table, value)] {
+            if let (Some(table), Some(Atom::Uuid(uuid))) = (table, atom)
+                && draft.row(&(table, *uuid)).is_none()
+            {
+                dangling.insert(key.clone(), *uuid);
+            }
+        }
+    }
+    dangling
+}
+
+fn became_empty(
+    table: &str,
+    column: &str,
+    row: Uuid,
+    existed: bool,
+    zero: bool,
+    removed: usize,
+) -> OvsdbError {
+    let details = if zero && !existed {
+        format!(
+            "Weak reference column \"{column}\" in \"{table}\" row {row} (inserted within this \
+             transaction) contained all-zeros UUID (probably as the default value for this column) but \
+             deleting this value caused a constraint volation because this column is not allowed to be \
+             empty."
+        )
+    } else {
+        let inserted = if existed {
+            ""
+        } else {
+            "(inserted within this transaction) "
+        };
+        format!(
+            "Deletion of {removed} weak reference(s) to deleted (or never-existing) rows from column \
+             \"{column}\" in \"{table}\" row {row} {inserted}caused this column to become empty, but \
+             constraints on this column disallow an empty column."
+        )
+    };
+    OvsdbError::constraint(details)
+}
+
+/// Brings the maps from rows to their weak referrers up to date.
+fn index_weak_references(draft: &mut Draft) {
+    let schema = draft.schema().clone();
+    let mut deltas: Vec<(RowKey, RowKey, i64)> = Vec::new();
+    for at in 0..draft.touched_len() {
+        let key = draft.touched(at);
+        let (old, new) = (draft.old_row(&key), draft.row(&key));
+        for &column in &draft.plan(key.0).weak {
+            let ty = &schema.table(key.0).column(column).ty;
+            let (added, removed) =
+                added_removed(old.map(|row| &**row), new.map(|row| &**row), column);
+            for_each_reference(&removed, ty, BaseType::is_weak_ref, |to| {
+                deltas.push((to, key, -1))
+            });
+            for_each_reference(&added, ty, BaseType::is_weak_ref, |to| {
+                deltas.push((to, key, 1))
+            });
+        }
+    }
+    for (to, from, delta) in deltas {
+        let sources = &mut draft.table_mut(to.0).weak_refs;
+        let entry = (to.1, from.0, from.1);
+        let before = sources.get(&entry).copied().unwrap_or(0);
+        // The order of the deltas is that of the columns: a count never passes below zero, since what is
+        // removed from one column was counted for that column.
+        let after = before
+            .checked_add_signed(delta as isize)
+            .expect("every reference that goes was counted when it came");
+        if after == 0 {
+            sources.remove(&entry);
+        } else {
+            sources.insert(entry, after);
+        }
+    }
+}
+
+/// No two rows may agree in all columns of an index (RFC 7047, section 3.2, "indexes"). Only the state at the
+/// end counts, so that rows may swap their values.
+fn check_indexes(draft: &Draft) -> Result<(), OvsdbError> {
+    for at in 0..draft.touched_len() {
+        let key = draft.touched(at);
+        let Some(row) = draft.row(&key) else {
+            continue;
+        };
+        let table = draft.table(key.0);
+        for (number, columns) in draft.schema().table(key.0).indexes.iter().enumerate() {
+            let index_key = index_key(row, columns);
+            let other = table
+                .index_matches(number, &index_key)
+                .find(|uuid| *uuid != key.1);
+            if let Some(other) = other.and_then(|uuid| draft.row(&(key.0, uuid))) {
+                return Err(duplicate_in_index(draft, key.0, columns, other, row));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn duplicate_in_index(
+    draft: &Draft,
+    table_id: TableId,
+    columns: &[ColumnId],
+    a: &Row,
+    b: &Row,
+) -> OvsdbError {
+    let table = draft.schema().table(table_id);
+    let values = |row: &Row| {
+        english_list(
+            columns
+                .iter()
+                .map(|&id| datum_to_string(row.get(id), &table.column(id).ty)),
+        )
+    };
+    // The order of the two is that of their contents, references aside, so that the message does not
+    // depend on chance.
+    let mut comparable: Vec<ColumnId> = (0..table.columns.len())
+        .map(|at| ColumnId(at as u32))
+        .filter(|&id| {
+            table
+                .column(id)
+                .ty
+                .bases()
+                .all(|base| base.kind != AtomType::Uuid)
+        })
+        .collect();
+    comparable.sort_by_key(|&id| &table.column(id).name);
+    let by_contents = comparable
+        .iter()
+        .map(|&id| a.get(id).cmp(b.get(id)))
+        .find(|order| order.is_ne());
+    let (first, second) = match by_contents {
+        Some(std::cmp::Ordering::Less) => (b, a),
+        _ => (a, b),
+    };
+    let history = |title: &str, row: &Row| {
+        let key = (table_id, row.uuid());
+        let fate = if !draft.is_touched(&key) {
+            "existed in the database before this transaction and was not modified by the transaction."
+                .to_owned()
+        } else {
+            match draft.old_row(&key) {
+                None => "was inserted by this transaction.".to_owned(),
+                Some(old) if columns.iter().all(|&id| old.get(id) == row.get(id)) => {
+                    "existed in the database before this transaction, which modified some of the row's \
+                     columns but not any columns in this index."
+                        .to_owned()
+                }
+                Some(old) => format!(
+                    "had the following index values before the transaction: {}.",
+                    values(old)
+                ),
+            }
+        };
+        format!("{title} row, with UUID {}, {fate}", row.uuid())
+    };
+    let noun = if columns.len() > 1 {
+        "columns"
+    } else {
+        "column"
+    };
+    let names = english_list(
+        columns
+            .iter()
+            .map(|&id| format!("\"{}\"", table.column(id).name)),
+    );
+    OvsdbError::constraint(format!(
+        "Transaction causes multiple rows in \"{}\" table to have identical values ({}) for index on \
+         {noun} {names}.  {}  {}",
+        table.name,
+        values(first),
+        history("First", first),
+        history("Second", second),
+    ))
+}
+
+/// Joins items as in a sentence: `a`, `a and b`, `a, b, and c`.
+fn english_list(items: impl ExactSizeIterator<Item = String>) -> String {
+    let last = items.len().saturating_sub(1);
+    let mut text = String::new();
+    for (at, item) in items.enumerate() {
+        text.push_str(match at {
+            0 => "",
+            _ if at < last => ", ",
+            1 => " and ",
+            _ => ", and ",
+        });
+        text.push_str(&item);
+    }
+    text
+}
+
+/// Gives every row that was changed a new `_version`; an inserted one has its own already.
+fn renew_versions(draft: &mut Draft, fresh: &mut dyn FnMut() -> Uuid) {
+    for at in 0..draft.touched_len() {
+        let key = draft.touched(at);
+        if draft.old_row(&key).is_none() {
+            continue;
+        }
+        let version = Datum::from_atom(Atom::Uuid(fresh()));
+        draft.edit(&key, |row| *row.get_mut(ColumnId::VERSION) = version);
+    }
+}

@@ -1,0 +1,295 @@
+//! Commits and whole databases as the records of a database file (ovsdb(5), "Standalone Database Format"),
+//! and back.
+//!
+//! This is text only: the framing of records, their checksums and the file itself are `ovsdb-log`'s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::json::{Json, write};
+use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
+use ovsdb_proto::symbols::Symbols;
+use ovsdb_proto::uuid::Uuid;
+
+use crate::commit::{Commit, RowChange};
+use crate::database::{Database, Row};
+use crate::draft::Draft;
+use crate::passes;
+
+/// How records are written.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordOptions<'a> {
+    /// Wall-clock time in milliseconds since 1970, for `_date`.
+    pub date_ms: i64,
+    /// The text for `_comment`.
+    pub comment: Option<&'a str>,
+    /// Write the difference of a changed column instead of its new value (`_is_diff`).
+    pub column_diff: bool,
+}
+
+/// A commit as the JSON text of a record, or `None` if it changed only columns that are not kept.
+pub fn commit_record(
+    schema: &Schema,
+    commit: &Commit,
+    options: RecordOptions<'_>,
+) -> Option<Vec<u8>> {
+    let mut tables: BTreeMap<TableId, Vec<(Uuid, Vec<u8>)>> = BTreeMap::new();
+    for change in &commit.changes {
+        let mut text = Vec::new();
+        if write_change(
+            schema.table(change.table),
+            change,
+            options.column_diff,
+            &mut text,
+        ) {
+            tables
+                .entry(change.table)
+                .or_default()
+                .push((change.uuid, text));
+        }
+    }
+    if tables.is_empty() {
+        return None;
+    }
+    let sections = tables.into_iter().map(|(table, mut rows)| {
+        rows.sort_unstable_by_key(|(uuid, _)| *uuid);
+        let mut text = Vec::new();
+        write_rows(
+            rows.iter().map(|(uuid, row)| (*uuid, row)),
+            &mut text,
+            |row, out| {
+                out.extend_from_slice(row);
+            },
+        );
+        (schema.table(table).name.as_str(), text)
+    });
+    Some(record(sections, options))
+}
+
+/// A whole database as the JSON text of one record that makes it from nothing.
+pub fn snapshot_record(database: &Database, options: RecordOptions<'_>) -> Vec<u8> {
+    let schema = database.schema();
+    let sections = database.table_ids().filter_map(|id| {
+        let (table, rows) = (schema.table(id), database.table(id));
+        if rows.is_empty() {
+            return None;
+        }
+        let persistent = persistent_columns(table);
+        let mut text = Vec::new();
+        write_rows(
+            rows.iter().map(|row| (row.uuid(), row)),
+            &mut text,
+            |row, out| {
+                write_inserted(table, &persistent, row, out);
+            },
+        );
+        Some((table.name.as_str(), text))
+    });
+    record(sections, options)
+}
+
+/// Joins the sections of tables and the annotations to one object, its members in order.
+fn record<'a>(
+    sections: impl Iterator<Item = (&'a str, Vec<u8>)>,
+    options: RecordOptions<'_>,
+) -> Vec<u8> {
+    let mut members: BTreeMap<&str, Vec<u8>> = sections.collect();
+    let mut date = Vec::new();
+    write::integer(options.date_ms, &mut date);
+    members.insert("_date", date);
+    if let Some(comment) = options.comment {
+        let mut text = Vec::new();
+        write::string(comment, &mut text);
+        members.insert("_comment", text);
+    }
+    if options.column_diff {
+        members.insert("_is_diff", b"true".to_vec());
+    }
+    let mut out = Vec::with_capacity(members.values().map(|text| text.len() + 64).sum());
+    out.push(b'{');
+    for (at, (name, text)) in members.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write::string(name, &mut out);
+        out.push(b':');
+        out.extend_from_slice(&text);
+    }
+    out.push(b'}');
+    out
+}
+
+/// Writes an object from row UUIDs, which come in order, to rows.
+fn write_rows<T>(
+    rows: impl Iterator<Item = (Uuid, T)>,
+    out: &mut Vec<u8>,
+    mut write_row: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(b'{');
+    for (at, (uuid, row)) in rows.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write::string(&uuid.to_string(), out);
+        out.push(b':');
+        write_row(row, out);
+    }
+    out.push(b'}');
+}
+
+/// The columns that files keep, in the order of their names.
+fn persistent_columns(table: &TableSchema) -> Vec<ColumnId> {
+    let ids = (0..table.columns.len()).map(|at| ColumnId(at as u32));
+    let mut columns: Vec<ColumnId> = ids
+        .filter(|&id| id != ColumnId::UUID && table.column(id).persistent)
+        .collect();
+    columns.sort_by_key(|&id| &table.column(id).name);
+    columns
+}
+
+/// Writes a changed row. False if there is nothing to keep.
+fn write_change(table: &TableSchema, change: &RowChange, diff: bool, out: &mut Vec<u8>) -> bool {
+    let persistent = persistent_columns(table);
+    match (&change.old, &change.new) {
+        (_, None) => Json::Null.write_to(out),
+        (None, Some(new)) => write_inserted(table, &persistent, new, out),
+        (Some(old), Some(new)) => {
+            let changed = persistent.iter().filter(|&&id| old.get(id) != new.get(id));
+            let columns: Vec<(ColumnId, Datum)> = changed
+                .map(|&id| {
+                    let value = match diff {
+                        true => Datum::diff(old.get(id), new.get(id), &table.column(id).ty),
+                        false => new.get(id).clone(),
+                    };
+                    (id, value)
+                })
+                .collect();
+            if columns.is_empty() {
+                return false;
+            }
+            write_columns(table, columns.iter().map(|(id, datum)| (*id, datum)), out);
+        }
+    }
+    true
+}
+
+/// Writes a new row: what differs from the default values.
+fn write_inserted(table: &TableSchema, persistent: &[ColumnId], row: &Row, out: &mut Vec<u8>) {
+    let columns = persistent.iter().map(|&id| (id, row.get(id)));
+    write_columns(
+        table,
+        columns.filter(|(id, datum)| !datum.is_default(&table.column(*id).ty)),
+        out,
+    );
+}
+
+fn write_columns<'a>(
+    table: &TableSchema,
+    columns: impl Iterator<Item = (ColumnId, &'a Datum)>,
+    out: &mut Vec<u8>,
+) {
+    out.push(b'{');
+    for (at, (id, datum)) in columns.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let column = table.column(id);
+        write::string(&column.name, out);
+        out.push(b':');
+        datum.write_json(&column.ty, out);
+    }
+    out.push(b'}');
+}
+
+/// Applies a record to the version before it. Gives the version after it and what changed.
+///
+/// The record undergoes the checks of a transaction. `fresh` gives row versions, which files do not keep.
+///
+/// # Errors
+/// The record does not fit the schema or the version, or the result breaks a constraint.
+pub fn replay(
+    database: &Database,
+    record: &Json,
+    fresh: &mut dyn FnMut() -> Uuid,
+) -> Result<(Database, Option<Commit>), OvsdbError> {
+    let Json::Object(members) = record else {
+        return Err(OvsdbError::syntax(record, "object expected"));
+    };
+    let schema = database.schema().clone();
+    let is_diff = matches!(members.get("_is_diff"), Some(Json::Bool(true)));
+    let mut draft = Draft::new(database);
+    for (name, rows) in members.iter() {
+        let Some(id) = schema.table_id(name) else {
+            match (name.as_str(), rows) {
+                ("_date", Json::Integer(_)) | ("_is_diff", Json::Bool(_)) | ("_comment", _) => {
+                    continue;
+                }
+                _ => {
+                    let details = format!("No table named {name}.");
+                    return Err(OvsdbError::new(ErrorTag::UnknownTable, details).at(record));
+                }
+            }
+        };
+        let Json::Object(rows_by_uuid) = rows else {
+            return Err(OvsdbError::syntax(rows, "object expected"));
+        };
+        for (uuid, row) in rows_by_uuid.iter() {
+            let Some(uuid) = Uuid::parse(uuid) else {
+                return Err(OvsdbError::syntax(
+                    rows,
+                    format!("\"{uuid}\" is not a valid UUID"),
+                ));
+            };
+            replay_row(&mut draft, &schema, (id, uuid), is_diff, row, fresh)?;
+        }
+    }
+    passes::commit(draft, fresh)
+}
+
+fn replay_row(
+    draft: &mut Draft,
+    schema: &Schema,
+    key: (TableId, Uuid),
+    is_diff: bool,
+    json: &Json,
+    fresh: &mut dyn FnMut() -> Uuid,
+) -> Result<(), OvsdbError> {
+    let table = schema.table(key.0);
+    let existing = draft.row(&key).cloned();
+    let exists = existing.is_some();
+    if let Json::Null = json {
+        if !exists {
+            let details = format!("transaction deletes row {} that does not exist", key.1);
+            return Err(OvsdbError::bare_syntax(details));
+        }
+        draft.set(key, None);
+        return Ok(());
+    }
+    let Json::Object(columns) = json else {
+        return Err(OvsdbError::syntax(json, "row must be JSON object"));
+    };
+    let mut row = match existing {
+        Some(row) => Row::clone(&row),
+        None => Row::with_defaults(table, key.1, fresh()),
+    };
+    // Files hold no named UUIDs.
+    let mut no_names = Symbols::none();
+    for (name, value) in columns.iter() {
+        let Some(id) = table.column_id(name) else {
+            let details = format!("No column {name} in table {}.", table.name);
+            return Err(OvsdbError::new(ErrorTag::UnknownColumn, details).at(json));
+        };
+        let ty = &table.column(id).ty;
+        let new = if is_diff && exists {
+            let diff = Datum::diff_from_json(value, ty)?;
+            row.get(id).apply_diff(&diff, ty)?
+        } else {
+            Datum::from_json(value, ty, &mut no_names)?
+        };
+        *row.get_mut(id) = new;
+    }
+    draft.set(key, Some(Arc::new(row)));
+    Ok(())
+}
