@@ -7,3 +7,4 @@ pub mod daemon;
 pub mod names;
 pub mod programs;
 pub mod sandbox;
+pub mod script;
