@@ -28,8 +28,13 @@ pub enum AtomType {
 
 impl AtomType {
     /// Every type.
-    pub const ALL: [AtomType; 5] =
-        [AtomType::Integer, AtomType::Real, AtomType::Boolean, AtomType::String, AtomType::Uuid];
+    pub const ALL: [AtomType; 5] = [
+        AtomType::Integer,
+        AtomType::Real,
+        AtomType::Boolean,
+        AtomType::String,
+        AtomType::Uuid,
+    ];
 
     /// The word that stands for the type in schemas.
     pub const fn as_str(self) -> &'static str {
@@ -157,7 +162,9 @@ impl Atom {
             Atom::Real(value) => Json::Real(*value),
             Atom::Boolean(value) => Json::Bool(*value),
             Atom::String(text) => Json::String(text.clone()),
-            Atom::Uuid(uuid) => Json::Array(vec![Json::string("uuid"), Json::string(uuid.to_string())]),
+            Atom::Uuid(uuid) => {
+                Json::Array(vec![Json::string("uuid"), Json::string(uuid.to_string())])
+            }
         }
     }
 
@@ -217,7 +224,9 @@ impl Hash for Atom {
         match self {
             Atom::Integer(value) => value.hash(state),
             // Both zeroes are equal, so they must hash alike.
-            Atom::Real(value) => (if *value == 0.0 { 0.0 } else { *value }).to_bits().hash(state),
+            Atom::Real(value) => (if *value == 0.0 { 0.0 } else { *value })
+                .to_bits()
+                .hash(state),
             Atom::Boolean(value) => value.hash(state),
             Atom::String(text) => text.hash(state),
             Atom::Uuid(uuid) => uuid.hash(state),
@@ -301,9 +310,13 @@ mod tests {
     #[test]
     fn json_text_written_directly_is_that_of_the_json_value() {
         let uuid = Uuid::parse("3f1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0").unwrap();
-        for atom in
-            [Atom::Integer(-7), Atom::Real(0.1), Atom::Boolean(true), Atom::from("a\"b\n\u{1}é"), Atom::Uuid(uuid)]
-        {
+        for atom in [
+            Atom::Integer(-7),
+            Atom::Real(0.1),
+            Atom::Boolean(true),
+            Atom::from("a\"b\n\u{1}é"),
+            Atom::Uuid(uuid),
+        ] {
             let mut text = Vec::new();
             atom.write_json(&mut text);
             assert_eq!(String::from_utf8(text).unwrap(), atom.to_json().to_string());

@@ -73,9 +73,10 @@ impl Function {
 
     /// The function between a column and an argument that has this word.
     pub fn from_text(text: &str) -> Option<Function> {
-        Function::WITH_ARGUMENT.into_iter().find(|function| function.as_str() == text)
+        Function::WITH_ARGUMENT
+            .into_iter()
+            .find(|function| function.as_str() == text)
     }
-
 }
 
 impl fmt::Display for Function {
@@ -96,11 +97,23 @@ pub struct Clause {
 }
 
 impl Clause {
-    fn from_json(table: &TableSchema, json: &Json, symbols: &mut Symbols<'_>) -> Result<Clause, OvsdbError> {
+    fn from_json(
+        table: &TableSchema,
+        json: &Json,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Clause, OvsdbError> {
         let (name, function, arg) = match json {
             Json::Bool(value) => {
-                let function = if *value { Function::True } else { Function::False };
-                return Ok(Clause { function, column: ColumnId::UUID, arg: Datum::from_atom(Uuid::ZERO.into()) });
+                let function = if *value {
+                    Function::True
+                } else {
+                    Function::False
+                };
+                return Ok(Clause {
+                    function,
+                    column: ColumnId::UUID,
+                    arg: Datum::from_atom(Uuid::ZERO.into()),
+                });
             }
             Json::Array(elements) => match elements.as_slice() {
                 [Json::String(name), Json::String(function), arg] => (name, function, arg),
@@ -108,9 +121,14 @@ impl Clause {
             },
             _ => return Err(OvsdbError::syntax(json, "Parse error in condition.")),
         };
-        let column = table.column_id(name).ok_or_else(|| unknown_column(table, name, json))?;
+        let column = table
+            .column_id(name)
+            .ok_or_else(|| unknown_column(table, name, json))?;
         let Some(function) = Function::from_text(function) else {
-            return Err(OvsdbError::new(ErrorTag::UnknownFunction, format!("No function named {function}.")));
+            return Err(OvsdbError::new(
+                ErrorTag::UnknownFunction,
+                format!("No function named {function}."),
+            ));
         };
         let ty = &table.column(column).ty;
         let mut expected = Expected::exactly(ty);
@@ -132,7 +150,11 @@ impl Clause {
             Function::Includes if !ty.is_scalar() => expected.min = 0,
             _ => {}
         }
-        Ok(Clause { function, column, arg: expected.parse(arg, symbols)? })
+        Ok(Clause {
+            function,
+            column,
+            arg: expected.parse(arg, symbols)?,
+        })
     }
 
     fn to_json(&self, table: &TableSchema) -> Json {
@@ -184,7 +206,8 @@ impl Clause {
 
 /// True for a column that can be ordered: a number that is there or may be missing.
 fn is_number(ty: &ColumnType) -> bool {
-    (ty.is_scalar() || ty.is_optional_scalar()) && matches!(ty.key.kind, AtomType::Integer | AtomType::Real)
+    (ty.is_scalar() || ty.is_optional_scalar())
+        && matches!(ty.key.kind, AtomType::Integer | AtomType::Real)
 }
 
 /// A `<condition>`: clauses in an order that does not depend on how they were written.
@@ -196,7 +219,9 @@ pub struct Condition {
 impl Condition {
     /// The condition that is met by every row of an operation and of a monitor.
     pub const fn always() -> Condition {
-        Condition { clauses: Vec::new() }
+        Condition {
+            clauses: Vec::new(),
+        }
     }
 
     /// A condition of these clauses.
@@ -210,17 +235,28 @@ impl Condition {
     /// # Errors
     /// An `unknown column`, `unknown function`, `syntax error` or `constraint violation`, for the first clause that has
     /// one.
-    pub fn from_json(table: &TableSchema, json: &Json, symbols: &mut Symbols<'_>) -> Result<Condition, OvsdbError> {
+    pub fn from_json(
+        table: &TableSchema,
+        json: &Json,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Condition, OvsdbError> {
         let Some(clauses) = json.as_array() else {
             return Err(OvsdbError::syntax(json, "array expected"));
         };
-        let clauses = clauses.iter().map(|clause| Clause::from_json(table, clause, symbols));
+        let clauses = clauses
+            .iter()
+            .map(|clause| Clause::from_json(table, clause, symbols));
         Ok(Condition::new(clauses.collect::<Result<_, _>>()?))
     }
 
     /// The condition as JSON.
     pub fn to_json(&self, table: &TableSchema) -> Json {
-        Json::Array(self.clauses.iter().map(|clause| clause.to_json(table)).collect())
+        Json::Array(
+            self.clauses
+                .iter()
+                .map(|clause| clause.to_json(table))
+                .collect(),
+        )
     }
 
     /// The clauses, in the order in which they are tried.
@@ -240,23 +276,37 @@ impl Condition {
 
     /// True if the row whose values `value` gives meets every clause.
     pub fn meets_all<'r>(&self, mut value: impl FnMut(ColumnId) -> &'r Datum) -> bool {
-        self.clauses.iter().all(|clause| clause.admits(value(clause.column)))
+        self.clauses
+            .iter()
+            .all(|clause| clause.admits(value(clause.column)))
     }
 
     /// True if the row whose values `value` gives meets at least one clause, or if there are none: what a monitor's
     /// `where` asks.
     pub fn meets_any<'r>(&self, mut value: impl FnMut(ColumnId) -> &'r Datum) -> bool {
-        self.clauses.is_empty() || self.clauses.iter().any(|clause| clause.admits(value(clause.column)))
+        self.clauses.is_empty()
+            || self
+                .clauses
+                .iter()
+                .any(|clause| clause.admits(value(clause.column)))
     }
 
     /// True if a monitor with this condition is sent every row, as far as that shows without looking at rows.
     pub fn is_true_for_monitor(&self) -> bool {
-        self.clauses.is_empty() || self.clauses.iter().any(|clause| clause.function == Function::True)
+        self.clauses.is_empty()
+            || self
+                .clauses
+                .iter()
+                .any(|clause| clause.function == Function::True)
     }
 
     /// True if a monitor with this condition is sent no row.
     pub fn is_false_for_monitor(&self) -> bool {
-        !self.clauses.is_empty() && self.clauses.iter().all(|clause| clause.function == Function::False)
+        !self.clauses.is_empty()
+            && self
+                .clauses
+                .iter()
+                .all(|clause| clause.function == Function::False)
     }
 
     /// The UUID that a row must have to meet every clause, if a clause says so; then at most one row qualifies, and the
@@ -267,20 +317,28 @@ impl Condition {
 
     /// The value that a row must have in `column` to meet every clause, if a clause says so.
     pub fn equal_value(&self, column: ColumnId) -> Option<&Datum> {
-        let clause = self.clauses.iter().find(|clause| clause.column == column && clause.is_equality())?;
+        let clause = self
+            .clauses
+            .iter()
+            .find(|clause| clause.column == column && clause.is_equality())?;
         Some(&clause.arg)
     }
 
     /// The values that a row must have in `columns` to meet every clause, if clauses say so for each of them: then an
     /// index on the columns gives all rows that can qualify.
     pub fn equal_values(&self, columns: &[ColumnId]) -> Option<Vec<&Datum>> {
-        columns.iter().map(|&column| self.equal_value(column)).collect()
+        columns
+            .iter()
+            .map(|&column| self.equal_value(column))
+            .collect()
     }
 
     /// The columns that the clauses look at, each once.
     pub fn columns(&self) -> Vec<ColumnId> {
-        let with_argument =
-            self.clauses.iter().filter(|clause| !matches!(clause.function, Function::True | Function::False));
+        let with_argument = self
+            .clauses
+            .iter()
+            .filter(|clause| !matches!(clause.function, Function::True | Function::False));
         let mut columns: Vec<ColumnId> = with_argument.map(|clause| clause.column).collect();
         columns.sort_unstable();
         columns.dedup();

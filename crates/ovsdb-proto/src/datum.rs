@@ -70,7 +70,10 @@ impl Datum {
 
     /// A map of pairs in any order. Of several pairs with one key it keeps that with the smallest value.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (Atom, Atom)>) -> Datum {
-        let mut pairs: Vec<Pair> = pairs.into_iter().map(|(key, value)| Pair { key, value }).collect();
+        let mut pairs: Vec<Pair> = pairs
+            .into_iter()
+            .map(|(key, value)| Pair { key, value })
+            .collect();
         pairs.sort_unstable_by(|a, b| a.key.cmp(&b.key).then_with(|| a.value.cmp(&b.value)));
         pairs.dedup_by(|later, earlier| later.key == earlier.key);
         Datum::from_sorted_pairs(pairs)
@@ -86,7 +89,11 @@ impl Datum {
 
     /// `pairs` must be ascending and unique by key.
     fn from_sorted_pairs(pairs: Vec<Pair>) -> Datum {
-        if pairs.is_empty() { Datum::empty() } else { Datum(Repr::Map(Seq::from_sorted(pairs))) }
+        if pairs.is_empty() {
+            Datum::empty()
+        } else {
+            Datum(Repr::Map(Seq::from_sorted(pairs)))
+        }
     }
 
     /// The default value of a column: nothing where that is allowed, or else the default atoms (RFC 7047, section
@@ -95,14 +102,18 @@ impl Datum {
         match (&ty.value, ty.min) {
             (_, 0) => Datum::empty(),
             (None, _) => Datum::from_atom(ty.key.kind.default_atom()),
-            (Some(value), _) => Datum::from_pair(ty.key.kind.default_atom(), value.kind.default_atom()),
+            (Some(value), _) => {
+                Datum::from_pair(ty.key.kind.default_atom(), value.kind.default_atom())
+            }
         }
     }
 
     /// True for the value of [`Datum::default_for`].
     pub fn is_default(&self, ty: &ColumnType) -> bool {
         self.len() == ty.min as usize
-            && self.iter().all(|(key, value)| key.is_default() && value.is_none_or(Atom::is_default))
+            && self
+                .iter()
+                .all(|(key, value)| key.is_default() && value.is_none_or(Atom::is_default))
     }
 
     /// The number of atoms or pairs.
@@ -131,7 +142,10 @@ impl Datum {
             Repr::Map(pairs) => IterRepr::Map(pairs.view().iter()),
             _ => IterRepr::Set(self.atoms().iter()),
         };
-        Iter { inner, left: self.len() }
+        Iter {
+            inner,
+            left: self.len(),
+        }
     }
 
     /// The atoms of a set or the keys of a map, ascending.
@@ -146,7 +160,9 @@ impl Datum {
 
     /// The UUIDs among the keys and values.
     pub fn uuids(&self) -> impl Iterator<Item = Uuid> {
-        self.iter().flat_map(|(key, value)| std::iter::once(key).chain(value)).filter_map(Atom::as_uuid)
+        self.iter()
+            .flat_map(|(key, value)| std::iter::once(key).chain(value))
+            .filter_map(Atom::as_uuid)
     }
 
     /// The atom of a set that has exactly one.
@@ -208,7 +224,9 @@ impl Datum {
             self.keys().try_for_each(|key| ty.key.check(key))?;
         }
         match &ty.value {
-            Some(base) if base.has_constraints() => self.values().try_for_each(|value| base.check(value)),
+            Some(base) if base.has_constraints() => {
+                self.values().try_for_each(|value| base.check(value))
+            }
             _ => Ok(()),
         }
     }
@@ -233,7 +251,11 @@ impl Datum {
 
 /// The words for a set or map that has one key twice.
 fn duplicate_error(is_map: bool) -> OvsdbError {
-    let details = if is_map { "map contains duplicate key" } else { "set contains duplicate" };
+    let details = if is_map {
+        "map contains duplicate key"
+    } else {
+        "set contains duplicate"
+    };
     OvsdbError::new(ErrorTag::OvsdbError, details)
 }
 
@@ -279,7 +301,11 @@ impl<'a> IntoIterator for &'a Datum {
 impl Ord for Datum {
     /// Smaller datums first; datums of one size by their keys, then by their values.
     fn cmp(&self, other: &Datum) -> Ordering {
-        fn compare<E: Element>(a: View<'_, E>, b: View<'_, E>, values: impl Fn(&E, &E) -> Ordering) -> Ordering {
+        fn compare<E: Element>(
+            a: View<'_, E>,
+            b: View<'_, E>,
+            values: impl Fn(&E, &E) -> Ordering,
+        ) -> Ordering {
             let mut by_value = Ordering::Equal;
             for step in Walk::differences(a, b) {
                 match step {
@@ -295,11 +321,13 @@ impl Ord for Datum {
         if let (Repr::One(a), Repr::One(b)) = (&self.0, &other.0) {
             return a.cmp(b);
         }
-        self.len().cmp(&other.len()).then_with(|| match (self.is_map(), other.is_map()) {
-            (true, true) => compare(self.pairs(), other.pairs(), |a, b| a.value.cmp(&b.value)),
-            (false, false) => compare(self.atoms(), other.atoms(), |_, _| Ordering::Equal),
-            (a, b) => a.cmp(&b),
-        })
+        self.len()
+            .cmp(&other.len())
+            .then_with(|| match (self.is_map(), other.is_map()) {
+                (true, true) => compare(self.pairs(), other.pairs(), |a, b| a.value.cmp(&b.value)),
+                (false, false) => compare(self.atoms(), other.atoms(), |_, _| Ordering::Equal),
+                (a, b) => a.cmp(&b),
+            })
     }
 }
 
@@ -333,7 +361,9 @@ impl Hash for Datum {
 impl std::fmt::Debug for Datum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.is_map() {
-            f.debug_map().entries(self.iter().map(|(key, value)| (key, value.unwrap_or(key)))).finish()
+            f.debug_map()
+                .entries(self.iter().map(|(key, value)| (key, value.unwrap_or(key))))
+                .finish()
         } else {
             f.debug_set().entries(self.keys()).finish()
         }

@@ -91,7 +91,10 @@ tags! {
 impl ErrorTag {
     /// The tag with this word.
     pub fn from_text(text: &str) -> Option<ErrorTag> {
-        ErrorTag::ALL.iter().copied().find(|tag| tag.as_str() == text)
+        ErrorTag::ALL
+            .iter()
+            .copied()
+            .find(|tag| tag.as_str() == text)
     }
 }
 
@@ -119,7 +122,12 @@ pub struct OvsdbError {
 impl OvsdbError {
     /// An error with details.
     pub fn new(tag: ErrorTag, details: impl Into<String>) -> OvsdbError {
-        OvsdbError { tag, details: Some(details.into()), syntax: None, io_error: None }
+        OvsdbError {
+            tag,
+            details: Some(details.into()),
+            syntax: None,
+            io_error: None,
+        }
     }
 
     /// A `syntax error` that quotes `at`, the element at fault.
@@ -139,7 +147,10 @@ impl OvsdbError {
 
     /// An `I/O error`; `io_error` is the operating system's description.
     pub fn io(details: impl Into<String>, io_error: impl Into<String>) -> OvsdbError {
-        OvsdbError { io_error: Some(io_error.into()), ..OvsdbError::new(ErrorTag::IoError, details) }
+        OvsdbError {
+            io_error: Some(io_error.into()),
+            ..OvsdbError::new(ErrorTag::IoError, details)
+        }
     }
 
     /// The same error, quoting `json` as the element at fault.
@@ -169,8 +180,10 @@ impl OvsdbError {
             ("io-error", self.io_error.as_deref()),
             ("syntax", self.syntax.as_deref()),
         ];
-        let object: Object =
-            members.into_iter().filter_map(|(name, text)| Some((name, Json::string(text?)))).collect();
+        let object: Object = members
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, Json::string(text?))))
+            .collect();
         Json::Object(object)
     }
 }
@@ -216,7 +229,12 @@ mod tests {
             "I/O error: writing failed (No space left on device)",
         );
         check(
-            &OvsdbError { tag: ErrorTag::Canceled, details: None, syntax: None, io_error: None },
+            &OvsdbError {
+                tag: ErrorTag::Canceled,
+                details: None,
+                syntax: None,
+                io_error: None,
+            },
             r#"{"error":"canceled"}"#,
             "canceled",
         );

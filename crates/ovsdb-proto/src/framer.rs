@@ -145,7 +145,10 @@ impl Framer {
     ///
     /// # Errors
     /// If the stream cannot go on as JSON. Every later call fails the same way.
-    #[allow(clippy::should_implement_trait, reason = "`None` is not the end, so an iterator it is not")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "`None` is not the end, so an iterator it is not"
+    )]
     pub fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -175,7 +178,11 @@ impl Framer {
             Scan::Wrong(at) => {
                 self.check(at + 1)?;
                 // Only the first byte can be wrong without being a whole wrong token.
-                Err(self.located(JsonError::locate(&self.buffer, at, JsonErrorKind::NotContainer)))
+                Err(self.located(JsonError::locate(
+                    &self.buffer,
+                    at,
+                    JsonErrorKind::NotContainer,
+                )))
             }
             Scan::Incomplete if self.buffer.len() > self.max_message_bytes => self.too_long(),
             Scan::Incomplete => {
@@ -189,7 +196,9 @@ impl Framer {
     }
 
     fn too_long(&self) -> Result<Option<Bytes>, FrameError> {
-        Err(FrameError::TooLong { max: self.max_message_bytes })
+        Err(FrameError::TooLong {
+            max: self.max_message_bytes,
+        })
     }
 
     /// Drops white space before a message.
@@ -222,7 +231,11 @@ impl Framer {
                 }
                 Within::String => match memchr::memchr2(b'"', b'\\', &bytes[at..]) {
                     Some(i) => {
-                        self.within = if bytes[at + i] == b'"' { Within::Brackets } else { Within::Escape };
+                        self.within = if bytes[at + i] == b'"' {
+                            Within::Brackets
+                        } else {
+                            Within::Escape
+                        };
                         at += i + 1;
                     }
                     None => {
@@ -232,7 +245,10 @@ impl Framer {
                 },
                 Within::Escape => break Scan::Incomplete,
                 Within::Brackets => {
-                    let Some(i) = bytes[at..].iter().position(|&c| CLASSES[usize::from(c)] != Class::Other) else {
+                    let Some(i) = bytes[at..]
+                        .iter()
+                        .position(|&c| CLASSES[usize::from(c)] != Class::Other)
+                    else {
                         at = bytes.len();
                         break Scan::Incomplete;
                     };
@@ -266,7 +282,8 @@ impl Framer {
 
     /// Checks the grammar of the first `end` bytes.
     fn check(&mut self, end: usize) -> Result<(), FrameError> {
-        Reader::check_prefix(&self.buffer[..end], &mut self.checked).map_err(|error| self.located(error))
+        Reader::check_prefix(&self.buffer[..end], &mut self.checked)
+            .map_err(|error| self.located(error))
     }
 
     /// Counts positions from the end of the previous message.

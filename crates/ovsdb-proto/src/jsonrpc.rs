@@ -182,16 +182,32 @@ impl Members {
             (true, false) => Err(MessageError::ExtraMember { kind, member }),
             _ => Ok(()),
         };
-        check("method", method.is_some(), &[Kind::Request, Kind::Notification])?;
-        check("params", params.is_some(), &[Kind::Request, Kind::Notification])?;
+        check(
+            "method",
+            method.is_some(),
+            &[Kind::Request, Kind::Notification],
+        )?;
+        check(
+            "params",
+            params.is_some(),
+            &[Kind::Request, Kind::Notification],
+        )?;
         check("result", self.result.is_some(), &[Kind::Reply])?;
         check("error", self.error.is_some(), &[Kind::Error])?;
-        check("id", self.id.is_some(), &[Kind::Request, Kind::Reply, Kind::Error])?;
+        check(
+            "id",
+            self.id.is_some(),
+            &[Kind::Request, Kind::Reply, Kind::Error],
+        )?;
 
         // The checks leave exactly these four combinations.
         Ok(match (method, params, self.result, self.error, self.id) {
-            (Some(method), Some(params), None, None, Some(id)) => Message::Request { method, params, id },
-            (Some(method), Some(params), None, None, None) => Message::Notification { method, params },
+            (Some(method), Some(params), None, None, Some(id)) => {
+                Message::Request { method, params, id }
+            }
+            (Some(method), Some(params), None, None, None) => {
+                Message::Notification { method, params }
+            }
             (None, None, Some(result), None, Some(id)) => Message::Reply { result, id },
             (None, None, None, Some(error), Some(id)) => Message::Error { error, id },
             _ => unreachable!("members were checked against the kind"),
@@ -201,13 +217,24 @@ impl Members {
 
 impl Message {
     /// A request.
-    pub fn request(method: impl Into<EcoString>, params: Vec<Json>, id: impl Into<Json>) -> Message {
-        Message::Request { method: method.into(), params, id: id.into() }
+    pub fn request(
+        method: impl Into<EcoString>,
+        params: Vec<Json>,
+        id: impl Into<Json>,
+    ) -> Message {
+        Message::Request {
+            method: method.into(),
+            params,
+            id: id.into(),
+        }
     }
 
     /// A notification.
     pub fn notification(method: impl Into<EcoString>, params: Vec<Json>) -> Message {
-        Message::Notification { method: method.into(), params }
+        Message::Notification {
+            method: method.into(),
+            params,
+        }
     }
 
     /// The kind of the message.
@@ -297,12 +324,24 @@ impl Message {
     /// Appends the message as it goes over the wire.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         match self {
-            Message::Request { method, params, id } => call(method, id, out, |out| write::array(params, out)),
+            Message::Request { method, params, id } => {
+                call(method, id, out, |out| write::array(params, out))
+            }
             Message::Notification { method, params } => {
                 call(method, &Json::Null, out, |out| write::array(params, out));
             }
-            Message::Reply { result, id } => answer(id, out, |out| out.extend_from_slice(b"null"), |out| result.write_to(out)),
-            Message::Error { error, id } => answer(id, out, |out| error.write_to(out), |out| out.extend_from_slice(b"null")),
+            Message::Reply { result, id } => answer(
+                id,
+                out,
+                |out| out.extend_from_slice(b"null"),
+                |out| result.write_to(out),
+            ),
+            Message::Error { error, id } => answer(
+                id,
+                out,
+                |out| error.write_to(out),
+                |out| out.extend_from_slice(b"null"),
+            ),
         }
     }
 
@@ -320,9 +359,15 @@ impl fmt::Display for Message {
         f.write_str(self.kind().as_str())?;
         match self {
             Message::Request { method, params, id } => {
-                write!(f, ", method=\"{method}\", params={}, id={id}", ArrayText(params))
+                write!(
+                    f,
+                    ", method=\"{method}\", params={}, id={id}",
+                    ArrayText(params)
+                )
             }
-            Message::Notification { method, params } => write!(f, ", method=\"{method}\", params={}", ArrayText(params)),
+            Message::Notification { method, params } => {
+                write!(f, ", method=\"{method}\", params={}", ArrayText(params))
+            }
             Message::Reply { result, id } => write!(f, ", result={result}, id={id}"),
             Message::Error { error, id } => write!(f, ", error={error}, id={id}"),
         }
@@ -342,12 +387,22 @@ impl fmt::Display for ArrayText<'_> {
 /// Appends a reply whose result is JSON text already.
 pub fn write_reply(id: &Json, result: &[u8], out: &mut Vec<u8>) {
     out.reserve(result.len() + 64);
-    answer(id, out, |out| out.extend_from_slice(b"null"), |out| out.extend_from_slice(result));
+    answer(
+        id,
+        out,
+        |out| out.extend_from_slice(b"null"),
+        |out| out.extend_from_slice(result),
+    );
 }
 
 /// Appends an error reply whose error is JSON text already.
 pub fn write_error(id: &Json, error: &[u8], out: &mut Vec<u8>) {
-    answer(id, out, |out| out.extend_from_slice(error), |out| out.extend_from_slice(b"null"));
+    answer(
+        id,
+        out,
+        |out| out.extend_from_slice(error),
+        |out| out.extend_from_slice(b"null"),
+    );
 }
 
 /// Appends a request whose parameters are the text of a JSON array already.
@@ -358,7 +413,9 @@ pub fn write_request(method: &str, params: &[u8], id: &Json, out: &mut Vec<u8>) 
 /// Appends a notification whose parameters are the text of a JSON array already.
 pub fn write_notification(method: &str, params: &[u8], out: &mut Vec<u8>) {
     out.reserve(params.len() + 64);
-    call(method, &Json::Null, out, |out| out.extend_from_slice(params));
+    call(method, &Json::Null, out, |out| {
+        out.extend_from_slice(params)
+    });
 }
 
 fn call(method: &str, id: &Json, out: &mut Vec<u8>, params: impl FnOnce(&mut Vec<u8>)) {
@@ -371,7 +428,12 @@ fn call(method: &str, id: &Json, out: &mut Vec<u8>, params: impl FnOnce(&mut Vec
     out.push(b'}');
 }
 
-fn answer(id: &Json, out: &mut Vec<u8>, error: impl FnOnce(&mut Vec<u8>), result: impl FnOnce(&mut Vec<u8>)) {
+fn answer(
+    id: &Json,
+    out: &mut Vec<u8>,
+    error: impl FnOnce(&mut Vec<u8>),
+    result: impl FnOnce(&mut Vec<u8>),
+) {
     out.extend_from_slice(b"{\"error\":");
     error(out);
     out.extend_from_slice(b",\"id\":");

@@ -1,5 +1,7 @@
 //! The grammar of OVSDB (RFC 7047): types, JSON, framing and error words, with no I/O.
 
+#[cfg(test)]
+mod arbitrary;
 pub mod atom;
 pub mod condition;
 pub mod datum;

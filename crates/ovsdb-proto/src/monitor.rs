@@ -86,13 +86,19 @@ impl MonitorRequests {
     ///
     /// # Errors
     /// A `syntax error`, `unknown column` or other error that a condition can have.
-    pub fn from_json(schema: &Schema, json: &Json, with_conditions: bool) -> Result<MonitorRequests, OvsdbError> {
+    pub fn from_json(
+        schema: &Schema,
+        json: &Json,
+        with_conditions: bool,
+    ) -> Result<MonitorRequests, OvsdbError> {
         let Some(requests) = json.as_object() else {
             return Err(OvsdbError::syntax(json, "monitor-requests must be object"));
         };
         let mut tables = Vec::with_capacity(requests.len());
         for (name, value) in requests {
-            let (id, table) = schema.table_by_name(name).ok_or_else(|| unknown_table(name))?;
+            let (id, table) = schema
+                .table_by_name(name)
+                .ok_or_else(|| unknown_table(name))?;
             let mut request = TableRequest {
                 table: id,
                 columns: Vec::new(),
@@ -109,16 +115,28 @@ impl MonitorRequests {
 
     /// The request for a table, if the client monitors it.
     pub fn table(&self, id: TableId) -> Option<&TableRequest> {
-        let at = self.tables.binary_search_by_key(&id, |request| request.table).ok()?;
+        let at = self
+            .tables
+            .binary_search_by_key(&id, |request| request.table)
+            .ok()?;
         Some(&self.tables[at])
     }
 }
 
 impl TableRequest {
     /// Adds one `<monitor-request>`.
-    fn add(&mut self, table: &TableSchema, json: &Json, with_conditions: bool) -> Result<(), OvsdbError> {
+    fn add(
+        &mut self,
+        table: &TableSchema,
+        json: &Json,
+        with_conditions: bool,
+    ) -> Result<(), OvsdbError> {
         let mut members = Members::new(json, format!("table {}", table.name));
-        let condition = if with_conditions { members.optional("where", Kinds::ARRAY) } else { None };
+        let condition = if with_conditions {
+            members.optional("where", Kinds::ARRAY)
+        } else {
+            None
+        };
         let columns = members.optional("columns", Kinds::ARRAY);
         let select = members.optional("select", Kinds::OBJECT);
         members.finish()?;
@@ -132,25 +150,38 @@ impl TableRequest {
                         return Err(OvsdbError::syntax(json, "array of column names expected"));
                     };
                     let Some(column) = table.column_id(name) else {
-                        return Err(OvsdbError::syntax(json, format!("{name} is not a valid column name")));
+                        return Err(OvsdbError::syntax(
+                            json,
+                            format!("{name} is not a valid column name"),
+                        ));
                     };
                     if !self.add_column(column, select) {
-                        return Err(OvsdbError::syntax(json, format!("column {name} mentioned more than once")));
+                        return Err(OvsdbError::syntax(
+                            json,
+                            format!("column {name} mentioned more than once"),
+                        ));
                     }
                 }
             }
             None => {
-                for column in table.column_ids().filter(|&column| column != ColumnId::UUID) {
+                for column in table
+                    .column_ids()
+                    .filter(|&column| column != ColumnId::UUID)
+                {
                     if !self.add_column(column, select) {
                         let name = &table.column(column).name;
-                        return Err(OvsdbError::bare_syntax(format!("column {name} mentioned more than once")));
+                        return Err(OvsdbError::bare_syntax(format!(
+                            "column {name} mentioned more than once"
+                        )));
                     }
                 }
             }
         }
         if with_conditions {
             // Of several requests for a table the last one's condition counts.
-            self.condition = condition.map_or(Ok(Condition::always()), |json| condition_from_json(table, json))?;
+            self.condition = condition.map_or(Ok(Condition::always()), |json| {
+                condition_from_json(table, json)
+            })?;
         }
         Ok(())
     }
@@ -199,16 +230,24 @@ pub fn condition_changes_from_json(
     json: &Json,
 ) -> Result<Vec<(TableId, Condition)>, OvsdbError> {
     let Some(requests) = json.as_object() else {
-        return Err(OvsdbError::bare_syntax("monitor-cond-change-requests must be object"));
+        return Err(OvsdbError::bare_syntax(
+            "monitor-cond-change-requests must be object",
+        ));
     };
     let mut changes = Vec::new();
     for (name, value) in requests {
-        let (id, table) = schema.table_by_name(name).ok_or_else(|| unknown_table(name))?;
+        let (id, table) = schema
+            .table_by_name(name)
+            .ok_or_else(|| unknown_table(name))?;
         if monitored.table(id).is_none() {
-            return Err(OvsdbError::bare_syntax(format!("no table named {name} in monitor session")));
+            return Err(OvsdbError::bare_syntax(format!(
+                "no table named {name} in monitor session"
+            )));
         }
         let Some(elements) = value.as_array() else {
-            return Err(OvsdbError::bare_syntax(format!("table {name} no monitor-cond-change JSON array")));
+            return Err(OvsdbError::bare_syntax(format!(
+                "table {name} no monitor-cond-change JSON array"
+            )));
         };
         for json in elements {
             let mut members = Members::new(json, format!("table {name}"));
@@ -218,7 +257,9 @@ pub fn condition_changes_from_json(
             if columns.is_some() {
                 return Err(OvsdbError::syntax(json, "changing columns is unsupported"));
             }
-            let condition = condition.map_or(Ok(Condition::always()), |json| condition_from_json(table, json))?;
+            let condition = condition.map_or(Ok(Condition::always()), |json| {
+                condition_from_json(table, json)
+            })?;
             changes.push((id, condition));
         }
     }

@@ -57,7 +57,9 @@ impl Mutator {
 
     /// The mutator with this word.
     pub fn from_text(text: &str) -> Option<Mutator> {
-        Mutator::ALL.into_iter().find(|mutator| mutator.as_str() == text)
+        Mutator::ALL
+            .into_iter()
+            .find(|mutator| mutator.as_str() == text)
     }
 
     const fn is_arithmetic(self) -> bool {
@@ -96,41 +98,72 @@ impl Mutation {
     ///
     /// # Errors
     /// An `unknown column`, `unknown mutator`, `syntax error` or `constraint violation`.
-    pub fn from_json(table: &TableSchema, json: &Json, symbols: &mut Symbols<'_>) -> Result<Mutation, OvsdbError> {
+    pub fn from_json(
+        table: &TableSchema,
+        json: &Json,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Mutation, OvsdbError> {
         let Some([Json::String(name), Json::String(mutator), arg]) = json.as_array() else {
             return Err(OvsdbError::syntax(json, "Parse error in mutation."));
         };
-        let id = table.column_id(name).ok_or_else(|| unknown_column(table, name, json))?;
+        let id = table
+            .column_id(name)
+            .ok_or_else(|| unknown_column(table, name, json))?;
         let column = table.column(id);
         if !column.mutable {
-            let details = format!("Cannot mutate immutable column {name} in table {}.", table.name);
+            let details = format!(
+                "Cannot mutate immutable column {name} in table {}.",
+                table.name
+            );
             return Err(OvsdbError::constraint(details).at(json));
         }
         let Some(mutator) = Mutator::from_text(mutator) else {
-            return Err(OvsdbError::new(ErrorTag::UnknownMutator, format!("No mutator named {mutator}.")));
+            return Err(OvsdbError::new(
+                ErrorTag::UnknownMutator,
+                format!("No mutator named {mutator}."),
+            ));
         };
         let ty = &column.ty;
         if !mutator.suits(ty) {
-            let details =
-                format!("Type mismatch: \"{mutator}\" operator may not be applied to column {name} of type {ty}.");
+            let details = format!(
+                "Type mismatch: \"{mutator}\" operator may not be applied to column {name} of type {ty}."
+            );
             return Err(OvsdbError::syntax(json, details));
         }
         let arg = match mutator {
-            Mutator::Insert => Expected { min: 0, ..Expected::exactly(ty) }.parse(arg, symbols)?,
+            Mutator::Insert => Expected {
+                min: 0,
+                ..Expected::exactly(ty)
+            }
+            .parse(arg, symbols)?,
             Mutator::Delete => {
                 let elements = Expected::any_number(ty);
                 match elements.parse(arg, symbols) {
-                    Err(_) if ty.is_map() => Expected { value: None, ..elements }.parse(arg, symbols)?,
+                    Err(_) if ty.is_map() => Expected {
+                        value: None,
+                        ..elements
+                    }
+                    .parse(arg, symbols)?,
                     parsed => parsed?,
                 }
             }
             // The number need not be one that the column could hold.
             _ => {
                 let number = BaseType::new(ty.key.kind);
-                Expected { key: &number, value: None, min: 1, max: 1 }.parse(arg, symbols)?
+                Expected {
+                    key: &number,
+                    value: None,
+                    min: 1,
+                    max: 1,
+                }
+                .parse(arg, symbols)?
             }
         };
-        Ok(Mutation { column: id, mutator, arg })
+        Ok(Mutation {
+            column: id,
+            mutator,
+            arg,
+        })
     }
 
     /// Parses an array of mutations.
@@ -145,7 +178,10 @@ impl Mutation {
         let Some(mutations) = json.as_array() else {
             return Err(OvsdbError::syntax(json, "array expected"));
         };
-        mutations.iter().map(|mutation| Mutation::from_json(table, mutation, symbols)).collect()
+        mutations
+            .iter()
+            .map(|mutation| Mutation::from_json(table, mutation, symbols))
+            .collect()
     }
 
     /// Changes `datum`, which is of type `ty`, the type of the mutation's column.
@@ -170,7 +206,10 @@ impl Mutation {
         if ty.allows_len(datum.len()) {
             return Ok(());
         }
-        Err(OvsdbError::constraint(format!("Attempted to store {} elements in {ty}.", datum.len())))
+        Err(OvsdbError::constraint(format!(
+            "Attempted to store {} elements in {ty}.",
+            datum.len()
+        )))
     }
 
     fn apply_arithmetic(&self, datum: &mut Datum, base: &BaseType) -> Result<(), OvsdbError> {
@@ -189,7 +228,10 @@ impl Mutation {
         let n_results = results.len();
         let result = Datum::from_atoms(results);
         if result.len() < n_results {
-            let details = format!("Result of \"{}\" operation contains duplicates.", self.mutator);
+            let details = format!(
+                "Result of \"{}\" operation contains duplicates.",
+                self.mutator
+            );
             return Err(OvsdbError::constraint(details));
         }
         *datum = result;
@@ -231,11 +273,18 @@ impl Mutation {
     pub fn to_json(&self, table: &TableSchema) -> Json {
         let column = table.column(self.column);
         let arg = if column.ty.is_map() && !self.arg.is_map() && !self.arg.is_empty() {
-            self.arg.to_json(&ColumnType { value: None, ..column.ty.clone() })
+            self.arg.to_json(&ColumnType {
+                value: None,
+                ..column.ty.clone()
+            })
         } else {
             self.arg.to_json(&column.ty)
         };
-        Json::Array(vec![Json::string(column.name.clone()), Json::string(self.mutator.as_str()), arg])
+        Json::Array(vec![
+            Json::string(column.name.clone()),
+            Json::string(self.mutator.as_str()),
+            arg,
+        ])
     }
 }
 

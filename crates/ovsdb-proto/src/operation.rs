@@ -142,7 +142,10 @@ impl Operation {
             | Operation::Mutate { table, .. }
             | Operation::Delete { table, .. }
             | Operation::Wait { table, .. } => Some(*table),
-            Operation::Commit { .. } | Operation::Abort | Operation::Comment(_) | Operation::Assert { .. } => None,
+            Operation::Commit { .. }
+            | Operation::Abort
+            | Operation::Comment(_)
+            | Operation::Assert { .. } => None,
         }
     }
 }
@@ -178,14 +181,33 @@ impl Transact {
 /// Parses the operations of a `transact` request on a database of `schema`.
 ///
 /// `fresh` is asked for the UUIDs of inserted rows and of names.
-pub fn parse_transact(schema: &Schema, operations: &[Json], fresh: &mut dyn FnMut() -> Uuid) -> Transact {
+pub fn parse_transact(
+    schema: &Schema,
+    operations: &[Json],
+    fresh: &mut dyn FnMut() -> Uuid,
+) -> Transact {
     let n_operations = operations.len();
-    let mut transact =
-        Transact { operations: Vec::with_capacity(n_operations), parse_error: None, contested_uuid: None, n_operations };
+    let mut transact = Transact {
+        operations: Vec::with_capacity(n_operations),
+        parse_error: None,
+        contested_uuid: None,
+        n_operations,
+    };
     let mut symbols = Symbols::new(fresh);
     for (i, json) in operations.iter().enumerate() {
-        let members = Members::new(json, Place { number: i + 1, of: n_operations });
-        let mut parser = OperationParser { schema, members, symbols: &mut symbols, contested_uuid: None };
+        let members = Members::new(
+            json,
+            Place {
+                number: i + 1,
+                of: n_operations,
+            },
+        );
+        let mut parser = OperationParser {
+            schema,
+            members,
+            symbols: &mut symbols,
+            contested_uuid: None,
+        };
         let parsed = parser.parse();
         let contested_uuid = parser.contested_uuid;
         // An error of form overrides any other.
@@ -197,7 +219,9 @@ pub fn parse_transact(schema: &Schema, operations: &[Json], fresh: &mut dyn FnMu
                     continue;
                 }
                 // Unreachable: an operation that is not there has an error of form.
-                Ok(None) => transact.parse_error = Some(OvsdbError::syntax(json, "operation expected")),
+                Ok(None) => {
+                    transact.parse_error = Some(OvsdbError::syntax(json, "operation expected"))
+                }
                 Err(error) => {
                     transact.parse_error = Some(error);
                     transact.contested_uuid = contested_uuid;
@@ -232,7 +256,11 @@ type Parsed = Result<Option<Operation>, OvsdbError>;
 
 impl<'a> OperationParser<'a, '_, '_> {
     fn parse(&mut self) -> Parsed {
-        let Some(name) = self.members.required("op", Kinds::ID).and_then(Json::as_str) else {
+        let Some(name) = self
+            .members
+            .required("op", Kinds::ID)
+            .and_then(Json::as_str)
+        else {
             return Ok(None);
         };
         match name {
@@ -243,16 +271,23 @@ impl<'a> OperationParser<'a, '_, '_> {
             "delete" => self.delete(),
             "wait" => self.wait(),
             "commit" => {
-                let durable = self.members.required("durable", Kinds::BOOLEAN).and_then(Json::as_bool);
+                let durable = self
+                    .members
+                    .required("durable", Kinds::BOOLEAN)
+                    .and_then(Json::as_bool);
                 Ok(durable.map(|durable| Operation::Commit { durable }))
             }
             "abort" => Ok(Some(Operation::Abort)),
             "comment" => {
                 let comment = self.members.required("comment", Kinds::STRING);
-                Ok(comment.map(|comment| Operation::Comment(comment.as_str().unwrap_or_default().into())))
+                Ok(comment
+                    .map(|comment| Operation::Comment(comment.as_str().unwrap_or_default().into())))
             }
             "assert" => {
-                let lock = self.members.required("lock", Kinds::ID).and_then(Json::as_str);
+                let lock = self
+                    .members
+                    .required("lock", Kinds::ID)
+                    .and_then(Json::as_str);
                 Ok(lock.map(|lock| Operation::Assert { lock: lock.into() }))
             }
             _ => {
@@ -263,7 +298,10 @@ impl<'a> OperationParser<'a, '_, '_> {
     }
 
     fn table(&mut self) -> Option<(TableId, &'a TableSchema)> {
-        let name = self.members.required("table", Kinds::ID).and_then(Json::as_str)?;
+        let name = self
+            .members
+            .required("table", Kinds::ID)
+            .and_then(Json::as_str)?;
         let table = self.schema.table_by_name(name);
         if table.is_none() {
             self.members.fail(format_args!("No table named {name}."));
@@ -276,13 +314,18 @@ impl<'a> OperationParser<'a, '_, '_> {
         let uuid_json = self.members.optional("uuid", Kinds::STRING);
         let uuid_name_json = self.members.optional("uuid-name", Kinds::ID);
         let row_json = self.members.required("row", Kinds::OBJECT);
-        let (Some((id, table)), Some(row_json), false) = (table, row_json, self.members.has_failed()) else {
+        let (Some((id, table)), Some(row_json), false) =
+            (table, row_json, self.members.has_failed())
+        else {
             return Ok(None);
         };
 
         let chosen = match uuid_json {
             Some(json) => {
-                let uuid = json.as_str().and_then(Uuid::parse).ok_or_else(|| OvsdbError::syntax(json, "bad uuid"))?;
+                let uuid = json
+                    .as_str()
+                    .and_then(Uuid::parse)
+                    .ok_or_else(|| OvsdbError::syntax(json, "bad uuid"))?;
                 self.contested_uuid = Some((id, uuid));
                 Some(uuid)
             }
@@ -306,7 +349,13 @@ impl<'a> OperationParser<'a, '_, '_> {
             }
         }
         let explicit = chosen.is_some();
-        Ok(Some(Operation::Insert { table: id, uuid, explicit, uuid_name: uuid_name.map(EcoString::from), row }))
+        Ok(Some(Operation::Insert {
+            table: id,
+            uuid,
+            explicit,
+            uuid_name: uuid_name.map(EcoString::from),
+            row,
+        }))
     }
 
     fn select(&mut self) -> Parsed {
@@ -314,7 +363,9 @@ impl<'a> OperationParser<'a, '_, '_> {
         let condition = self.members.required("where", Kinds::ARRAY);
         let columns = self.members.optional("columns", Kinds::ARRAY);
         let sort = self.members.optional("sort", Kinds::ARRAY);
-        let (Some((id, table)), Some(condition), false) = (table, condition, self.members.has_failed()) else {
+        let (Some((id, table)), Some(condition), false) =
+            (table, condition, self.members.has_failed())
+        else {
             return Ok(None);
         };
         Ok(Some(Operation::Select {
@@ -329,14 +380,21 @@ impl<'a> OperationParser<'a, '_, '_> {
         let table = self.table();
         let condition = self.members.required("where", Kinds::ARRAY);
         let row = self.members.required("row", Kinds::OBJECT);
-        let (Some((id, table)), Some(condition), Some(row), false) = (table, condition, row, self.members.has_failed())
+        let (Some((id, table)), Some(condition), Some(row), false) =
+            (table, condition, row, self.members.has_failed())
         else {
             return Ok(None);
         };
         let row = row::from_json(table, row, self.symbols)?;
-        if let Some((column, _)) = row.iter().find(|(column, _)| !table.column(*column).mutable) {
+        if let Some((column, _)) = row
+            .iter()
+            .find(|(column, _)| !table.column(*column).mutable)
+        {
             let name = &table.column(*column).name;
-            let details = format!("Cannot update immutable column {name} in table {}.", table.name);
+            let details = format!(
+                "Cannot update immutable column {name} in table {}.",
+                table.name
+            );
             let error = OvsdbError::constraint(details);
             return Err(match self.members.json() {
                 Some(json) => error.at(json),
@@ -344,7 +402,11 @@ impl<'a> OperationParser<'a, '_, '_> {
             });
         }
         let condition = Condition::from_json(table, condition, self.symbols)?;
-        Ok(Some(Operation::Update { table: id, condition, row }))
+        Ok(Some(Operation::Update {
+            table: id,
+            condition,
+            row,
+        }))
     }
 
     fn mutate(&mut self) -> Parsed {
@@ -358,17 +420,26 @@ impl<'a> OperationParser<'a, '_, '_> {
         };
         let mutations = Mutation::list_from_json(table, mutations, self.symbols)?;
         let condition = Condition::from_json(table, condition, self.symbols)?;
-        Ok(Some(Operation::Mutate { table: id, condition, mutations }))
+        Ok(Some(Operation::Mutate {
+            table: id,
+            condition,
+            mutations,
+        }))
     }
 
     fn delete(&mut self) -> Parsed {
         let condition = self.members.required("where", Kinds::ARRAY);
         let table = self.table();
-        let (Some((id, table)), Some(condition), false) = (table, condition, self.members.has_failed()) else {
+        let (Some((id, table)), Some(condition), false) =
+            (table, condition, self.members.has_failed())
+        else {
             return Ok(None);
         };
         let condition = Condition::from_json(table, condition, self.symbols)?;
-        Ok(Some(Operation::Delete { table: id, condition }))
+        Ok(Some(Operation::Delete {
+            table: id,
+            condition,
+        }))
     }
 
     fn wait(&mut self) -> Parsed {
@@ -378,27 +449,51 @@ impl<'a> OperationParser<'a, '_, '_> {
         let until = self.members.required("until", Kinds::STRING);
         let rows = self.members.required("rows", Kinds::ARRAY);
         let table = self.table();
-        let (Some((id, table)), Some(condition), Some(until), Some(rows), false) =
-            (table, condition, until, rows.and_then(Json::as_array), self.members.has_failed())
-        else {
+        let (Some((id, table)), Some(condition), Some(until), Some(rows), false) = (
+            table,
+            condition,
+            until,
+            rows.and_then(Json::as_array),
+            self.members.has_failed(),
+        ) else {
             return Ok(None);
         };
         let condition = Condition::from_json(table, condition, self.symbols)?;
         let columns = columns_or_all(table, columns)?;
         let timeout_ms = match timeout {
             Some(json) => {
-                let timeout_ms = json.as_i64().and_then(|timeout| u64::try_from(timeout).ok());
-                Some(timeout_ms.ok_or_else(|| OvsdbError::syntax(json, "timeout must be nonnegative"))?)
+                let timeout_ms = json
+                    .as_i64()
+                    .and_then(|timeout| u64::try_from(timeout).ok());
+                Some(
+                    timeout_ms
+                        .ok_or_else(|| OvsdbError::syntax(json, "timeout must be nonnegative"))?,
+                )
             }
             None => None,
         };
         let until_equal = match until.as_str() {
             Some("==") => true,
             Some("!=") => false,
-            _ => return Err(OvsdbError::syntax(until, "\"until\" must be \"==\" or \"!=\"")),
+            _ => {
+                return Err(OvsdbError::syntax(
+                    until,
+                    "\"until\" must be \"==\" or \"!=\"",
+                ));
+            }
         };
-        let rows = rows.iter().map(|row| row::from_json(table, row, self.symbols)).collect::<Result<_, _>>()?;
-        Ok(Some(Operation::Wait { table: id, condition, columns, until_equal, rows, timeout_ms }))
+        let rows = rows
+            .iter()
+            .map(|row| row::from_json(table, row, self.symbols))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Operation::Wait {
+            table: id,
+            condition,
+            columns,
+            until_equal,
+            rows,
+            timeout_ms,
+        }))
     }
 }
 

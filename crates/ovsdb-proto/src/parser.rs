@@ -60,7 +60,9 @@ impl Kinds {
 /// True if `text` is an `<id>` (RFC 7047, section 3.1): a letter or underscore, then letters, digits and underscores.
 pub fn is_id(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -79,8 +81,13 @@ impl<'a, C: fmt::Display> Members<'a, C> {
     /// Starts on `json`; that it is no object counts as the first error.
     pub fn new(json: &'a Json, context: C) -> Members<'a, C> {
         let object = json.as_object();
-        let mut members =
-            Members { context, json: object.is_some().then_some(json), object, used: SmallVec::new(), error: None };
+        let mut members = Members {
+            context,
+            json: object.is_some().then_some(json),
+            object,
+            used: SmallVec::new(),
+            error: None,
+        };
         if object.is_none() {
             members.fail("Object expected.");
         }
@@ -128,7 +135,8 @@ impl<'a, C: fmt::Display> Members<'a, C> {
     /// Records an error in the words `Parsing <context> failed: <message>`, unless there is one already.
     pub fn fail(&mut self, message: impl fmt::Display) {
         if self.error.is_none() {
-            let error = OvsdbError::bare_syntax(format!("Parsing {} failed: {message}", self.context));
+            let error =
+                OvsdbError::bare_syntax(format!("Parsing {} failed: {message}", self.context));
             self.error = Some(match self.json {
                 Some(json) => error.at(json),
                 None => error,
@@ -154,10 +162,15 @@ impl<'a, C: fmt::Display> Members<'a, C> {
         if let (None, Some(object)) = (&self.error, self.object) {
             let n_unused = object.len() - self.used.len();
             if n_unused > 0 {
-                let unused = object.iter().map(|(name, _)| &**name).find(|name| !self.used.contains(name));
+                let unused = object
+                    .iter()
+                    .map(|(name, _)| &**name)
+                    .find(|name| !self.used.contains(name));
                 let first = unused.unwrap_or_default();
                 match n_unused {
-                    1 => self.fail(format_args!("Member '{first}' is present but not allowed here.")),
+                    1 => self.fail(format_args!(
+                        "Member '{first}' is present but not allowed here."
+                    )),
                     _ => self.fail(format_args!(
                         "Member '{first}' and {} other member{} are present but not allowed here.",
                         n_unused - 1,
@@ -198,12 +211,21 @@ mod tests {
 
     #[test]
     fn the_first_thing_that_is_wrong_is_reported() {
-        check("[3]", Err("syntax error: Parsing thing failed: Object expected."));
-        check("{}", Err(r#"syntax "{}": syntax error: Parsing thing failed: Required 'id' member is missing."#));
+        check(
+            "[3]",
+            Err("syntax error: Parsing thing failed: Object expected."),
+        );
+        check(
+            "{}",
+            Err(
+                r#"syntax "{}": syntax error: Parsing thing failed: Required 'id' member is missing."#,
+            ),
+        );
         for id in [r#""1a""#, r#""""#, r#""a-b""#, "1"] {
             let text = format!(r#"{{"id":{id},"n":1}}"#);
-            let expected =
-                format!(r#"syntax "{text}": syntax error: Parsing thing failed: Type mismatch for member 'id'."#);
+            let expected = format!(
+                r#"syntax "{text}": syntax error: Parsing thing failed: Type mismatch for member 'id'."#
+            );
             check(&text, Err(&expected));
         }
         check(
@@ -219,11 +241,18 @@ mod tests {
     fn members_that_nobody_asked_for_are_counted() {
         for (more, words) in [
             (r#""x":0"#, "Member 'x' is present but not allowed here."),
-            (r#""x":0,"y":0"#, "Member 'x' and 1 other member are present but not allowed here."),
-            (r#""x":0,"y":0,"z":0"#, "Member 'x' and 2 other members are present but not allowed here."),
+            (
+                r#""x":0,"y":0"#,
+                "Member 'x' and 1 other member are present but not allowed here.",
+            ),
+            (
+                r#""x":0,"y":0,"z":0"#,
+                "Member 'x' and 2 other members are present but not allowed here.",
+            ),
         ] {
             let text = format!(r#"{{"id":"a","n":1,{more}}}"#);
-            let expected = format!(r#"syntax "{text}": syntax error: Parsing thing failed: {words}"#);
+            let expected =
+                format!(r#"syntax "{text}": syntax error: Parsing thing failed: {words}"#);
             check(&text, Err(&expected));
         }
     }

@@ -13,8 +13,14 @@ pub type RowColumns = Vec<(ColumnId, Datum)>;
 ///
 /// # Errors
 /// An `unknown column`, or what [`Datum::from_json`] says of a value; the first by the columns' names.
-pub fn from_json(table: &TableSchema, json: &Json, symbols: &mut Symbols<'_>) -> Result<RowColumns, OvsdbError> {
-    parse(table, json, |value, column| Datum::from_json(value, &table.column(column).ty, symbols))
+pub fn from_json(
+    table: &TableSchema,
+    json: &Json,
+    symbols: &mut Symbols<'_>,
+) -> Result<RowColumns, OvsdbError> {
+    parse(table, json, |value, column| {
+        Datum::from_json(value, &table.column(column).ty, symbols)
+    })
 }
 
 /// Parses the differences between two versions of a row of `table`: each value is what [`Datum::diff`] gives.
@@ -22,7 +28,9 @@ pub fn from_json(table: &TableSchema, json: &Json, symbols: &mut Symbols<'_>) ->
 /// # Errors
 /// As [`from_json`].
 pub fn diff_from_json(table: &TableSchema, json: &Json) -> Result<RowColumns, OvsdbError> {
-    parse(table, json, |value, column| Datum::diff_from_json(value, &table.column(column).ty))
+    parse(table, json, |value, column| {
+        Datum::diff_from_json(value, &table.column(column).ty)
+    })
 }
 
 fn parse(
@@ -35,7 +43,9 @@ fn parse(
     };
     let mut row = Vec::with_capacity(members.len());
     for (name, value) in members {
-        let column = table.column_id(name).ok_or_else(|| unknown_column(table, name, json))?;
+        let column = table
+            .column_id(name)
+            .ok_or_else(|| unknown_column(table, name, json))?;
         row.push((column, parse_value(value, column)?));
     }
     // Members come by name, and names that begin with a capital come before `_uuid`.
@@ -45,5 +55,9 @@ fn parse(
 
 /// The `unknown column` error for `name` inside `json`.
 pub(crate) fn unknown_column(table: &TableSchema, name: &str, json: &Json) -> OvsdbError {
-    OvsdbError::new(ErrorTag::UnknownColumn, format!("No column {name} in table {}.", table.name)).at(json)
+    OvsdbError::new(
+        ErrorTag::UnknownColumn,
+        format!("No column {name} in table {}.", table.name),
+    )
+    .at(json)
 }

@@ -76,11 +76,20 @@ impl Version {
                 return None;
             }
             let (digits, after) = rest.split_at(n_digits);
-            let value = digits.bytes().fold(0u32, |sum, digit| sum.wrapping_mul(10).wrapping_add((digit - b'0').into()));
-            *number = if negative { value.wrapping_neg() } else { value };
+            let value = digits.bytes().fold(0u32, |sum, digit| {
+                sum.wrapping_mul(10).wrapping_add((digit - b'0').into())
+            });
+            *number = if negative {
+                value.wrapping_neg()
+            } else {
+                value
+            };
             rest = after;
         }
-        rest.is_empty().then(|| Version { text: text.into(), numbers })
+        rest.is_empty().then(|| Version {
+            text: text.into(),
+            numbers,
+        })
     }
 
     /// The text that was parsed.
@@ -122,8 +131,12 @@ impl Schema {
         let mut members = Members::new(json, "database schema");
         let name = members.required("name", Kinds::ID).and_then(Json::as_str);
         let version = members.optional("version", Kinds::STRING);
-        let cksum = members.optional("cksum", Kinds::STRING).and_then(Json::as_str);
-        let tables = members.required("tables", Kinds::OBJECT).and_then(Json::as_object);
+        let cksum = members
+            .optional("cksum", Kinds::STRING)
+            .and_then(Json::as_str);
+        let tables = members
+            .required("tables", Kinds::OBJECT)
+            .and_then(Json::as_object);
         members.finish()?;
         let (Some(name), Some(tables)) = (name, tables) else {
             // Unreachable: `finish` reports what is missing.
@@ -132,12 +145,19 @@ impl Schema {
 
         let version = match version.map(|version| version.as_str().unwrap_or_default()) {
             Some(text) => Some(Version::parse(text).ok_or_else(|| {
-                OvsdbError::syntax(json, format!("schema version \"{text}\" not in format x.y.z"))
+                OvsdbError::syntax(
+                    json,
+                    format!("schema version \"{text}\" not in format x.y.z"),
+                )
             })?),
             None => None,
         };
-        let mut schema =
-            Schema { name: name.into(), version, cksum: cksum.unwrap_or_default().into(), tables: Vec::new() };
+        let mut schema = Schema {
+            name: name.into(),
+            version,
+            cksum: cksum.unwrap_or_default().into(),
+            tables: Vec::new(),
+        };
         for (name, table) in tables {
             check_name(name, json)?;
             schema.tables.push(TableSchema::from_json(table, name)?);
@@ -154,16 +174,27 @@ impl Schema {
 
     /// Finds the tables that references name, and makes columns persistent that must be.
     fn resolve_references(&mut self) -> Result<(), OvsdbError> {
-        let targets: Vec<(EcoString, bool)> =
-            self.tables.iter().map(|table| (table.name.clone(), table.is_root)).collect();
+        let targets: Vec<(EcoString, bool)> = self
+            .tables
+            .iter()
+            .map(|table| (table.name.clone(), table.is_root))
+            .collect();
         for column in self.tables.iter_mut().flat_map(|table| &mut table.columns) {
             let mut keeps_rows_alive = false;
             let mut resolve = |base: &mut BaseType, part: &str| {
                 let is_strong = base.is_strong_ref();
-                if let Constraint::Uuid { ref_table: Some(table), ref_table_id, .. } = &mut base.constraint {
-                    let Ok(at) = targets.binary_search_by(|(name, _)| name.as_str().cmp(table.as_str())) else {
+                if let Constraint::Uuid {
+                    ref_table: Some(table),
+                    ref_table_id,
+                    ..
+                } = &mut base.constraint
+                {
+                    let Ok(at) =
+                        targets.binary_search_by(|(name, _)| name.as_str().cmp(table.as_str()))
+                    else {
                         let name = &column.name;
-                        let details = format!("column {name} {part} refers to undefined table {table}");
+                        let details =
+                            format!("column {name} {part} refers to undefined table {table}");
                         return Err(OvsdbError::bare_syntax(details));
                     };
                     *ref_table_id = Some(TableId(at as u32));
@@ -186,7 +217,11 @@ impl Schema {
     pub fn to_json(&self) -> Json {
         let mut object = Object::new();
         object.insert("name", Json::string(self.name.clone()));
-        if let Some(version) = self.version.as_ref().filter(|version| !version.as_str().is_empty()) {
+        if let Some(version) = self
+            .version
+            .as_ref()
+            .filter(|version| !version.as_str().is_empty())
+        {
             object.insert("version", Json::string(version.as_str()));
         }
         if !self.cksum.is_empty() {
@@ -194,15 +229,21 @@ impl Schema {
         }
         // A schema of roots only is written in the old way, without "isRoot".
         let default_is_root = self.tables.iter().all(|table| table.is_root);
-        let tables: Object =
-            self.tables.iter().map(|table| (table.name.clone(), table.to_json(default_is_root))).collect();
+        let tables: Object = self
+            .tables
+            .iter()
+            .map(|table| (table.name.clone(), table.to_json(default_is_root)))
+            .collect();
         object.insert("tables", Json::Object(tables));
         Json::Object(object)
     }
 
     /// The table with this name.
     pub fn table_id(&self, name: &str) -> Option<TableId> {
-        let at = self.tables.binary_search_by(|table| table.name.as_str().cmp(name)).ok()?;
+        let at = self
+            .tables
+            .binary_search_by(|table| table.name.as_str().cmp(name))
+            .ok()?;
         Some(TableId(at as u32))
     }
 
@@ -229,7 +270,10 @@ impl Schema {
 
     /// The first ephemeral column, if there is one: clustered databases cannot have any.
     pub fn ephemeral_column(&self) -> Option<(&TableSchema, &ColumnSchema)> {
-        let columns = self.tables.iter().flat_map(|table| table.own_columns().map(move |column| (table, column)));
+        let columns = self
+            .tables
+            .iter()
+            .flat_map(|table| table.own_columns().map(move |column| (table, column)));
         columns.into_iter().find(|(_, column)| !column.persistent)
     }
 }
@@ -237,7 +281,10 @@ impl Schema {
 /// Checks the name of a table or column inside `json`.
 fn check_name(name: &str, json: &Json) -> Result<(), OvsdbError> {
     if name.starts_with('_') {
-        Err(OvsdbError::syntax(json, "names beginning with \"_\" are reserved"))
+        Err(OvsdbError::syntax(
+            json,
+            "names beginning with \"_\" are reserved",
+        ))
     } else if !is_id(name) {
         Err(OvsdbError::syntax(json, "name must be a valid id"))
     } else {

@@ -29,12 +29,18 @@ pub struct NameTaken;
 impl<'a> Symbols<'a> {
     /// No names yet; `fresh` is asked for a UUID for each new one.
     pub fn new(fresh: &'a mut dyn FnMut() -> Uuid) -> Symbols<'a> {
-        Symbols { fresh: Some(fresh), names: HashMap::default() }
+        Symbols {
+            fresh: Some(fresh),
+            names: HashMap::default(),
+        }
     }
 
     /// For places where named UUIDs are not allowed.
     pub fn none() -> Symbols<'static> {
-        Symbols { fresh: None, names: HashMap::default() }
+        Symbols {
+            fresh: None,
+            names: HashMap::default(),
+        }
     }
 
     /// True if named UUIDs are allowed.
@@ -50,7 +56,10 @@ impl<'a> Symbols<'a> {
     /// The UUID that `name` stands for, settled now if it was not yet; `None` where named UUIDs are not allowed.
     pub fn resolve(&mut self, name: &str) -> Option<Uuid> {
         let fresh = self.fresh.as_mut()?;
-        let symbol = self.names.entry_ref(name).or_insert_with(|| Symbol { uuid: fresh(), created: false });
+        let symbol = self.names.entry_ref(name).or_insert_with(|| Symbol {
+            uuid: fresh(),
+            created: false,
+        });
         Some(symbol.uuid)
     }
 
@@ -64,7 +73,9 @@ impl<'a> Symbols<'a> {
     pub fn create(&mut self, name: &str, uuid: Option<Uuid>) -> Result<Uuid, NameTaken> {
         let fresh = &mut self.fresh;
         let symbol = self.names.entry_ref(name).or_insert_with(|| Symbol {
-            uuid: uuid.or_else(|| fresh.as_mut().map(|fresh| fresh())).unwrap_or(Uuid::ZERO),
+            uuid: uuid
+                .or_else(|| fresh.as_mut().map(|fresh| fresh()))
+                .unwrap_or(Uuid::ZERO),
             created: false,
         });
         if symbol.created {
@@ -79,7 +90,9 @@ impl<'a> Symbols<'a> {
 
     /// The names in use, with their UUIDs and whether an `insert` has them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Uuid, bool)> {
-        self.names.iter().map(|(name, symbol)| (name.as_str(), symbol.uuid, symbol.created))
+        self.names
+            .iter()
+            .map(|(name, symbol)| (name.as_str(), symbol.uuid, symbol.created))
     }
 }
 

@@ -65,7 +65,9 @@ pub fn atom_to_bare(atom: &Atom) -> String {
 /// True if a string would be taken for something else without quotes.
 fn needs_quotes(text: &str) -> bool {
     let mut bytes = text.bytes();
-    let is_word = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    let is_word = bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     !is_word || text == "true" || text == "false" || Uuid::parse(text).is_some()
 }
@@ -74,7 +76,11 @@ fn needs_quotes(text: &str) -> bool {
 pub fn datum_to_string(datum: &Datum, ty: &ColumnType) -> String {
     let elements = joined(datum, ", ", atom_to_string);
     if ty.max > 1 || datum.is_empty() {
-        if ty.is_map() { format!("{{{elements}}}") } else { format!("[{elements}]") }
+        if ty.is_map() {
+            format!("{{{elements}}}")
+        } else {
+            format!("[{elements}]")
+        }
     } else {
         elements
     }
@@ -99,7 +105,11 @@ fn joined(datum: &Datum, separator: &str, show: fn(&Atom) -> String) -> String {
 ///
 /// # Errors
 /// Words for people.
-pub fn atom_from_string(base: &BaseType, text: &str, symbols: &mut Symbols<'_>) -> Result<Atom, String> {
+pub fn atom_from_string(
+    base: &BaseType,
+    text: &str,
+    symbols: &mut Symbols<'_>,
+) -> Result<Atom, String> {
     let atom = match base.kind {
         AtomType::Integer => match integer(text) {
             Some(value) => Atom::Integer(value),
@@ -113,11 +123,19 @@ pub fn atom_from_string(base: &BaseType, text: &str, symbols: &mut Symbols<'_>) 
         AtomType::Boolean => match text {
             "true" | "yes" | "on" | "1" => Atom::Boolean(true),
             "false" | "no" | "off" | "0" => Atom::Boolean(false),
-            _ => return Err(format!("\"{text}\" is not a valid boolean (use \"true\" or \"false\")")),
+            _ => {
+                return Err(format!(
+                    "\"{text}\" is not a valid boolean (use \"true\" or \"false\")"
+                ));
+            }
         },
         AtomType::String => Atom::string(string_from_string(text)?),
         AtomType::Uuid => {
-            let named = if text.starts_with('@') { symbols.resolve(text) } else { None };
+            let named = if text.starts_with('@') {
+                symbols.resolve(text)
+            } else {
+                None
+            };
             match named.or_else(|| Uuid::parse(text)) {
                 Some(uuid) => Atom::Uuid(uuid),
                 None => return Err(format!("\"{text}\" is not a valid UUID")),
@@ -134,17 +152,31 @@ fn range_from_string(base: &BaseType, text: &str) -> Option<Result<RangeInclusiv
         return None;
     }
     // The first hyphen after a digit parts the ends; one before a digit is a sign.
-    let at = text.bytes().zip(text.bytes().skip(1)).position(|(a, b)| a.is_ascii_digit() && b == b'-')? + 1;
+    let at = text
+        .bytes()
+        .zip(text.bytes().skip(1))
+        .position(|(a, b)| a.is_ascii_digit() && b == b'-')?
+        + 1;
     let (start, end) = (integer(&text[..at])?, integer(&text[at + 1..])?);
     Some(check_range(base, text, start, end))
 }
 
-fn check_range(base: &BaseType, text: &str, start: i64, end: i64) -> Result<RangeInclusive<i64>, String> {
+fn check_range(
+    base: &BaseType,
+    text: &str,
+    start: i64,
+    end: i64,
+) -> Result<RangeInclusive<i64>, String> {
     if end < start {
-        return Err(format!("\"{text}\" is not a valid range. Range end cannot be before start."));
+        return Err(format!(
+            "\"{text}\" is not a valid range. Range end cannot be before start."
+        ));
     }
     let is_too_big = end.abs_diff(start) >= RANGE_MAX;
-    let check = |value: i64| base.check(&Atom::Integer(value)).map_err(|error| error.to_string());
+    let check = |value: i64| {
+        base.check(&Atom::Integer(value))
+            .map_err(|error| error.to_string())
+    };
     check(start)?;
     if base.enum_.is_some() && !is_too_big {
         (start..=end).try_for_each(check)?;
@@ -171,7 +203,9 @@ fn real_from_string(text: &str) -> Option<f64> {
 
 fn string_from_string(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("An empty string is not valid as input; use \"\" to represent the empty string".into());
+        return Err(
+            "An empty string is not valid as input; use \"\" to represent the empty string".into(),
+        );
     }
     let Some(rest) = text.strip_prefix('"') else {
         return Ok(text.into());
@@ -248,7 +282,10 @@ const fn is_space(c: char) -> bool {
 }
 
 const fn is_delimiter(c: char) -> bool {
-    matches!(c, ':' | '=' | ',' | ' ' | '[' | ']' | '{' | '}' | '!' | '<' | '>')
+    matches!(
+        c,
+        ':' | '=' | ',' | ' ' | '[' | ']' | '{' | '}' | '!' | '<' | '>'
+    )
 }
 
 /// Takes a token from the beginning of `text`: everything up to a delimiter. Gives the token and what follows it.
@@ -284,7 +321,9 @@ pub fn token(text: &str) -> Result<(String, &str), String> {
         }
     }
     if in_quotes {
-        return Err(format!("{text}: quoted string extends past end of argument"));
+        return Err(format!(
+            "{text}: quoted string extends past end of argument"
+        ));
     }
     Ok((out, rest))
 }
@@ -294,12 +333,18 @@ pub fn token(text: &str) -> Result<(String, &str), String> {
 ///
 /// # Errors
 /// Words for people.
-pub fn datum_from_string(ty: &ColumnType, text: &str, symbols: &mut Symbols<'_>) -> Result<Datum, String> {
+pub fn datum_from_string(
+    ty: &ColumnType,
+    text: &str,
+    symbols: &mut Symbols<'_>,
+) -> Result<Datum, String> {
     let (open, close) = if ty.is_map() { ('{', '}') } else { ('[', ']') };
     let mut rest = text.trim_start_matches(is_space);
     if rest.is_empty() {
         let class = if ty.is_map() { "map" } else { "set" };
-        return Err(format!("use \"{open}{close}\" to specify the empty {class}"));
+        return Err(format!(
+            "use \"{open}{close}\" to specify the empty {class}"
+        ));
     }
     let bracketed = rest.strip_prefix(open);
     if let Some(inner) = bracketed {
@@ -307,11 +352,16 @@ pub fn datum_from_string(ty: &ColumnType, text: &str, symbols: &mut Symbols<'_>)
     }
 
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    while let Some(first) = rest.chars().next().filter(|&first| bracketed.is_none() || first != close) {
+    while let Some(first) = rest
+        .chars()
+        .next()
+        .filter(|&first| bracketed.is_none() || first != close)
+    {
         if is_delimiter(first) {
             return Err(format!("{text}: unexpected \"{first}\" parsing {ty}"));
         }
-        rest = elements_from_string(ty, rest, symbols, &mut keys, &mut values)?.trim_start_matches(is_space);
+        rest = elements_from_string(ty, rest, symbols, &mut keys, &mut values)?
+            .trim_start_matches(is_space);
         if let Some(after) = rest.strip_prefix(',') {
             rest = after.trim_start_matches(is_space);
         }
@@ -328,13 +378,22 @@ pub fn datum_from_string(ty: &ColumnType, text: &str, symbols: &mut Symbols<'_>)
     let n = keys.len();
     let what = if ty.is_map() { "pair(s)" } else { "value(s)" };
     if n < ty.min as usize {
-        return Err(format!("{text}: {n} {what} specified but the minimum number is {}", ty.min));
+        return Err(format!(
+            "{text}: {n} {what} specified but the minimum number is {}",
+            ty.min
+        ));
     }
     if ty.max != UNLIMITED && n > ty.max as usize {
-        return Err(format!("{text}: {n} {what} specified but the maximum number is {}", ty.max));
+        return Err(format!(
+            "{text}: {n} {what} specified but the maximum number is {}",
+            ty.max
+        ));
     }
-    let datum =
-        if ty.is_map() { Datum::from_pairs(keys.into_iter().zip(values)) } else { Datum::from_atoms(keys) };
+    let datum = if ty.is_map() {
+        Datum::from_pairs(keys.into_iter().zip(values))
+    } else {
+        Datum::from_atoms(keys)
+    };
     match (datum.len() == n, ty.is_map()) {
         (true, _) => Ok(datum),
         (false, true) => Err(format!("{text}: map contains duplicate key")),
@@ -362,7 +421,9 @@ fn elements_from_string<'t>(
     let rest = rest.trim_start_matches(is_space);
     let Some(after) = rest.strip_prefix('=') else {
         let found = rest.chars().next().map(String::from).unwrap_or_default();
-        return Err(format!("{text}: syntax error at \"{found}\" expecting \"=\""));
+        return Err(format!(
+            "{text}: syntax error at \"{found}\" expecting \"=\""
+        ));
     };
     let (value, rest) = token(after.trim_start_matches(is_space))?;
     values.push(atom_from_string(base, &value, symbols)?);

@@ -69,11 +69,24 @@ impl Constraint {
     /// The constraint that admits every value of `kind`.
     pub const fn unlimited(kind: AtomType) -> Constraint {
         match kind {
-            AtomType::Integer => Constraint::Integer { min: i64::MIN, max: i64::MAX },
-            AtomType::Real => Constraint::Real { min: f64::MIN, max: f64::MAX },
+            AtomType::Integer => Constraint::Integer {
+                min: i64::MIN,
+                max: i64::MAX,
+            },
+            AtomType::Real => Constraint::Real {
+                min: f64::MIN,
+                max: f64::MAX,
+            },
             AtomType::Boolean => Constraint::None,
-            AtomType::String => Constraint::String { min_len: 0, max_len: UNLIMITED },
-            AtomType::Uuid => Constraint::Uuid { ref_table: None, ref_table_id: None, ref_type: RefType::Strong },
+            AtomType::String => Constraint::String {
+                min_len: 0,
+                max_len: UNLIMITED,
+            },
+            AtomType::Uuid => Constraint::Uuid {
+                ref_table: None,
+                ref_table_id: None,
+                ref_type: RefType::Strong,
+            },
         }
     }
 }
@@ -94,8 +107,16 @@ impl PartialEq for BaseType {
     fn eq(&self, other: &BaseType) -> bool {
         let constraints_agree = match (&self.constraint, &other.constraint) {
             (
-                Constraint::Uuid { ref_table: a, ref_type: a_type, .. },
-                Constraint::Uuid { ref_table: b, ref_type: b_type, .. },
+                Constraint::Uuid {
+                    ref_table: a,
+                    ref_type: a_type,
+                    ..
+                },
+                Constraint::Uuid {
+                    ref_table: b,
+                    ref_type: b_type,
+                    ..
+                },
             ) => a == b && a_type == b_type,
             (a, b) => a == b,
         };
@@ -106,7 +127,11 @@ impl PartialEq for BaseType {
 impl BaseType {
     /// The base type without constraints.
     pub const fn new(kind: AtomType) -> BaseType {
-        BaseType { kind, enum_: None, constraint: Constraint::unlimited(kind) }
+        BaseType {
+            kind,
+            enum_: None,
+            constraint: Constraint::unlimited(kind),
+        }
     }
 
     /// True if the type allows less than every value of its atomic type, or refers to a table.
@@ -124,7 +149,11 @@ impl BaseType {
     /// The name of the referenced table and what the reference does, if this is a reference.
     pub fn reference(&self) -> Option<(&EcoString, RefType)> {
         match &self.constraint {
-            Constraint::Uuid { ref_table: Some(table), ref_type, .. } => Some((table, *ref_type)),
+            Constraint::Uuid {
+                ref_table: Some(table),
+                ref_type,
+                ..
+            } => Some((table, *ref_type)),
             _ => None,
         }
     }
@@ -169,12 +198,15 @@ impl BaseType {
                 (*max != i64::MAX).then_some(max),
                 i64::to_string,
             ),
-            (Constraint::Real { min, max }, Atom::Real(value)) => {
-                check_range(value, (*min != f64::MIN).then_some(min), (*max != f64::MAX).then_some(max), |real| {
-                    text::real(*real)
-                })
+            (Constraint::Real { min, max }, Atom::Real(value)) => check_range(
+                value,
+                (*min != f64::MIN).then_some(min),
+                (*max != f64::MAX).then_some(max),
+                |real| text::real(*real),
+            ),
+            (Constraint::String { min_len, max_len }, Atom::String(value)) => {
+                check_length(value, *min_len, *max_len)
             }
-            (Constraint::String { min_len, max_len }, Atom::String(value)) => check_length(value, *min_len, *max_len),
             _ => Ok(()),
         }
     }
@@ -198,23 +230,51 @@ impl BaseType {
         Ok(base)
     }
 
-    fn read_constraints(&mut self, json: &Json, members: &mut Members<'_, &str>) -> Result<(), OvsdbError> {
+    fn read_constraints(
+        &mut self,
+        json: &Json,
+        members: &mut Members<'_, &str>,
+    ) -> Result<(), OvsdbError> {
         if let Some(values) = members.optional("enum", Kinds::ANY) {
             let all = ColumnType::enumeration(self.kind);
-            self.enum_ = Some(Arc::new(Datum::from_json(values, &all, &mut Symbols::none())?));
+            self.enum_ = Some(Arc::new(Datum::from_json(
+                values,
+                &all,
+                &mut Symbols::none(),
+            )?));
             return Ok(());
         }
         match &mut self.constraint {
             Constraint::Integer { min, max } => {
-                set(min, members.optional("minInteger", Kinds::INTEGER).and_then(Json::as_i64));
-                set(max, members.optional("maxInteger", Kinds::INTEGER).and_then(Json::as_i64));
+                set(
+                    min,
+                    members
+                        .optional("minInteger", Kinds::INTEGER)
+                        .and_then(Json::as_i64),
+                );
+                set(
+                    max,
+                    members
+                        .optional("maxInteger", Kinds::INTEGER)
+                        .and_then(Json::as_i64),
+                );
                 if min > max {
                     return Err(OvsdbError::syntax(json, "minInteger exceeds maxInteger"));
                 }
             }
             Constraint::Real { min, max } => {
-                set(min, members.optional("minReal", Kinds::NUMBER).and_then(Json::as_f64));
-                set(max, members.optional("maxReal", Kinds::NUMBER).and_then(Json::as_f64));
+                set(
+                    min,
+                    members
+                        .optional("minReal", Kinds::NUMBER)
+                        .and_then(Json::as_f64),
+                );
+                set(
+                    max,
+                    members
+                        .optional("maxReal", Kinds::NUMBER)
+                        .and_then(Json::as_f64),
+                );
                 if min > max {
                     return Err(OvsdbError::syntax(json, "minReal exceeds maxReal"));
                 }
@@ -226,14 +286,25 @@ impl BaseType {
                     return Err(OvsdbError::syntax(json, "minLength exceeds maxLength"));
                 }
             }
-            Constraint::Uuid { ref_table, ref_type, .. } => {
-                if let Some(table) = members.optional("refTable", Kinds::ID).and_then(Json::as_str) {
+            Constraint::Uuid {
+                ref_table,
+                ref_type,
+                ..
+            } => {
+                if let Some(table) = members
+                    .optional("refTable", Kinds::ID)
+                    .and_then(Json::as_str)
+                {
                     *ref_table = Some(table.into());
-                    match members.optional("refType", Kinds::ID).and_then(Json::as_str) {
+                    match members
+                        .optional("refType", Kinds::ID)
+                        .and_then(Json::as_str)
+                    {
                         None | Some("strong") => {}
                         Some("weak") => *ref_type = RefType::Weak,
                         Some(other) => {
-                            let details = format!("refType must be \"strong\" or \"weak\" (not \"{other}\")");
+                            let details =
+                                format!("refType must be \"strong\" or \"weak\" (not \"{other}\")");
                             return Err(OvsdbError::syntax(json, details));
                         }
                     }
@@ -261,20 +332,40 @@ impl BaseType {
         };
         match &self.constraint {
             Constraint::Integer { min, max } => {
-                put("minInteger", (*min != i64::MIN).then_some(Json::Integer(*min)));
-                put("maxInteger", (*max != i64::MAX).then_some(Json::Integer(*max)));
+                put(
+                    "minInteger",
+                    (*min != i64::MIN).then_some(Json::Integer(*min)),
+                );
+                put(
+                    "maxInteger",
+                    (*max != i64::MAX).then_some(Json::Integer(*max)),
+                );
             }
             Constraint::Real { min, max } => {
                 put("minReal", (*min != f64::MIN).then_some(Json::Real(*min)));
                 put("maxReal", (*max != f64::MAX).then_some(Json::Real(*max)));
             }
             Constraint::String { min_len, max_len } => {
-                put("minLength", (*min_len != 0).then_some(Json::Integer((*min_len).into())));
-                put("maxLength", (*max_len != UNLIMITED).then_some(Json::Integer((*max_len).into())));
+                put(
+                    "minLength",
+                    (*min_len != 0).then_some(Json::Integer((*min_len).into())),
+                );
+                put(
+                    "maxLength",
+                    (*max_len != UNLIMITED).then_some(Json::Integer((*max_len).into())),
+                );
             }
-            Constraint::Uuid { ref_table, ref_type, .. } => {
+            Constraint::Uuid {
+                ref_table,
+                ref_type,
+                ..
+            } => {
                 put("refTable", ref_table.as_deref().map(Json::string));
-                put("refType", (ref_table.is_some() && *ref_type == RefType::Weak).then(|| Json::string("weak")));
+                put(
+                    "refType",
+                    (ref_table.is_some() && *ref_type == RefType::Weak)
+                        .then(|| Json::string("weak")),
+                );
             }
             Constraint::None => {}
         }
@@ -298,13 +389,20 @@ fn check_range<T: PartialOrd>(
         return Ok(());
     }
     let value = show(value);
-    Err(OvsdbError::constraint(match (min.map(&show), max.map(&show)) {
-        (Some(min), Some(max)) => format!("{value} is not in the valid range {min} to {max} (inclusive)"),
-        (Some(min), None) => format!("{value} is less than minimum allowed value {min}"),
-        (None, max) => {
-            format!("{value} is greater than maximum allowed value {}", max.unwrap_or_default())
-        }
-    }))
+    Err(OvsdbError::constraint(
+        match (min.map(&show), max.map(&show)) {
+            (Some(min), Some(max)) => {
+                format!("{value} is not in the valid range {min} to {max} (inclusive)")
+            }
+            (Some(min), None) => format!("{value} is less than minimum allowed value {min}"),
+            (None, max) => {
+                format!(
+                    "{value} is greater than maximum allowed value {}",
+                    max.unwrap_or_default()
+                )
+            }
+        },
+    ))
 }
 
 fn check_length(value: &str, min_len: u32, max_len: u32) -> Result<(), OvsdbError> {
@@ -313,11 +411,13 @@ fn check_length(value: &str, min_len: u32, max_len: u32) -> Result<(), OvsdbErro
     }
     let length = value.chars().count();
     if length < min_len as usize {
-        let details = format!("\"{value}\" length {length} is less than minimum allowed length {min_len}");
+        let details =
+            format!("\"{value}\" length {length} is less than minimum allowed length {min_len}");
         return Err(OvsdbError::constraint(details));
     }
     if length > max_len as usize {
-        let details = format!("\"{value}\" length {length} is greater than maximum allowed length {max_len}");
+        let details =
+            format!("\"{value}\" length {length} is greater than maximum allowed length {max_len}");
         return Err(OvsdbError::constraint(details));
     }
     Ok(())
@@ -331,13 +431,19 @@ fn atomic_type_from_json(json: &Json) -> Result<AtomType, OvsdbError> {
     }
 }
 
-fn length_from_json(members: &mut Members<'_, &str>, name: &'static str) -> Result<Option<u32>, OvsdbError> {
+fn length_from_json(
+    members: &mut Members<'_, &str>,
+    name: &'static str,
+) -> Result<Option<u32>, OvsdbError> {
     let Some(json) = members.optional(name, Kinds::INTEGER) else {
         return Ok(None);
     };
     match json.as_i64().and_then(|length| u32::try_from(length).ok()) {
         Some(length) => Ok(Some(length)),
-        None => Err(OvsdbError::syntax(json, format!("{name} out of valid range 0 to {}", u32::MAX))),
+        None => Err(OvsdbError::syntax(
+            json,
+            format!("{name} out of valid range 0 to {}", u32::MAX),
+        )),
     }
 }
 
@@ -357,12 +463,22 @@ pub struct ColumnType {
 impl ColumnType {
     /// Exactly one value of `kind`, without constraints.
     pub const fn scalar(kind: AtomType) -> ColumnType {
-        ColumnType { key: BaseType::new(kind), value: None, min: 1, max: 1 }
+        ColumnType {
+            key: BaseType::new(kind),
+            value: None,
+            min: 1,
+            max: 1,
+        }
     }
 
     /// The type of an `enum` member: a set of at least one `kind`.
     pub const fn enumeration(kind: AtomType) -> ColumnType {
-        ColumnType { key: BaseType::new(kind), value: None, min: 1, max: UNLIMITED }
+        ColumnType {
+            key: BaseType::new(kind),
+            value: None,
+            min: 1,
+            max: UNLIMITED,
+        }
     }
 
     /// True for exactly one value.
@@ -421,9 +537,12 @@ impl ColumnType {
     /// A `syntax error` that quotes the element at fault.
     pub fn from_json(json: &Json) -> Result<ColumnType, OvsdbError> {
         match json {
-            Json::String(_) => {
-                Ok(ColumnType { key: BaseType::from_json(json)?, value: None, min: 1, max: 1 })
-            }
+            Json::String(_) => Ok(ColumnType {
+                key: BaseType::from_json(json)?,
+                value: None,
+                min: 1,
+                max: 1,
+            }),
             Json::Object(_) => ColumnType::from_object(json),
             _ => Err(OvsdbError::syntax(json, "ovsdb type expected")),
         }
@@ -450,9 +569,17 @@ impl ColumnType {
             None => 1,
         };
         if min > 1 || max < 1 {
-            return Err(OvsdbError::syntax(json, "ovsdb type fails constraint checks"));
+            return Err(OvsdbError::syntax(
+                json,
+                "ovsdb type fails constraint checks",
+            ));
         }
-        Ok(ColumnType { key, value, min, max })
+        Ok(ColumnType {
+            key,
+            value,
+            min,
+            max,
+        })
     }
 
     /// The JSON form, shortest where there is a choice.
@@ -504,3 +631,6 @@ fn count_from_json(json: &Json) -> Result<u32, OvsdbError> {
         _ => Err(OvsdbError::syntax(json, "bad min or max value")),
     }
 }
+
+#[cfg(test)]
+mod tests;

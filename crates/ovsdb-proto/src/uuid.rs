@@ -91,7 +91,11 @@ impl Uuid {
     pub fn partial_len(text: &str) -> usize {
         let fits = text.len() <= Uuid::TEXT_LEN
             && text.bytes().enumerate().all(|(at, byte)| {
-                if HYPHENS.contains(&at) { byte == b'-' } else { hex_digit(byte).is_some() }
+                if HYPHENS.contains(&at) {
+                    byte == b'-'
+                } else {
+                    hex_digit(byte).is_some()
+                }
             });
         if fits { text.len() } else { 0 }
     }
@@ -139,7 +143,10 @@ mod tests {
         assert_eq!(Uuid::parse(TEXT).unwrap().to_string(), TEXT);
         assert_eq!(Uuid::parse(&TEXT.to_uppercase()).unwrap().to_string(), TEXT);
         assert_eq!(TEXT.parse::<Uuid>(), Ok(Uuid::parse(TEXT).unwrap()));
-        assert_eq!(Uuid::ZERO.to_string(), "00000000-0000-0000-0000-000000000000");
+        assert_eq!(
+            Uuid::ZERO.to_string(),
+            "00000000-0000-0000-0000-000000000000"
+        );
     }
 
     #[test]
@@ -176,12 +183,22 @@ mod tests {
 
     #[test]
     fn row_name_is_an_identifier() {
-        assert_eq!(Uuid::parse(TEXT).unwrap().row_name(), "row3f1bd0d6_7f5e_4c21_9a07_00ff10a0b0c0");
+        assert_eq!(
+            Uuid::parse(TEXT).unwrap().row_name(),
+            "row3f1bd0d6_7f5e_4c21_9a07_00ff10a0b0c0"
+        );
     }
 
     #[test]
     fn partial_length_counts_only_beginnings_of_uuids() {
-        for (text, expected) in [("", 0), ("3f1b", 4), ("3f1bd0d6-", 9), ("3f1bd0d67", 0), ("xyz", 0), (TEXT, 36)] {
+        for (text, expected) in [
+            ("", 0),
+            ("3f1b", 4),
+            ("3f1bd0d6-", 9),
+            ("3f1bd0d67", 0),
+            ("xyz", 0),
+            (TEXT, 36),
+        ] {
             assert_eq!(Uuid::partial_len(text), expected, "{text:?}");
         }
     }

@@ -63,7 +63,10 @@ fn put<E: Sort>(datum: &mut Datum, element: E, replace: bool) -> bool {
                 true
             }
             Ok(place) => {
-                let changes = replace && seq.get(place).is_some_and(|old| !old.has_value_of(&element));
+                let changes = replace
+                    && seq
+                        .get(place)
+                        .is_some_and(|old| !old.has_value_of(&element));
                 if changes {
                     seq.replace_at(place, element);
                 }
@@ -89,7 +92,9 @@ fn put<E: Sort>(datum: &mut Datum, element: E, replace: bool) -> bool {
 fn take<E: Sort>(datum: &mut Datum, key: &Atom, matches: impl Fn(&E) -> bool) -> bool {
     match E::seq(datum) {
         Some(seq) => {
-            let Ok(place) = seq.find(key) else { return false };
+            let Ok(place) = seq.find(key) else {
+                return false;
+            };
             if !seq.get(place).is_some_and(&matches) {
                 return false;
             }
@@ -203,7 +208,9 @@ fn added_removed<E: Sort>(old: &Datum, new: &Datum) -> (Datum, Datum) {
 }
 
 fn contains<E: Sort>(datum: &Datum, element: &E) -> bool {
-    E::view(datum).get(element.key()).is_some_and(|found| found.has_value_of(element))
+    E::view(datum)
+        .get(element.key())
+        .is_some_and(|found| found.has_value_of(element))
 }
 
 fn includes_all<E: Sort>(part: &Datum, whole: &Datum) -> bool {
@@ -217,7 +224,10 @@ fn excludes_all<E: Sort>(part: &Datum, whole: &Datum) -> bool {
 impl Datum {
     /// Adds a key, with its value if this is a map, unless the key is there. Says whether it was added.
     pub fn insert(&mut self, key: Atom, value: Option<Atom>) -> bool {
-        debug_assert!(self.is_empty() || self.is_map() == value.is_some(), "a set stays a set, a map a map");
+        debug_assert!(
+            self.is_empty() || self.is_map() == value.is_some(),
+            "a set stays a set, a map a map"
+        );
         match value {
             Some(value) => put(self, Pair { key, value }, false),
             None => put(self, key, false),
@@ -231,7 +241,11 @@ impl Datum {
 
     /// Removes a key, with its value. Says whether it was there.
     pub fn remove(&mut self, key: &Atom) -> bool {
-        if self.is_map() { take(self, key, |_: &Pair| true) } else { take(self, key, |_: &Atom| true) }
+        if self.is_map() {
+            take(self, key, |_: &Pair| true)
+        } else {
+            take(self, key, |_: &Atom| true)
+        }
     }
 
     /// Adds the elements of `other` whose keys are not there; with `replace`, keys that are there get the values of
@@ -241,14 +255,20 @@ impl Datum {
             *self = other.clone();
             return !other.is_empty();
         }
-        if other.is_map() { union::<Pair>(self, other, replace) } else { union::<Atom>(self, other, replace) }
+        if other.is_map() {
+            union::<Pair>(self, other, replace)
+        } else {
+            union::<Atom>(self, other, replace)
+        }
     }
 
     /// Removes the elements of `other`. From a map, `other` can be pairs, of which those with equal values go, or a set
     /// of keys. Says whether that changed anything.
     pub fn subtract(&mut self, other: &Datum) -> bool {
         match (self.is_map(), other.is_map()) {
-            (true, false) => other.keys().fold(false, |changed, key| self.remove(key) || changed),
+            (true, false) => other
+                .keys()
+                .fold(false, |changed, key| self.remove(key) || changed),
             (true, true) => subtract::<Pair>(self, other),
             (false, _) => subtract::<Atom>(self, other),
         }
@@ -256,7 +276,10 @@ impl Datum {
 
     /// Keeps the elements for which `keep` says true. Says whether any went.
     pub fn retain(&mut self, mut keep: impl FnMut(&Atom, Option<&Atom>) -> bool) -> bool {
-        let gone = self.iter().filter(|(key, value)| !keep(key, *value)).map(|(key, _)| key.clone());
+        let gone = self
+            .iter()
+            .filter(|(key, value)| !keep(key, *value))
+            .map(|(key, _)| key.clone());
         let gone = Datum::from_sorted_atoms(gone.collect());
         self.subtract(&gone)
     }
@@ -292,7 +315,10 @@ impl Datum {
             Ok(datum)
         } else {
             // The spelling is what the reference programs print.
-            Err(OvsdbError::new(ErrorTag::OvsdbError, "Datum crated by diff has size error"))
+            Err(OvsdbError::new(
+                ErrorTag::OvsdbError,
+                "Datum crated by diff has size error",
+            ))
         }
     }
 
@@ -312,12 +338,20 @@ impl Datum {
     /// True if every element of this datum is in `whole`, pairs with their values.
     pub fn includes_all(&self, whole: &Datum) -> bool {
         self.len() <= whole.len()
-            && (if self.is_map() { includes_all::<Pair>(self, whole) } else { includes_all::<Atom>(self, whole) })
+            && (if self.is_map() {
+                includes_all::<Pair>(self, whole)
+            } else {
+                includes_all::<Atom>(self, whole)
+            })
     }
 
     /// True if no element of this datum is in `whole`, pairs with their values.
     pub fn excludes_all(&self, whole: &Datum) -> bool {
-        if self.is_map() { excludes_all::<Pair>(self, whole) } else { excludes_all::<Atom>(self, whole) }
+        if self.is_map() {
+            excludes_all::<Pair>(self, whole)
+        } else {
+            excludes_all::<Atom>(self, whole)
+        }
     }
 
     /// Restores the form of a datum out of which an element was taken: a set of one atom holds it directly.

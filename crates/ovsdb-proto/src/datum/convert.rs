@@ -23,11 +23,20 @@ pub(crate) struct Expected<'a> {
 
 impl<'a> Expected<'a> {
     pub(crate) fn exactly(ty: &'a ColumnType) -> Expected<'a> {
-        Expected { key: &ty.key, value: ty.value.as_ref(), min: ty.min, max: ty.max }
+        Expected {
+            key: &ty.key,
+            value: ty.value.as_ref(),
+            min: ty.min,
+            max: ty.max,
+        }
     }
 
     pub(crate) fn any_number(ty: &'a ColumnType) -> Expected<'a> {
-        Expected { min: 0, max: UNLIMITED, ..Expected::exactly(ty) }
+        Expected {
+            min: 0,
+            max: UNLIMITED,
+            ..Expected::exactly(ty)
+        }
     }
 
     pub(crate) fn parse(self, json: &Json, symbols: &mut Symbols<'_>) -> Result<Datum, OvsdbError> {
@@ -38,9 +47,13 @@ impl<'a> Expected<'a> {
                     return Err(OvsdbError::syntax(element, "expected 2-element array"));
                 };
                 let key = atom_from_json(key_json, self.key, symbols)?;
-                Ok(Pair { key, value: atom_from_json(value_json, value, symbols)? })
+                Ok(Pair {
+                    key,
+                    value: atom_from_json(value_json, value, symbols)?,
+                })
             });
-            let pairs = sorted(pairs.collect::<Result<Vec<_>, _>>()?).ok_or_else(|| duplicate_error(true))?;
+            let pairs = sorted(pairs.collect::<Result<Vec<_>, _>>()?)
+                .ok_or_else(|| duplicate_error(true))?;
             return Ok(Datum::from_sorted_pairs(pairs));
         }
         let is_set = json.as_array().and_then(|array| array.first()?.as_str()) == Some("set");
@@ -48,8 +61,11 @@ impl<'a> Expected<'a> {
             return Ok(Datum::from_atom(atom_from_json(json, self.key, symbols)?));
         }
         let elements = self.elements(json, "set")?;
-        let atoms = elements.iter().map(|element| atom_from_json(element, self.key, symbols));
-        let atoms = sorted(atoms.collect::<Result<Vec<_>, _>>()?).ok_or_else(|| duplicate_error(false))?;
+        let atoms = elements
+            .iter()
+            .map(|element| atom_from_json(element, self.key, symbols));
+        let atoms =
+            sorted(atoms.collect::<Result<Vec<_>, _>>()?).ok_or_else(|| duplicate_error(false))?;
         Ok(Datum::from_sorted_atoms(atoms))
     }
 
@@ -57,7 +73,12 @@ impl<'a> Expected<'a> {
     fn elements<'j>(&self, json: &'j Json, class: &str) -> Result<&'j [Json], OvsdbError> {
         let elements = match json.as_array() {
             Some([Json::String(name), Json::Array(elements)]) if name == class => elements,
-            _ => return Err(OvsdbError::syntax(json, format!("expected [\"{class}\", <array>]"))),
+            _ => {
+                return Err(OvsdbError::syntax(
+                    json,
+                    format!("expected [\"{class}\", <array>]"),
+                ));
+            }
         };
         let (n, min, max) = (elements.len(), self.min, self.max);
         if n >= min as usize && (max == UNLIMITED || n <= max as usize) {
@@ -82,7 +103,11 @@ fn sorted<E: Element>(mut elements: Vec<E>) -> Option<Vec<E>> {
     is_ascending(&elements).then_some(elements)
 }
 
-fn atom_from_json(json: &Json, base: &BaseType, symbols: &mut Symbols<'_>) -> Result<Atom, OvsdbError> {
+fn atom_from_json(
+    json: &Json,
+    base: &BaseType,
+    symbols: &mut Symbols<'_>,
+) -> Result<Atom, OvsdbError> {
     let atom = match (base.kind, json) {
         (AtomType::Integer, Json::Integer(value)) => Atom::Integer(*value),
         (AtomType::Real, Json::Integer(value)) => Atom::Real(*value as f64),
@@ -101,11 +126,18 @@ fn uuid_from_json(json: &Json, symbols: &mut Symbols<'_>) -> Result<Uuid, OvsdbE
     match json.as_array() {
         Some([Json::String(word), Json::String(text)]) if word == "uuid" => Uuid::parse(text)
             .ok_or_else(|| OvsdbError::syntax(json, format!("\"{text}\" is not a valid UUID"))),
-        Some([Json::String(word), Json::String(name)]) if word == "named-uuid" && symbols.are_allowed() => {
+        Some([Json::String(word), Json::String(name)])
+            if word == "named-uuid" && symbols.are_allowed() =>
+        {
             if !is_id(name) {
-                return Err(OvsdbError::syntax(json, "named-uuid string is not a valid <id>"));
+                return Err(OvsdbError::syntax(
+                    json,
+                    "named-uuid string is not a valid <id>",
+                ));
             }
-            symbols.resolve(name).ok_or_else(|| OvsdbError::syntax(json, "expected [\"uuid\", <string>]"))
+            symbols
+                .resolve(name)
+                .ok_or_else(|| OvsdbError::syntax(json, "expected [\"uuid\", <string>]"))
         }
         _ => Err(OvsdbError::syntax(json, "expected [\"uuid\", <string>]")),
     }
@@ -117,7 +149,9 @@ fn not_utf8_error(bytes: &[u8]) -> OvsdbError {
     let mut words = String::from("not a valid UTF-8 string: invalid UTF-8 sequence");
     if let Err(error) = std::str::from_utf8(bytes) {
         let rest = &bytes[error.valid_up_to()..];
-        let can_begin = rest.first().is_some_and(|first| (0xc2..=0xf4).contains(first));
+        let can_begin = rest
+            .first()
+            .is_some_and(|first| (0xc2..=0xf4).contains(first));
         let len = match error.error_len() {
             None => rest.len() + 1,
             Some(fitting) if can_begin => fitting + 1,
@@ -135,7 +169,11 @@ impl Datum {
     ///
     /// # Errors
     /// A `syntax error`, a `constraint violation`, or a plain error for elements that occur twice.
-    pub fn from_json(json: &Json, ty: &ColumnType, symbols: &mut Symbols<'_>) -> Result<Datum, OvsdbError> {
+    pub fn from_json(
+        json: &Json,
+        ty: &ColumnType,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Datum, OvsdbError> {
         Expected::exactly(ty).parse(json, symbols)
     }
 
@@ -155,7 +193,12 @@ impl Datum {
     pub fn unconstrained_from_json(json: &Json, ty: &ColumnType) -> Result<Datum, OvsdbError> {
         let key = BaseType::new(ty.key.kind);
         let value = ty.value.as_ref().map(|value| BaseType::new(value.kind));
-        let any = Expected { key: &key, value: value.as_ref(), min: 0, max: UNLIMITED };
+        let any = Expected {
+            key: &key,
+            value: value.as_ref(),
+            min: 0,
+            max: UNLIMITED,
+        };
         any.parse(json, &mut Symbols::none())
     }
 
@@ -179,7 +222,11 @@ impl Datum {
         match self.as_atom() {
             Some(atom) if !ty.is_map() => atom.write_json(out),
             _ => {
-                out.extend_from_slice(if ty.is_map() { b"[\"map\",[" } else { b"[\"set\",[" });
+                out.extend_from_slice(if ty.is_map() {
+                    b"[\"map\",["
+                } else {
+                    b"[\"set\",["
+                });
                 for (i, (key, value)) in self.iter().enumerate() {
                     if i > 0 {
                         out.push(b',');

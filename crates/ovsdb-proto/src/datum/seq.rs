@@ -108,7 +108,9 @@ impl<E: Element> Seq<E> {
     }
 
     pub(super) fn get(&self, place: Place) -> Option<&E> {
-        self.view().chunk(place.chunk).and_then(|chunk| chunk.get(place.index))
+        self.view()
+            .chunk(place.chunk)
+            .and_then(|chunk| chunk.get(place.index))
     }
 
     /// Puts `element` at `place`, which [`Seq::find`] gave as the place where its key is missing.
@@ -116,7 +118,12 @@ impl<E: Element> Seq<E> {
         match self {
             Seq::Small(elements) if elements.len() < SMALL_MAX => {
                 let (before, after) = elements.split_at(place.index);
-                *elements = before.iter().chain([&element]).chain(after).cloned().collect();
+                *elements = before
+                    .iter()
+                    .chain([&element])
+                    .chain(after)
+                    .cloned()
+                    .collect();
             }
             Seq::Small(elements) => {
                 let mut grown = Vec::with_capacity(elements.len() + 1);
@@ -211,7 +218,9 @@ impl<E: Element> Big<E> {
             return;
         }
         let fits = |this: &Self, left: usize| {
-            this.chunks.get(left + 1).is_some_and(|right| this.chunks[left].len() + right.len() <= CHUNK_BUILT)
+            this.chunks
+                .get(left + 1)
+                .is_some_and(|right| this.chunks[left].len() + right.len() <= CHUNK_BUILT)
         };
         let left = if fits(self, at) {
             at
@@ -256,7 +265,11 @@ impl<'a, E: Element> View<'a, E> {
     }
 
     pub(super) fn iter(self) -> Elements<'a, E> {
-        Elements { view: self, next_chunk: 0, current: [].iter() }
+        Elements {
+            view: self,
+            next_chunk: 0,
+            current: [].iter(),
+        }
     }
 
     /// Where `key` is, or else where it would have to be inserted.
@@ -265,9 +278,13 @@ impl<'a, E: Element> View<'a, E> {
             View::Flat(elements) => (0, elements),
             View::Chunked(chunks) => {
                 // The last chunk whose first key is not above `key`; what is below every chunk belongs to the first.
-                let after = chunks.partition_point(|chunk| chunk.first().is_some_and(|first| first.key() <= key));
+                let after = chunks
+                    .partition_point(|chunk| chunk.first().is_some_and(|first| first.key() <= key));
                 let chunk = after.saturating_sub(1);
-                (chunk, chunks.get(chunk).map_or(&[][..], |chunk| chunk.as_slice()))
+                (
+                    chunk,
+                    chunks.get(chunk).map_or(&[][..], |chunk| chunk.as_slice()),
+                )
             }
         };
         match elements.binary_search_by(|element| element.key().cmp(key)) {
@@ -323,12 +340,19 @@ pub(super) struct Walk<'a, E> {
 impl<'a, E: Element> Walk<'a, E> {
     /// Visits every element.
     pub(super) fn all(left: View<'a, E>, right: View<'a, E>) -> Walk<'a, E> {
-        Walk { left: Cursor::new(left), right: Cursor::new(right), skip_shared: false }
+        Walk {
+            left: Cursor::new(left),
+            right: Cursor::new(right),
+            skip_shared: false,
+        }
     }
 
     /// Leaves out chunks that both sides share: all that differs is visited, and some of what does not.
     pub(super) fn differences(left: View<'a, E>, right: View<'a, E>) -> Walk<'a, E> {
-        Walk { skip_shared: true, ..Walk::all(left, right) }
+        Walk {
+            skip_shared: true,
+            ..Walk::all(left, right)
+        }
     }
 }
 
@@ -384,7 +408,12 @@ struct Cursor<'a, E> {
 
 impl<'a, E: Element> Cursor<'a, E> {
     fn new(view: View<'a, E>) -> Cursor<'a, E> {
-        Cursor { view, chunk: 0, index: 0, current: view.chunk(0).unwrap_or_default() }
+        Cursor {
+            view,
+            chunk: 0,
+            index: 0,
+            current: view.chunk(0).unwrap_or_default(),
+        }
     }
 
     fn peek(&self) -> Option<&'a E> {

@@ -16,11 +16,19 @@ type Set = BTreeSet<i64>;
 type Map = BTreeMap<i64, i64>;
 
 fn set_type() -> ColumnType {
-    ColumnType { key: BaseType::new(AtomType::Integer), value: None, min: 0, max: UNLIMITED }
+    ColumnType {
+        key: BaseType::new(AtomType::Integer),
+        value: None,
+        min: 0,
+        max: UNLIMITED,
+    }
 }
 
 fn map_type() -> ColumnType {
-    ColumnType { value: Some(BaseType::new(AtomType::Integer)), ..set_type() }
+    ColumnType {
+        value: Some(BaseType::new(AtomType::Integer)),
+        ..set_type()
+    }
 }
 
 fn set_datum(set: &Set) -> Datum {
@@ -28,7 +36,10 @@ fn set_datum(set: &Set) -> Datum {
 }
 
 fn map_datum(map: &Map) -> Datum {
-    Datum::from_pairs(map.iter().map(|(&key, &value)| (Atom::Integer(key), Atom::Integer(value))))
+    Datum::from_pairs(
+        map.iter()
+            .map(|(&key, &value)| (Atom::Integer(key), Atom::Integer(value))),
+    )
 }
 
 fn integers(datum: &Datum) -> Vec<i64> {
@@ -46,15 +57,31 @@ fn grown(elements: impl IntoIterator<Item = (i64, Option<i64>)>) -> Datum {
 
 #[track_caller]
 fn check_set(datum: &Datum, expected: &Set) {
-    assert_eq!(integers(datum), expected.iter().copied().collect::<Vec<_>>());
+    assert_eq!(
+        integers(datum),
+        expected.iter().copied().collect::<Vec<_>>()
+    );
     check_form(datum, &set_datum(expected));
 }
 
 #[track_caller]
 fn check_map(datum: &Datum, expected: &Map) {
-    let pairs: Vec<(i64, i64)> =
-        datum.iter().map(|(key, value)| (key.as_integer().unwrap(), value.unwrap().as_integer().unwrap())).collect();
-    assert_eq!(pairs, expected.iter().map(|(&key, &value)| (key, value)).collect::<Vec<_>>());
+    let pairs: Vec<(i64, i64)> = datum
+        .iter()
+        .map(|(key, value)| {
+            (
+                key.as_integer().unwrap(),
+                value.unwrap().as_integer().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        pairs,
+        expected
+            .iter()
+            .map(|(&key, &value)| (key, value))
+            .collect::<Vec<_>>()
+    );
     check_form(datum, &map_datum(expected));
 }
 
@@ -68,14 +95,26 @@ fn check_form(datum: &Datum, same: &Datum) {
     assert_eq!(datum.len(), same.len());
     assert_eq!(datum.iter().count(), datum.len());
     assert_eq!(datum.is_empty(), datum.len() == 0);
-    assert_eq!(datum.as_atom().is_some(), !datum.is_map() && datum.len() == 1);
+    assert_eq!(
+        datum.as_atom().is_some(),
+        !datum.is_map() && datum.len() == 1
+    );
     fn check_chunks<E: Element>(seq: &Seq<E>) {
         match seq {
             Seq::Small(elements) => assert!((1..=seq::SMALL_MAX).contains(&elements.len())),
             Seq::Big(_) => {
-                let View::Chunked(chunks) = seq.view() else { panic!("a big sequence has chunks") };
-                assert_eq!(chunks.iter().map(|chunk| chunk.len()).sum::<usize>(), seq.len());
-                assert!(chunks.iter().all(|chunk| (1..=seq::CHUNK_MAX).contains(&chunk.len())));
+                let View::Chunked(chunks) = seq.view() else {
+                    panic!("a big sequence has chunks")
+                };
+                assert_eq!(
+                    chunks.iter().map(|chunk| chunk.len()).sum::<usize>(),
+                    seq.len()
+                );
+                assert!(
+                    chunks
+                        .iter()
+                        .all(|chunk| (1..=seq::CHUNK_MAX).contains(&chunk.len()))
+                );
             }
         }
     }
@@ -91,7 +130,11 @@ fn check_form(datum: &Datum, same: &Datum) {
 
 /// Sets of which some are empty, some small, and some big.
 fn a_set() -> impl Strategy<Value = Set> {
-    prop_oneof![btree_set(0..20i64, 0..5), btree_set(0..500i64, 0..200), btree_set(0..2000i64, 200..900)]
+    prop_oneof![
+        btree_set(0..20i64, 0..5),
+        btree_set(0..500i64, 0..200),
+        btree_set(0..2000i64, 200..900)
+    ]
 }
 
 fn a_map() -> impl Strategy<Value = Map> {
@@ -288,14 +331,20 @@ proptest! {
 
 /// How many chunks two big sets share.
 fn shared_chunks(a: &Datum, b: &Datum) -> usize {
-    let (View::Chunked(a), View::Chunked(b)) = (a.atoms(), b.atoms()) else { return 0 };
-    a.iter().filter(|chunk| b.iter().any(|other| std::sync::Arc::ptr_eq(chunk, other))).count()
+    let (View::Chunked(a), View::Chunked(b)) = (a.atoms(), b.atoms()) else {
+        return 0;
+    };
+    a.iter()
+        .filter(|chunk| b.iter().any(|other| std::sync::Arc::ptr_eq(chunk, other)))
+        .count()
 }
 
 #[test]
 fn changing_one_element_of_a_big_set_copies_one_chunk() {
     let old = Datum::from_atoms((0..20_000).map(|i| Atom::Integer(2 * i)));
-    let View::Chunked(chunks) = old.atoms() else { panic!("20,000 atoms are in chunks") };
+    let View::Chunked(chunks) = old.atoms() else {
+        panic!("20,000 atoms are in chunks")
+    };
     for change in [
         |new: &mut Datum| new.insert(Atom::Integer(10_001), None),
         |new: &mut Datum| new.remove(&Atom::Integer(10_000)),
@@ -326,9 +375,20 @@ fn clones_share_everything() {
 
 #[test]
 fn a_column_of_at_most_one_element_differs_by_its_new_value() {
-    let ty = ColumnType { max: 1, ..set_type() };
-    let (one, two) = (Datum::from_atom(Atom::Integer(1)), Datum::from_atom(Atom::Integer(2)));
-    for (old, new) in [(&one, &two), (&one, &Datum::empty()), (&Datum::empty(), &two), (&one, &one)] {
+    let ty = ColumnType {
+        max: 1,
+        ..set_type()
+    };
+    let (one, two) = (
+        Datum::from_atom(Atom::Integer(1)),
+        Datum::from_atom(Atom::Integer(2)),
+    );
+    for (old, new) in [
+        (&one, &two),
+        (&one, &Datum::empty()),
+        (&Datum::empty(), &two),
+        (&one, &one),
+    ] {
         let diff = Datum::diff(old, new, &ty);
         assert_eq!(&diff, new);
         assert_eq!(&old.apply_diff(&diff, &ty).unwrap(), new);
@@ -337,14 +397,26 @@ fn a_column_of_at_most_one_element_differs_by_its_new_value() {
 
 #[test]
 fn a_difference_that_breaks_the_number_of_elements_is_refused() {
-    let ty = ColumnType { min: 1, max: 2, ..set_type() };
+    let ty = ColumnType {
+        min: 1,
+        max: 2,
+        ..set_type()
+    };
     let datum = Datum::from_atoms([1, 2].map(Atom::Integer));
-    for (diff, is_allowed) in [(vec![1], true), (vec![1, 2], false), (vec![3], false), (vec![1, 3], true)] {
+    for (diff, is_allowed) in [
+        (vec![1], true),
+        (vec![1, 2], false),
+        (vec![3], false),
+        (vec![1, 3], true),
+    ] {
         let diff = Datum::from_atoms(diff.into_iter().map(Atom::Integer));
         let result = datum.apply_diff(&diff, &ty);
         assert_eq!(result.is_ok(), is_allowed, "{diff:?}");
         if let Err(error) = result {
-            assert_eq!(error.to_string(), "ovsdb error: Datum crated by diff has size error");
+            assert_eq!(
+                error.to_string(),
+                "ovsdb error: Datum crated by diff has size error"
+            );
         }
     }
 }
@@ -352,6 +424,7 @@ fn a_difference_that_breaks_the_number_of_elements_is_refused() {
 #[test]
 fn of_pairs_with_one_key_the_smallest_value_stays() {
     let pairs = [(1, 5), (0, 9), (1, 3), (1, 4)];
-    let datum = Datum::from_pairs(pairs.map(|(key, value)| (Atom::Integer(key), Atom::Integer(value))));
+    let datum =
+        Datum::from_pairs(pairs.map(|(key, value)| (Atom::Integer(key), Atom::Integer(value))));
     check_map(&datum, &Map::from([(0, 9), (1, 3)]));
 }

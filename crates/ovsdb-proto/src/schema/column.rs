@@ -38,7 +38,12 @@ impl ColumnSchema {
         };
         // A weak reference changes when its target goes away, whatever the schema says.
         let mutable = mutable.unwrap_or(true) || ty.bases().any(BaseType::is_weak_ref);
-        Ok(ColumnSchema { name: name.into(), ty, mutable, persistent: !ephemeral.unwrap_or(false) })
+        Ok(ColumnSchema {
+            name: name.into(),
+            ty,
+            mutable,
+            persistent: !ephemeral.unwrap_or(false),
+        })
     }
 
     /// The schema as JSON.

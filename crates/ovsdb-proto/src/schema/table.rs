@@ -37,25 +37,39 @@ impl TableSchema {
     /// A `syntax error`.
     pub fn from_json(json: &Json, name: &str) -> Result<TableSchema, OvsdbError> {
         let mut members = Members::new(json, format!("table schema for table {name}"));
-        let columns = members.required("columns", Kinds::OBJECT).and_then(Json::as_object);
+        let columns = members
+            .required("columns", Kinds::OBJECT)
+            .and_then(Json::as_object);
         let mutable = members.optional_bool("mutable");
-        let max_rows = members.optional("maxRows", Kinds::INTEGER).and_then(Json::as_i64);
+        let max_rows = members
+            .optional("maxRows", Kinds::INTEGER)
+            .and_then(Json::as_i64);
         let is_root = members.optional_bool("isRoot");
-        let indexes = members.optional("indexes", Kinds::ARRAY).and_then(Json::as_array);
+        let indexes = members
+            .optional("indexes", Kinds::ARRAY)
+            .and_then(Json::as_array);
         members.finish()?;
         if max_rows.is_some_and(|max_rows| max_rows <= 0) {
             return Err(OvsdbError::syntax(json, "maxRows must be at least 1"));
         }
         let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
-            return Err(OvsdbError::syntax(json, "table must have at least one column"));
+            return Err(OvsdbError::syntax(
+                json,
+                "table must have at least one column",
+            ));
         };
 
         let mut table = TableSchema {
             name: name.into(),
-            columns: vec![standard_column("_uuid", true), standard_column("_version", false)],
+            columns: vec![
+                standard_column("_uuid", true),
+                standard_column("_version", false),
+            ],
             indexes: Vec::new(),
             is_root: is_root.unwrap_or(false),
-            max_rows: max_rows.and_then(|max_rows| u32::try_from(max_rows).ok()).unwrap_or(UNLIMITED),
+            max_rows: max_rows
+                .and_then(|max_rows| u32::try_from(max_rows).ok())
+                .unwrap_or(UNLIMITED),
             mutable: mutable.unwrap_or(true),
             defaults: Vec::new(),
             unsound_defaults: Vec::new(),
@@ -67,7 +81,10 @@ impl TableSchema {
         for index in indexes.unwrap_or_default() {
             let columns = table.columns_from_json(index)?;
             if columns.is_empty() {
-                return Err(OvsdbError::syntax(json, "index must have at least one column"));
+                return Err(OvsdbError::syntax(
+                    json,
+                    "index must have at least one column",
+                ));
             }
             if let Some(&bad) = columns.iter().find(|&&id| !table.column(id).persistent) {
                 let name = &table.column(bad).name;
@@ -77,7 +94,11 @@ impl TableSchema {
             table.indexes.push(columns);
         }
 
-        table.defaults = table.columns.iter().map(|column| Datum::default_for(&column.ty)).collect();
+        table.defaults = table
+            .columns
+            .iter()
+            .map(|column| Datum::default_for(&column.ty))
+            .collect();
         let unsound = |id: &ColumnId| table.check_default(*id).is_err();
         table.unsound_defaults = table.column_ids().filter(unsound).collect();
         Ok(table)
@@ -86,7 +107,10 @@ impl TableSchema {
     /// The schema as JSON. `isRoot` is left out where it is `default_is_root`.
     pub fn to_json(&self, default_is_root: bool) -> Json {
         let mut object = Object::new();
-        let columns: Object = self.own_columns().map(|column| (column.name.clone(), column.to_json())).collect();
+        let columns: Object = self
+            .own_columns()
+            .map(|column| (column.name.clone(), column.to_json()))
+            .collect();
         object.insert("columns", Json::Object(columns));
         if !self.mutable {
             object.insert("mutable", Json::Bool(false));
@@ -99,9 +123,17 @@ impl TableSchema {
         }
         if !self.indexes.is_empty() {
             let index = |columns: &Vec<ColumnId>| {
-                Json::Array(columns.iter().map(|&id| Json::string(self.column(id).name.clone())).collect())
+                Json::Array(
+                    columns
+                        .iter()
+                        .map(|&id| Json::string(self.column(id).name.clone()))
+                        .collect(),
+                )
             };
-            object.insert("indexes", Json::Array(self.indexes.iter().map(index).collect()));
+            object.insert(
+                "indexes",
+                Json::Array(self.indexes.iter().map(index).collect()),
+            );
         }
         Json::Object(object)
     }
@@ -113,7 +145,9 @@ impl TableSchema {
             "_version" => Some(ColumnId::VERSION),
             _ => {
                 let own = &self.columns[ColumnId::FIRST.index()..];
-                let at = own.binary_search_by(|column| column.name.as_str().cmp(name)).ok()?;
+                let at = own
+                    .binary_search_by(|column| column.name.as_str().cmp(name))
+                    .ok()?;
                 Some(ColumnId(at as u32 + ColumnId::FIRST.0))
             }
         }
@@ -162,7 +196,10 @@ impl TableSchema {
         for element in json.as_array().ok_or_else(malformed)? {
             let name = element.as_str().ok_or_else(malformed)?;
             let Some(id) = self.column_id(name) else {
-                return Err(OvsdbError::syntax(json, format!("{name} is not a valid column name")));
+                return Err(OvsdbError::syntax(
+                    json,
+                    format!("{name} is not a valid column name"),
+                ));
             };
             if columns.contains(&id) {
                 return Err(malformed());
@@ -174,5 +211,10 @@ impl TableSchema {
 }
 
 fn standard_column(name: &str, persistent: bool) -> ColumnSchema {
-    ColumnSchema { name: name.into(), ty: ColumnType::scalar(AtomType::Uuid), mutable: false, persistent }
+    ColumnSchema {
+        name: name.into(),
+        ty: ColumnType::scalar(AtomType::Uuid),
+        mutable: false,
+        persistent,
+    }
 }
