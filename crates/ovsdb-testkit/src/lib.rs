@@ -3,8 +3,11 @@
 //! For development only; no program links it. Helpers panic with a full message where a test could not go on
 //! anyway, so that tests read as what they claim.
 
+pub mod client;
 pub mod daemon;
+pub mod differential;
 pub mod names;
 pub mod programs;
+pub mod raw;
 pub mod sandbox;
 pub mod script;

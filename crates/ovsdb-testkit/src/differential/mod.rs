@@ -1,0 +1,17 @@
+//! The differential test: generated transactions go to two servers, and their answers must be the same.
+//!
+//! A run is determined by its schema and its seed. Rows get other UUIDs on each server; everything else is
+//! compared to the byte, but for the named differences of [`rules`].
+
+pub mod contents;
+pub mod dice;
+pub mod model;
+pub mod operations;
+pub mod pair;
+pub mod pairing;
+pub mod parked;
+pub mod reproduce;
+pub mod rules;
+pub mod run;
+pub mod transactions;
+pub mod values;

@@ -1,0 +1,549 @@
+//! Two servers that are told the same, and whose answers are compared.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use super::contents::Contents;
+use super::model::Model;
+use super::operations::LOCKS;
+use super::pairing::{End, Pairing};
+use super::rules::{Place, RULES, text_of};
+use crate::client::RawClient;
+use crate::daemon::Server;
+use crate::programs::Side;
+use crate::raw::Raw;
+use crate::sandbox::Sandbox;
+
+/// The operations of one transaction.
+pub type Transaction = Vec<Raw>;
+
+/// An unexplained difference.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// What differs, in words.
+    pub what: String,
+    /// The position of the transaction among those sent together.
+    pub transaction: Option<usize>,
+    /// The left server's text.
+    pub left: String,
+    /// The right server's text.
+    pub right: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}\n  left:  {}\n  right: {}",
+            self.what, self.left, self.right
+        )
+    }
+}
+
+/// Counts of what a run met.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Operations sent.
+    pub operations: usize,
+    /// Transactions sent.
+    pub transactions: usize,
+    /// Transactions by the error that ended them; `committed` for those that succeeded.
+    pub outcomes: BTreeMap<String, usize>,
+    /// Updates of monitors compared.
+    pub updates: usize,
+    /// How often each rule explained a difference.
+    pub explained: BTreeMap<&'static str, usize>,
+}
+
+/// Two servers with the same database, a session of each, and what is known of both.
+#[derive(Debug)]
+pub struct Pair {
+    ends: [Running; 2],
+    /// The schema.
+    pub model: Model,
+    /// The UUIDs of both.
+    pub pairing: Pairing,
+    /// What has been met so far.
+    pub tally: Tally,
+    version: (u32, u32),
+    last_id: usize,
+}
+
+/// The server must go before the folder that it works in.
+#[derive(Debug)]
+struct Running {
+    client: RawClient,
+    _server: Server,
+    sandbox: Sandbox,
+}
+
+/// What one server sent back.
+#[derive(Debug, Default)]
+struct Answers {
+    /// Request id and reply, as they came.
+    replies: Vec<(usize, Raw)>,
+    /// For each monitor: after how many replies each update came, and its contents.
+    updates: BTreeMap<String, Vec<(usize, Raw)>>,
+}
+
+impl Pair {
+    /// Starts a server of each side with an empty database of `schema`.
+    pub fn start(schema: &Path, sides: [Side; 2]) -> Pair {
+        let text = std::fs::read_to_string(schema)
+            .unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
+        let model = Model::parse(&text);
+        let ends = sides.map(|side| {
+            let sandbox = Sandbox::new();
+            let server = Server::start(&sandbox, side, &[("database", schema)]);
+            Running {
+                client: RawClient::connect(server.socket()),
+                _server: server,
+                sandbox,
+            }
+        });
+        let sandbox = Sandbox::new();
+        let version = version(&sandbox.run_ok(sides[0].program("ovsdb-server"), &["--version"]));
+        let mut pair = Pair {
+            ends,
+            model,
+            pairing: Pairing::new(),
+            tally: Tally::default(),
+            version,
+            last_id: 0,
+        };
+        pair.open();
+        pair
+    }
+
+    /// Sets up both sessions: they learn of cancelled requests, hold a lock and watch all tables.
+    fn open(&mut self) {
+        let everything = self
+            .model
+            .tables
+            .iter()
+            .map(|table| (table.name.clone(), Raw::object([])));
+        let part = self.model.tables.iter().enumerate().map(|(index, table)| {
+            let columns = table.columns.iter().step_by(2);
+            let columns = columns.map(|column| Raw::string(&column.name)).collect();
+            let select = Raw::object([
+                ("insert", Raw::boolean(index % 2 == 0)),
+                ("delete", Raw::boolean(index % 3 != 0)),
+                ("modify", Raw::boolean(index % 5 != 0)),
+            ]);
+            let request = Raw::object([("columns", Raw::Array(columns)), ("select", select)]);
+            (table.name.clone(), request)
+        });
+        let database = Raw::string(&self.model.name);
+        let monitor = |name: &str, tables: Vec<(String, Raw)>| {
+            Raw::Array(vec![
+                database.clone(),
+                Raw::string(name),
+                Raw::Object(tables),
+            ])
+        };
+        let requests = [
+            ("get_schema", Raw::Array(vec![database.clone()])),
+            ("set_db_change_aware", Raw::Array(vec![Raw::boolean(true)])),
+            ("lock", Raw::Array(vec![Raw::string(LOCKS[0])])),
+            ("monitor", monitor("everything", everything.collect())),
+            ("monitor", monitor("part", part.collect())),
+        ];
+        for (method, parameters) in requests {
+            let id = self.next_id();
+            self.send(&request(method, parameters, id));
+            let answers = self.receive(&[id]);
+            let compared = answers.and_then(|answers| self.compare(&[id], &[], answers));
+            if let Err(difference) = compared {
+                panic!("{method} at the start of the session: {difference}");
+            }
+        }
+    }
+
+    /// Sends transactions to both servers without waiting in between, and compares all that comes back.
+    ///
+    /// # Errors
+    /// The first unexplained difference.
+    pub fn exchange(&mut self, transactions: &[Transaction]) -> Result<(), Difference> {
+        let mut ids = Vec::new();
+        let mut requests = Vec::new();
+        for operations in transactions {
+            let id = self.next_id();
+            ids.push(id);
+            requests.push(self.transact(operations, id));
+            self.tally.transactions += 1;
+            self.tally.operations += operations.len();
+        }
+        self.send(&Raw::Array(requests));
+        let answers = self.receive(&ids)?;
+        self.compare(&ids, transactions, answers)
+    }
+
+    /// Sends a `wait` for ever and takes it back.
+    ///
+    /// # Errors
+    /// The first unexplained difference.
+    pub fn cancel(&mut self, operations: &Transaction) -> Result<(), Difference> {
+        let (id, echo) = (self.next_id(), self.next_id());
+        let cancel = Raw::object([
+            ("method", Raw::string("cancel")),
+            ("params", Raw::Array(vec![integer(id)])),
+            ("id", Raw::null()),
+        ]);
+        let messages = vec![
+            self.transact(operations, id),
+            cancel,
+            request("echo", Raw::Array(Vec::new()), echo),
+        ];
+        self.tally.transactions += 1;
+        self.tally.operations += operations.len();
+        self.send(&Raw::Array(messages));
+        let answers = self.receive(&[echo])?;
+        self.compare(&[id, echo], &[operations.clone()], answers)
+    }
+
+    /// Compares the full contents of both databases.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn dump(&mut self) -> Result<Contents, Difference> {
+        let selects: Transaction = self
+            .model
+            .tables
+            .iter()
+            .map(|table| {
+                Raw::object([
+                    ("op", Raw::string("select")),
+                    ("table", Raw::string(&table.name)),
+                    ("where", Raw::Array(Vec::new())),
+                ])
+            })
+            .collect();
+        let id = self.next_id();
+        let request = self.transact(&selects, id);
+        self.send(&request);
+        let [mut left, right] = self.receive(&[id])?;
+        let reply = left.replies.first().map(|(_, reply)| reply.clone());
+        self.compare(&[id], &[selects], [std::mem::take(&mut left), right])?;
+        let mut reply = reply.expect("a reply has been compared");
+        self.pairing.to_numbers(&mut reply, End::Left);
+        let results = reply.get("result").and_then(Raw::elements).unwrap_or(&[]);
+        let mut contents = Contents::default();
+        for (table, result) in self.model.tables.iter().zip(results) {
+            let rows = result.get("rows").and_then(Raw::elements).unwrap_or(&[]);
+            let mut rows = rows.to_vec();
+            // What is generated next must not depend on the order of a server's hash table.
+            rows.sort_by_cached_key(|row| row.get("_uuid").map(Raw::to_string));
+            rows.iter_mut()
+                .for_each(|row| self.pairing.sort(row, End::Left));
+            contents.set_rows(&table.name, &rows);
+        }
+        Ok(contents)
+    }
+
+    fn transact(&self, operations: &Transaction, id: usize) -> Raw {
+        let mut parameters = vec![Raw::string(&self.model.name)];
+        parameters.extend(operations.iter().cloned());
+        request("transact", Raw::Array(parameters), id)
+    }
+
+    fn next_id(&mut self) -> usize {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Sends one message, or the elements of an array as messages one after another.
+    fn send(&mut self, raw: &Raw) {
+        for end in [End::Left, End::Right] {
+            let text = match raw {
+                Raw::Array(messages) => messages
+                    .iter()
+                    .map(|message| self.pairing.render(message, end))
+                    .collect(),
+                message => self.pairing.render(message, end),
+            };
+            self.ends[end as usize]
+                .client
+                .send(text.as_bytes())
+                .unwrap_or_else(|error| panic!("the {end:?} server does not read: {error}"));
+        }
+    }
+
+    /// Takes what both servers send until each of `ids` is answered.
+    fn receive(&mut self, ids: &[usize]) -> Result<[Answers; 2], Difference> {
+        let left = self.receive_from(End::Left, ids)?;
+        let right = self.receive_from(End::Right, ids)?;
+        Ok([left, right])
+    }
+
+    fn receive_from(&mut self, end: End, ids: &[usize]) -> Result<Answers, Difference> {
+        let mut answers = Answers::default();
+        let mut missing: Vec<usize> = ids.to_vec();
+        while let Some(next) = missing.first() {
+            let message = match self.ends[end as usize].client.receive() {
+                Ok(Some(message)) => message,
+                other => {
+                    let log = self.ends[end as usize].sandbox.text("ovsdb-server.log");
+                    let mut texts = [String::new(), String::new()];
+                    texts[end as usize] = format!("{other:?} instead; its log:\n{log}");
+                    let [left, right] = texts;
+                    return Err(Difference {
+                        what: format!(
+                            "the {end:?} server leaves {} of {} requests without a reply",
+                            missing.len(),
+                            ids.len()
+                        ),
+                        transaction: ids.iter().position(|id| id == next),
+                        left,
+                        right,
+                    });
+                }
+            };
+            let text = String::from_utf8_lossy(&message);
+            let raw = Raw::parse(&text)
+                .filter(|raw| raw.to_string().len() == text.len())
+                .unwrap_or_else(|| panic!("the {end:?} server sends {text}, not compact JSON"));
+            let id = raw.get("id").map(Raw::to_string).unwrap_or_default();
+            if let Ok(id) = id.parse() {
+                missing.retain(|known| *known != id);
+                answers.replies.push((id, raw));
+            } else {
+                let monitor = raw
+                    .get("params")
+                    .and_then(|params| params.elements()?.first());
+                let monitor = monitor.map(Raw::to_string).unwrap_or_default();
+                let updates = answers.updates.entry(monitor).or_default();
+                updates.push((answers.replies.len(), raw));
+            }
+        }
+        Ok(answers)
+    }
+
+    fn compare(
+        &mut self,
+        ids: &[usize],
+        transactions: &[Transaction],
+        [left, right]: [Answers; 2],
+    ) -> Result<(), Difference> {
+        let order = |answers: &Answers| -> Vec<usize> {
+            answers.replies.iter().map(|(id, _)| *id).collect()
+        };
+        if order(&left) != order(&right) {
+            return Err(Difference {
+                what: "replies come in another order".to_owned(),
+                transaction: None,
+                left: format!("{:?}", order(&left)),
+                right: format!("{:?}", order(&right)),
+            });
+        }
+        // Replies first: they tell which new row of one server is which of the other.
+        for ((id, left), (_, right)) in left.replies.into_iter().zip(right.replies) {
+            let position = ids.iter().position(|known| *known == id);
+            let operations = position.and_then(|position| transactions.get(position));
+            self.compare_replies(operations.map_or(&[], Vec::as_slice), left, right)
+                .map_err(|(what, left, right)| Difference {
+                    what,
+                    transaction: position,
+                    left: left.to_string(),
+                    right: right.to_string(),
+                })?;
+        }
+        self.compare_updates(left.updates, right.updates)
+    }
+
+    fn compare_updates(
+        &mut self,
+        left: BTreeMap<String, Vec<(usize, Raw)>>,
+        mut right: BTreeMap<String, Vec<(usize, Raw)>>,
+    ) -> Result<(), Difference> {
+        let show = |updates: &[(usize, Raw)]| -> String {
+            let lines = updates
+                .iter()
+                .map(|(after, update)| format!("\n    after {after} replies: {update}"));
+            lines.collect()
+        };
+        for (monitor, mut left) in left {
+            let mut right = right.remove(&monitor).unwrap_or_default();
+            let different = if left.len() == right.len() {
+                left.iter_mut().zip(&mut right).position(|(left, right)| {
+                    left.0 != right.0 || !self.pairing.equal_values(&mut left.1, &mut right.1)
+                })
+            } else {
+                Some(0)
+            };
+            self.tally.updates += left.len();
+            if let Some(at) = different {
+                let first = match (left.get(at), right.get(at)) {
+                    (Some((_, left)), Some((_, right))) => self.pairing.locate(left, right),
+                    _ => String::new(),
+                };
+                return Err(Difference {
+                    what: format!("updates of monitor {monitor} differ {first}"),
+                    transaction: left.get(at).map(|(after, _)| *after),
+                    left: show(&left[at..]),
+                    right: show(&right[at..]),
+                });
+            }
+        }
+        match right.first_key_value() {
+            None => Ok(()),
+            Some((monitor, updates)) => Err(Difference {
+                what: format!("updates of monitor {monitor} come from the right server only"),
+                transaction: updates.first().map(|(after, _)| *after),
+                left: String::new(),
+                right: show(updates),
+            }),
+        }
+    }
+
+    fn compare_replies(
+        &mut self,
+        operations: &[Raw],
+        mut left: Raw,
+        mut right: Raw,
+    ) -> Result<(), (String, Raw, Raw)> {
+        let results = (results(&mut left), results(&mut right));
+        let (Some(left_results), Some(right_results)) = results else {
+            return if self.pairing.equal_values(&mut left, &mut right) {
+                Ok(())
+            } else {
+                Err(("replies differ".to_owned(), left, right))
+            };
+        };
+        let mut outcome = "committed".to_owned();
+        let mut different = None;
+        if left_results.len() != right_results.len() {
+            different = Some("the number of results differs".to_owned());
+        }
+        for (index, (left, right)) in left_results.iter_mut().zip(right_results).enumerate() {
+            let operation = operations.get(index);
+            if left.get("error").is_some() {
+                outcome = text_of(left, "error").to_owned();
+            }
+            self.order_rows(operation, left, End::Left);
+            self.order_rows(operation, right, End::Right);
+            if different.is_some() || self.pairing.equal_values(left, right) {
+                continue;
+            }
+            let place = Place {
+                operation,
+                left,
+                right,
+            };
+            let version = self.version;
+            let rule = RULES.iter().find(|rule| {
+                rule.reference_before.is_none_or(|limit| version < limit) && (rule.explains)(&place)
+            });
+            match rule {
+                Some(rule) => {
+                    *self.tally.explained.entry(rule.name).or_default() += 1;
+                    *right = left.clone();
+                }
+                None => {
+                    let first = self.pairing.locate(left, right);
+                    different = Some(format!("result {index} differs {first}"));
+                }
+            }
+        }
+        *self.tally.outcomes.entry(outcome).or_default() += 1;
+        // The rest of the reply: its members and their order.
+        if different.is_none() && left_shape(&left) != left_shape(&right) {
+            different = Some("the form of the reply differs".to_owned());
+        }
+        match different {
+            None => Ok(()),
+            Some(what) => Err((what, left, right)),
+        }
+    }
+
+    /// Puts the rows of a `select` into an order of their own where the request leaves it open.
+    fn order_rows(&self, operation: Option<&Raw>, result: &mut Raw, end: End) {
+        let Raw::Object(members) = result else { return };
+        let Some((_, Raw::Array(rows))) = members.iter_mut().find(|(name, _)| name == "rows")
+        else {
+            return;
+        };
+        rows.iter_mut().for_each(|row| self.pairing.sort(row, end));
+        let sort = self.sort_columns(operation);
+        let comparable = |row: &Raw| sort.iter().all(|column| row.get(column).is_some());
+        if sort.is_empty() || !rows.iter().all(comparable) {
+            self.pairing.sort_array(rows, end);
+            return;
+        }
+        let rank = |row: &Raw| -> Vec<Option<Raw>> {
+            sort.iter().map(|column| row.get(column).cloned()).collect()
+        };
+        let mut start = 0;
+        while start < rows.len() {
+            let first = rank(&rows[start]);
+            let equal = rows[start..].iter().take_while(|row| rank(row) == first);
+            let end_of_equals = start + equal.count();
+            self.pairing
+                .sort_array(&mut rows[start..end_of_equals], end);
+            start = end_of_equals;
+        }
+    }
+
+    /// The columns by which a `select` sorts; none if the order depends on UUIDs.
+    fn sort_columns(&self, operation: Option<&Raw>) -> Vec<String> {
+        let names = operation.and_then(|operation| operation.get("sort")?.elements());
+        let table = operation.and_then(|operation| {
+            let name = text_of(operation, "table");
+            self.model.table(name)
+        });
+        let columns: Option<Vec<String>> = names
+            .into_iter()
+            .flatten()
+            .map(|name| {
+                let column = table?.column(name.text()?)?;
+                (!column.holds_uuids()).then(|| column.name.clone())
+            })
+            .collect();
+        columns.unwrap_or_default()
+    }
+}
+
+/// A reply without its results, which have been compared one by one.
+fn left_shape(reply: &Raw) -> String {
+    let mut shape = reply.clone();
+    if let Some(results) = results(&mut shape) {
+        results.clear();
+    }
+    shape.to_string()
+}
+
+fn results(reply: &mut Raw) -> Option<&mut Vec<Raw>> {
+    let Raw::Object(members) = reply else {
+        return None;
+    };
+    let result = members.iter_mut().find(|(name, _)| name == "result");
+    match result {
+        Some((_, Raw::Array(results))) => Some(results),
+        _ => None,
+    }
+}
+
+fn request(method: &str, parameters: Raw, id: usize) -> Raw {
+    Raw::object([
+        ("method", Raw::string(method)),
+        ("params", parameters),
+        ("id", integer(id)),
+    ])
+}
+
+fn integer(number: usize) -> Raw {
+    Raw::Token(number.to_string())
+}
+
+/// Major and minor version from the first line of `--version`.
+fn version(text: &str) -> (u32, u32) {
+    let last = text
+        .lines()
+        .next()
+        .and_then(|line| line.split(' ').next_back());
+    let mut parts = last
+        .unwrap_or("")
+        .split('.')
+        .map_while(|part| part.parse().ok());
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}

@@ -1,0 +1,156 @@
+//! A whole run: batches of generated transactions, a full comparison after each, and a report on failure.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::contents::Contents;
+use super::dice::Dice;
+use super::pair::{Difference, Pair, Tally, Transaction};
+use super::pairing::End;
+use super::values::Draft;
+use super::{parked, reproduce};
+use crate::programs::Side;
+
+/// Names how many operations a full run sends over all schemas.
+pub const OPERATIONS: &str = "OVSDB_DIFF_OPERATIONS";
+
+/// Names the seed of a run.
+pub const SEED: &str = "OVSDB_DIFF_SEED";
+
+/// Operations of a full run if nothing else is said.
+const OPERATIONS_DEFAULT: usize = 100_000;
+
+/// Transactions sent without waiting in between. Both databases are compared in full after each batch, so a
+/// bigger one is quicker, and says less about where contents went apart.
+const BATCH: usize = 40;
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The schema of the databases.
+    pub schema: PathBuf,
+    /// Operations to send, at least.
+    pub operations: usize,
+    /// Determines all choices.
+    pub seed: u64,
+    /// The servers.
+    pub sides: [Side; 2],
+}
+
+impl Settings {
+    /// A run over `schema` with its share, in percent, of the operations, which the environment may set.
+    ///
+    /// # Panics
+    /// If the environment holds something that is no number.
+    pub fn from_environment(schema: &Path, percent: usize) -> Settings {
+        let number = |name| -> Option<u64> {
+            let text = std::env::var(name).ok()?;
+            Some(
+                text.parse()
+                    .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+            )
+        };
+        let operations = number(OPERATIONS).map_or(OPERATIONS_DEFAULT, |number| {
+            usize::try_from(number).expect("the machine can count so far")
+        });
+        Settings {
+            schema: schema.to_owned(),
+            operations: operations * percent / 100,
+            seed: number(SEED).unwrap_or(1),
+            sides: Side::BOTH,
+        }
+    }
+}
+
+/// A difference with all that is needed to look at it.
+#[derive(Debug)]
+pub struct Failure {
+    settings: Settings,
+    batch: usize,
+    difference: Difference,
+    transaction: Option<String>,
+    reproduction: reproduce::Reproduction,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings {
+            schema,
+            seed,
+            operations,
+            ..
+        } = &self.settings;
+        writeln!(f, "{}", self.difference)?;
+        writeln!(
+            f,
+            "in batch {} of {} with {SEED}={seed}, {operations} operations",
+            self.batch,
+            schema.display()
+        )?;
+        if let Some(transaction) = &self.transaction {
+            writeln!(f, "transaction: {transaction}")?;
+        }
+        write!(f, "{}", self.reproduction)
+    }
+}
+
+/// Runs until enough operations have been sent.
+///
+/// # Errors
+/// The first unexplained difference.
+pub fn run(settings: &Settings) -> Result<Tally, Box<Failure>> {
+    let mut dice = Dice::new(settings.seed);
+    let mut pair = Pair::start(&settings.schema, settings.sides);
+    let mut contents = Contents::default();
+    let mut batch = 0;
+    while pair.tally.operations < settings.operations {
+        batch += 1;
+        let transactions: Vec<Transaction> = (0..BATCH)
+            .map(|_| compose(&mut pair, &contents, &mut dice))
+            .collect();
+        let failure = |pair: &Pair, contents: &Contents, difference: Difference| {
+            let transaction = difference.transaction.and_then(|at| transactions.get(at));
+            Box::new(Failure {
+                settings: settings.clone(),
+                batch,
+                transaction: transaction
+                    .map(|operations| reproduce::show(&pair.pairing, operations, End::Left)),
+                reproduction: reproduce::reproduce(
+                    settings,
+                    pair,
+                    contents,
+                    &transactions,
+                    &difference,
+                ),
+                difference,
+            })
+        };
+        if let Err(difference) = pair.exchange(&transactions) {
+            return Err(failure(&pair, &contents, difference));
+        }
+        contents = match pair.dump() {
+            Ok(contents) => contents,
+            Err(difference) => return Err(failure(&pair, &contents, difference)),
+        };
+        if dice.chance(20)
+            && let Err(difference) = parked::run(&mut pair, &contents, &mut dice)
+        {
+            return Err(failure(&pair, &contents, difference));
+        }
+    }
+    Ok(pair.tally)
+}
+
+fn compose(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Transaction {
+    let Pair { model, pairing, .. } = pair;
+    let mut draft = Draft {
+        dice,
+        model,
+        contents,
+        pairing,
+        names: Vec::new(),
+        operations: Vec::new(),
+    };
+    draft.compose();
+    draft.operations
+}

@@ -1,0 +1,53 @@
+//! Generated transactions on the reference's server and on ours: the same answers, to the byte.
+//!
+//! `OVSDB_DIFF_OPERATIONS` and `OVSDB_DIFF_SEED` set size and seed.
+
+use std::path::{Path, PathBuf};
+
+use ovsdb_testkit::differential::run::{Settings, run};
+use ovsdb_testkit::programs::reference_schema;
+
+/// A schema of this crate.
+fn own_schema(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("schemas")
+        .join(format!("{name}.ovsschema"))
+}
+
+fn check(schema: &Path, percent: usize) {
+    let settings = Settings::from_environment(schema, percent);
+    match run(&settings) {
+        Ok(tally) => println!("{tally:#?}"),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn all_types_and_their_constraints_behave_as_in_the_reference() {
+    check(&own_schema("types"), 25);
+}
+
+#[test]
+fn references_and_garbage_behave_as_in_the_reference() {
+    check(&own_schema("references"), 25);
+}
+
+#[test]
+fn indexes_and_row_limits_behave_as_in_the_reference() {
+    check(&own_schema("limits"), 20);
+}
+
+#[test]
+fn the_open_vswitch_schema_behaves_as_in_the_reference() {
+    check(&reference_schema("vswitch"), 10);
+}
+
+#[test]
+fn the_ovn_northbound_schema_behaves_as_in_the_reference() {
+    check(&reference_schema("ovn-nb"), 10);
+}
+
+#[test]
+fn the_ovn_southbound_schema_behaves_as_in_the_reference() {
+    check(&reference_schema("ovn-sb"), 10);
+}
