@@ -1,13 +1,15 @@
 //! Bytes to messages: connection methods, sockets and the JSON-RPC stream.
 //!
 //! A [`Method`] is the parsed form of what users write (`punix:db.sock`, `tcp:[::1]:6640`). A passive one becomes a
-//! [`Listener`], an active one a [`Stream`];
+//! [`Listener`], an active one a [`Stream`]; either way a
+//! [`Connection`] turns the stream into whole messages.
 //! [`Reconnect`] decides when to connect, to probe and to give up; it is pure and owns no socket.
 //!
 //! This crate knows no database, no log file and no session rules.
 
 mod address;
 mod cleanup;
+mod connection;
 mod content;
 mod error;
 mod listener;
@@ -19,6 +21,9 @@ mod unix;
 
 pub use address::{Host, InetTarget};
 pub use cleanup::{FileGuard, forget_all, unlink_all};
+pub use connection::{
+    Backlog, Connection, DEFAULT_MESSAGE_BYTES_MAX, Limits, Reader, RecvError, SendError, Writer,
+};
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
 pub use listener::{Listener, SocketOptions};

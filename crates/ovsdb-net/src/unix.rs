@@ -12,7 +12,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 /// Longest path that fits `sockaddr_un` with its final NUL, in bytes.
 const PATH_BYTES_MAX: usize = 107;
 
-/// Socket files are for the user and the group.
+/// Socket files are for the user and the group, as far as the umask lets them.
 const SOCKET_MODE: u32 = 0o770;
 
 /// An address for `path`. A path too long for the kernel is reached through its folder's descriptor, which must stay
@@ -45,7 +45,7 @@ fn address(path: &Path) -> io::Result<(SockAddr, Option<OwnedFd>)> {
     Ok((SockAddr::unix(OsStr::from_bytes(&short))?, Some(folder)))
 }
 
-/// Binds a new socket to `path` with mode 0770 and listens. A file that is there already is removed first.
+/// Binds a new socket to `path` with mode 0770, less the umask, and listens. A file that is there already is removed first.
 pub(crate) fn listen(path: &Path, backlog: i32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
