@@ -1,0 +1,361 @@
+//! Where commits are made to last: the one way in which rows may change.
+//!
+//! A [`Journal`] answers a proposal at once ([`Proposal::Accepted`], [`Proposal::Refused`]) or later
+//! ([`Proposal::Pending`]); it calls back when it has answers to fetch. Nothing here knows sessions or the engine.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use ovsdb_log::compaction::{Growth, Schedule};
+use ovsdb_log::{ErrorKind, Log, LogError, Replacement, SyncHandle};
+use ovsdb_proto::error::{ErrorTag, OvsdbError};
+
+/// Numbers the proposals that are not answered at once, in ascending order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Ticket(pub u64);
+
+/// What became of a proposal.
+#[derive(Debug)]
+pub enum Proposal {
+    /// The record will last as long as was asked for.
+    Accepted,
+    /// An answer for this ticket, or for a later one, will come.
+    Pending(Ticket),
+    /// The record is not kept, nor is any later one that stands on it.
+    Refused(JournalError),
+}
+
+/// Why a journal does not keep a record.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A thread that is needed for it cannot be started; the system's reason.
+    #[error("cannot start a thread ({0})")]
+    Thread(String),
+}
+
+impl JournalError {
+    /// The error as a transaction's reply shows it.
+    pub fn to_ovsdb_error(&self) -> OvsdbError {
+        match self {
+            JournalError::Log(error) => log_error(error),
+            JournalError::Thread(_) => OvsdbError::new(ErrorTag::ResourcesExhausted, self.to_string()),
+        }
+    }
+}
+
+/// An error of a log as the error of an operation.
+pub fn log_error(error: &LogError) -> OvsdbError {
+    let tag = match error.kind() {
+        ErrorKind::Io => ErrorTag::IoError,
+        ErrorKind::Syntax => ErrorTag::SyntaxError,
+        _ => ErrorTag::OvsdbError,
+    };
+    let mut answer = OvsdbError::new(tag, error.details());
+    answer.io_error = error.reason();
+    answer
+}
+
+/// The answer to all proposals up to a ticket that have none yet; if it is an error, to the later ones too.
+pub type Answer = (Ticket, Result<(), JournalError>);
+
+/// A log of one database's commits. See the module's documentation.
+pub trait Journal: Send {
+    /// Proposes the record of a commit, a JSON text. `durable`: it is to survive a crash of the machine.
+    fn propose(&mut self, record: Vec<u8>, durable: bool) -> Proposal;
+
+    /// Takes the answers that have arrived.
+    fn answers(&mut self) -> Vec<Answer>;
+
+    /// Begins to replace all records by new ones that amount to the same, on any thread. `None`: this journal keeps no
+    /// records.
+    ///
+    /// # Errors
+    /// The new file cannot be made.
+    fn begin_compaction(&mut self) -> Result<Option<Replacement>, JournalError>;
+
+    /// Where the records end, for [`Replacement::catch_up`].
+    fn end(&self) -> u64;
+
+    /// Puts the new records in the place of the old ones. Everything pending is accepted with it.
+    ///
+    /// # Errors
+    /// The old records stay.
+    fn finish_compaction(&mut self, new: Replacement) -> Result<(), JournalError>;
+
+    /// What decides about automatic compaction; `None` for a journal that is never compacted.
+    fn growth(&self) -> Option<Growth>;
+
+    /// Why nothing is accepted at the moment.
+    fn trouble(&self) -> Option<JournalError>;
+
+    /// Whether only a compaction can end the trouble.
+    fn needs_compaction(&self) -> bool;
+}
+
+/// Keeps nothing: for databases that live in memory only.
+#[derive(Debug, Default)]
+pub struct MemoryJournal;
+
+impl Journal for MemoryJournal {
+    fn propose(&mut self, _record: Vec<u8>, _durable: bool) -> Proposal {
+        Proposal::Accepted
+    }
+
+    fn answers(&mut self) -> Vec<Answer> {
+        Vec::new()
+    }
+
+    fn begin_compaction(&mut self) -> Result<Option<Replacement>, JournalError> {
+        Ok(None)
+    }
+
+    fn end(&self) -> u64 {
+        0
+    }
+
+    fn finish_compaction(&mut self, _new: Replacement) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn growth(&self) -> Option<Growth> {
+        None
+    }
+
+    fn trouble(&self) -> Option<JournalError> {
+        None
+    }
+
+    fn needs_compaction(&self) -> bool {
+        false
+    }
+}
+
+/// Keeps commits in a database file.
+///
+/// A record is written on the caller's thread. Syncing happens on a thread of its own: one `fsync` serves all durable
+/// records written before it began.
+pub struct FileJournal {
+    log: Log,
+    /// Records in the file when it was opened, and written since.
+    records: u64,
+    records_since_base: u64,
+    /// Proposals without an answer: ticket, and where its record begins.
+    unsynced: Vec<(Ticket, u64)>,
+    next_ticket: u64,
+    /// Answers that came about on this thread.
+    ready: Vec<Answer>,
+    /// A sync failed and no compaction has succeeded since.
+    sync_failed: bool,
+    sync: Option<mpsc::Sender<SyncRequest>>,
+    synced: mpsc::Receiver<Synced>,
+    thread: Option<JoinHandle<()>>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+struct SyncRequest {
+    upto: Ticket,
+    handle: SyncHandle,
+}
+
+struct Synced {
+    upto: Ticket,
+    handle: SyncHandle,
+    result: Result<(), LogError>,
+}
+
+impl FileJournal {
+    /// A journal that appends to `log`, which has been read to its end and found to hold `records` records. `wake` is
+    /// called, from another thread, when there are answers to fetch.
+    ///
+    /// # Errors
+    /// The thread for syncing cannot be started.
+    pub fn new(log: Log, records: u64, wake: Arc<dyn Fn() + Send + Sync>) -> std::io::Result<FileJournal> {
+        let (sync, requests) = mpsc::channel();
+        let (answer, synced) = mpsc::channel();
+        let call = wake.clone();
+        let thread = std::thread::Builder::new()
+            .name(String::from("sync"))
+            .spawn(move || sync_loop(&requests, &answer, call.as_ref()))?;
+        Ok(FileJournal {
+            log,
+            records,
+            records_since_base: records.saturating_sub(2),
+            unsynced: Vec::new(),
+            next_ticket: 0,
+            ready: Vec::new(),
+            sync_failed: false,
+            sync: Some(sync),
+            synced,
+            thread: Some(thread),
+            wake,
+        })
+    }
+
+    /// Answers everything pending with success.
+    fn accept_all(&mut self) {
+        if let Some((last, _)) = self.unsynced.last() {
+            self.ready.push((*last, Ok(())));
+            self.unsynced.clear();
+            (self.wake)();
+        }
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<(), LogError> {
+        // A full disk may have room again: what a failed write left behind is cut off now, if it could not be then. A
+        // failed sync is not forgiven here.
+        self.log.resume()?;
+        self.log.append(record)
+    }
+}
+
+impl Journal for FileJournal {
+    fn propose(&mut self, mut record: Vec<u8>, durable: bool) -> Proposal {
+        // A file is to be readable line by line.
+        record.push(b'\n');
+        let start = self.log.offset();
+        if let Err(error) = self.append(&record) {
+            return Proposal::Refused(error.into());
+        }
+        self.records += 1;
+        self.records_since_base += 1;
+        if !durable {
+            return Proposal::Accepted;
+        }
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        let request = SyncRequest { upto: ticket, handle: self.log.sync_handle() };
+        let sync = self.sync.as_ref().expect("the channel closes only in drop()");
+        sync.send(request).expect("the thread ends only when the channel closes");
+        self.unsynced.push((ticket, start));
+        Proposal::Pending(ticket)
+    }
+
+    fn answers(&mut self) -> Vec<Answer> {
+        let mut answers = std::mem::take(&mut self.ready);
+        while let Ok(Synced { upto, handle, result }) = self.synced.try_recv() {
+            // Records that a compaction has carried over are on the disk, whatever became of the old file.
+            let Some(&(_, start)) = self.unsynced.iter().find(|(ticket, _)| *ticket <= upto) else { continue };
+            match result {
+                Err(error) if self.log.sync_failed(&handle, error.clone()) => {
+                    self.sync_failed = true;
+                    // Nobody was told of what begins there, so it must not be found in the file later.
+                    if let Err(error) = self.log.retract(start) {
+                        tracing::warn!(target: "ovsdb_log", "{error}");
+                    }
+                    let (last, _) = self.unsynced.last().expect("one was found above");
+                    answers.push((*last, Err(error.into())));
+                    self.unsynced.clear();
+                }
+                _ => {
+                    self.unsynced.retain(|(ticket, _)| *ticket > upto);
+                    answers.push((upto, Ok(())));
+                }
+            }
+        }
+        answers
+    }
+
+    fn begin_compaction(&mut self) -> Result<Option<Replacement>, JournalError> {
+        Ok(Some(self.log.replace_start()?))
+    }
+
+    fn end(&self) -> u64 {
+        self.log.offset()
+    }
+
+    fn finish_compaction(&mut self, new: Replacement) -> Result<(), JournalError> {
+        self.log.replace_commit(new)?;
+        self.records_since_base = 0;
+        self.sync_failed = false;
+        self.accept_all();
+        Ok(())
+    }
+
+    fn growth(&self) -> Option<Growth> {
+        Some(Growth {
+            size: self.log.offset(),
+            base: self.log.base(),
+            records: self.records,
+            records_since_base: self.records_since_base,
+        })
+    }
+
+    fn trouble(&self) -> Option<JournalError> {
+        self.log.latched().cloned().map(JournalError::from)
+    }
+
+    fn needs_compaction(&self) -> bool {
+        self.sync_failed
+    }
+}
+
+impl Drop for FileJournal {
+    fn drop(&mut self) {
+        self.sync = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been reported by its own thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn sync_loop(requests: &mpsc::Receiver<SyncRequest>, answer: &mpsc::Sender<Synced>, wake: &(dyn Fn() + Send + Sync)) {
+    while let Ok(mut request) = requests.recv() {
+        // Whatever was written before the sync begins is served by it.
+        while let Ok(later) = requests.try_recv() {
+            request = later;
+        }
+        let SyncRequest { upto, handle } = request;
+        let result = handle.sync();
+        if answer.send(Synced { upto, handle, result }).is_err() {
+            return;
+        }
+        wake();
+    }
+}
+
+/// When the next automatic compaction is due, by C's rule (see [`ovsdb_log::compaction`]).
+#[derive(Debug)]
+pub(crate) struct CompactionClock {
+    started: std::time::Instant,
+    schedule: Schedule,
+}
+
+impl CompactionClock {
+    pub(crate) fn new() -> CompactionClock {
+        CompactionClock { started: std::time::Instant::now(), schedule: Schedule::new(0, random()) }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    pub(crate) fn is_due(&self, growth: &Growth) -> bool {
+        self.schedule.is_due(self.now_ms(), growth)
+    }
+
+    /// Starts anew after a compaction.
+    pub(crate) fn restart(&mut self) {
+        self.schedule = Schedule::new(self.now_ms(), random());
+    }
+
+    /// Tries again soon after a compaction that failed.
+    pub(crate) fn retry(&mut self) {
+        self.schedule = self.schedule.retry(self.now_ms(), random());
+    }
+
+    /// When to ask again although nothing is written.
+    pub(crate) fn next(&self) -> Option<std::time::Instant> {
+        let next_ms = self.schedule.next_ms(self.now_ms())?;
+        Some(self.started + std::time::Duration::from_millis(next_ms))
+    }
+}
+
+fn random() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}

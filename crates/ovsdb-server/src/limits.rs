@@ -1,0 +1,81 @@
+//! Every queue, buffer and count of the server that could grow, with its limit and what happens there.
+//!
+//! The values are defaults for any host; nothing outside this module spells a limit as a number.
+
+use std::time::Duration;
+
+/// Largest JSON-RPC message accepted from a client, in bytes. A client that sends a larger one is
+/// disconnected. Room for a whole database in one transaction.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
+
+/// How many bytes a session asks its socket for at once.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// Unsent bytes beyond which a session is not read from any further, so that a client that does not take its
+/// replies cannot cause more of them. One message may exceed it: it is a threshold, not a cap.
+pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+
+/// Unsent bytes above which updates of a session's monitors wait, merged, instead of joining the outbox. An
+/// update that must precede a reply does not wait.
+pub const OUTBOX_BYTES_BUSY: usize = 0;
+
+/// Size up to which small messages share one buffer of the outbox, in bytes.
+pub const OUTBOX_CHUNK_BYTES: usize = 32 << 10;
+
+/// Transactions of one session that the writers work on at the same time. Beyond it the session is not read
+/// from until one is done.
+pub const SESSION_IN_FLIGHT_MAX: usize = 256;
+
+/// Transactions of one session held back by `wait` operations. One more fails with `resources exhausted`.
+pub const SESSION_PARKED_MAX: usize = 10_000;
+
+/// Monitors of one session. One more is refused with `resources exhausted`.
+pub const SESSION_MONITORS_MAX: usize = 10_000;
+
+/// Locks that one session holds or waits for. One more is refused with `resources exhausted`.
+pub const SESSION_LOCKS_MAX: usize = 10_000;
+
+/// Letters (replies, lock notifications) that wait for a session that cannot send. Replies are bounded by the
+/// two limits above; a client that lets lock notifications pile up beyond this is disconnected.
+pub const MAILBOX_LETTERS_MAX: usize = 2 * SESSION_PARKED_MAX;
+
+/// How long a session whose peer has closed its sending side may take to deliver the replies that are due.
+pub const LINGER: Duration = Duration::from_secs(5);
+
+/// Transactions that wait for one database's writer, over all sessions. Sessions beyond it wait for room, and
+/// are not read from meanwhile.
+pub const WRITER_QUEUE_MAX: usize = 4096;
+
+/// Transactions executed ahead of the journal's answer. Beyond it the writer takes no new ones until some
+/// answer comes.
+pub const WRITER_AHEAD_MAX: usize = 4096;
+
+/// Commits that a feed keeps apart before it merges them into one change set.
+pub const FEED_COMMITS_MAX: usize = 64;
+
+/// How often a compaction begins anew because records were taken back while it ran.
+pub const COMPACTION_ATTEMPTS_MAX: u32 = 3;
+
+/// How often a compaction copies what was written meanwhile before it leaves the rest to the writer.
+pub const COMPACTION_ROUNDS_MAX: u32 = 16;
+
+/// A rest so small that copying it does not hold up the writer, in bytes.
+pub const COMPACTION_REST_BYTES: u64 = 64 << 10;
+
+/// Databases served by one process. One more is refused.
+pub const DATABASES_MAX: usize = 1024;
+
+/// Remotes that one process listens on or connects to.
+pub const REMOTES_MAX: usize = 1024;
+
+/// How long accepting pauses after it failed, for instance because the process has no file descriptor left.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Shortest and longest pause between attempts to reach a remote or to listen on one.
+pub const RECONNECT_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
+
+/// How long a TCP session may be silent before the server probes it, and again before it gives it up.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the status columns of configured remotes are refreshed.
+pub const STATUS_INTERVAL: Duration = Duration::from_millis(2500);

@@ -1,0 +1,119 @@
+//! What others have for a session: replies from the writers, lock notifications, orders to close.
+//!
+//! Anybody may deliver from any thread; only the session's task takes. Updates of monitors do not come this
+//! way (see [`feed`](crate::feed)), but they ring the same bell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ovsdb_proto::json::Json;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::limits;
+
+/// Names a session for as long as the process lives.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// An id that no session had before.
+    pub fn fresh() -> SessionId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Names a transaction within its session.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Token(pub u64);
+
+/// How a transaction ended, as its `transact` request is to be answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The array of results (RFC 7047, section 4.1.3), errors of operations among them.
+    Results(Json),
+    /// It was canceled before it could complete (section 4.1.4).
+    Canceled,
+}
+
+/// One thing that a session is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Letter {
+    /// A transaction is complete; the changes up to it have reached the feeds.
+    Done(Token, Answer),
+    /// A transaction is held back by a `wait`; later requests need not wait for it.
+    Parked(Token),
+    /// The session now owns this lock, for which it had waited.
+    Locked(String),
+    /// The session no longer owns this lock.
+    Stolen(String),
+    /// A database goes away: its monitors end.
+    DatabaseRemoved(String),
+    /// The connection is to be closed. The text says why, for the log.
+    Close(Option<String>),
+}
+
+/// A session's mailbox. See the module's documentation.
+#[derive(Debug)]
+pub struct Mailbox {
+    id: SessionId,
+    letters: Mutex<Vec<Letter>>,
+    bell: Notify,
+    db_change_aware: AtomicBool,
+}
+
+impl Mailbox {
+    /// An empty mailbox for one session.
+    pub fn new(id: SessionId) -> Arc<Mailbox> {
+        Arc::new(Mailbox {
+            id,
+            letters: Mutex::default(),
+            bell: Notify::new(),
+            db_change_aware: AtomicBool::new(false),
+        })
+    }
+
+    /// Whose mailbox this is.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Leaves a letter and rings. Beyond [`limits::MAILBOX_LETTERS_MAX`] the session is told to close instead.
+    pub fn deliver(&self, letter: Letter) {
+        let mut letters = self.letters.lock();
+        if letters.len() < limits::MAILBOX_LETTERS_MAX {
+            letters.push(letter);
+        } else if letters.len() == limits::MAILBOX_LETTERS_MAX {
+            letters.push(Letter::Close(Some(String::from("too many unread notifications"))));
+        }
+        drop(letters);
+        self.bell.notify_one();
+    }
+
+    /// Rings without a letter: a feed has something new.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Takes all letters, oldest first.
+    pub fn take(&self) -> Vec<Letter> {
+        std::mem::take(&mut *self.letters.lock())
+    }
+
+    /// Returns when the bell has rung since the last call.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Whether the client looks after changes of the set of databases itself (`set_db_change_aware`), so that
+    /// the server need not disconnect it to make it notice.
+    pub fn is_db_change_aware(&self) -> bool {
+        self.db_change_aware.load(Ordering::Relaxed)
+    }
+
+    /// Records what the client said of itself.
+    pub fn set_db_change_aware(&self, aware: bool) {
+        self.db_change_aware.store(aware, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,96 @@
+//! The bounded queue in front of a database's writer.
+//!
+//! Sessions wait asynchronously for room; the writer's thread waits for events or for a point in time. Events that
+//! follow from work already admitted (answers of a journal, a session's end) need no room.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Semaphore;
+
+/// The receiving side is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the queue is closed")]
+pub struct Closed;
+
+#[derive(Debug)]
+struct State<T> {
+    events: VecDeque<T>,
+    closed: bool,
+}
+
+/// A queue of events for one receiving thread.
+#[derive(Debug)]
+pub struct Queue<T> {
+    state: Mutex<State<T>>,
+    arrived: Condvar,
+    room: Semaphore,
+}
+
+impl<T> Queue<T> {
+    /// An empty queue that admits `capacity` events by [`Queue::admit`].
+    pub fn new(capacity: usize) -> Queue<T> {
+        Queue {
+            state: Mutex::new(State { events: VecDeque::new(), closed: false }),
+            arrived: Condvar::new(),
+            room: Semaphore::new(capacity),
+        }
+    }
+
+    /// Adds an event as soon as there is room for it. The receiver gives the room back with [`Queue::release`].
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn admit(&self, event: T) -> Result<(), Closed> {
+        self.room.acquire().await.map_err(|_| Closed)?.forget();
+        self.push(event)
+    }
+
+    /// Adds an event that needs no room.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub fn push(&self, event: T) -> Result<(), Closed> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Closed);
+        }
+        state.events.push_back(event);
+        let first = state.events.len() == 1;
+        drop(state);
+        if first {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Makes room for `count` more events.
+    pub fn release(&self, count: usize) {
+        self.room.add_permits(count);
+    }
+
+    /// Takes all events, after waiting for the first until `deadline`; none if it came to nothing.
+    pub fn take(&self, deadline: Option<Instant>) -> VecDeque<T> {
+        let mut state = self.state.lock();
+        while state.events.is_empty() {
+            match deadline {
+                None => self.arrived.wait(&mut state),
+                Some(deadline) => {
+                    if self.arrived.wait_until(&mut state, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        std::mem::take(&mut state.events)
+    }
+
+    /// Refuses all further events, and returns those that nobody will take now.
+    pub fn close(&self) -> VecDeque<T> {
+        self.room.close();
+        let mut state = self.state.lock();
+        state.closed = true;
+        std::mem::take(&mut state.events)
+    }
+}

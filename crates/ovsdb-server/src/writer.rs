@@ -1,0 +1,491 @@
+//! The writer of one database: the only place where new versions come from.
+//!
+//! A [`Writer`] is a state machine on a thread of its own. It takes [`Event`]s in order, runs transactions on the newest
+//! version, which may be ahead of what the journal has accepted, proposes their records, and publishes and answers each
+//! when it is accepted and everything before it is. It knows no sockets and no requests.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use ovsdb_engine::record::{self, RecordOptions};
+use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, execute};
+use ovsdb_log::Replacement;
+use ovsdb_proto::operation::Transact;
+use ovsdb_proto::schema::TableId;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::compaction::{self, Compacted};
+use crate::feed::Hub;
+use crate::fresh::fresh_uuid;
+use crate::journal::{CompactionClock, Journal, JournalError, Proposal, Ticket};
+use crate::limits;
+use crate::locks::Locks;
+use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
+use crate::parked::{Parked, ParkedId};
+use crate::queue::Queue;
+
+/// A transaction on its way through the writer.
+#[derive(Debug)]
+pub struct Job {
+    /// Where the answer goes.
+    pub mailbox: Arc<Mailbox>,
+    /// What the session calls it.
+    pub token: Token,
+    /// The operations.
+    pub transact: Transact,
+    /// When the request arrived; `wait` counts from here.
+    pub received: Instant,
+    /// Refuse operations that could change something.
+    pub read_only: bool,
+}
+
+/// Everything that can happen to a writer.
+#[derive(Debug)]
+pub enum Event {
+    /// A session wants a transaction executed. Takes room in the queue.
+    Transact(Box<Job>),
+    /// A session cancels a transaction of its own that is parked.
+    Cancel(SessionId, Token),
+    /// A session has gone; nobody waits for its parked transactions.
+    Disconnected(SessionId),
+    /// The journal has answers.
+    JournalReady,
+    /// The file is to be compacted. The outcome goes to the sender.
+    Compact(oneshot::Sender<Result<(), JournalError>>),
+    /// The contents of a compacted file are written.
+    Compacted(Box<Compacted>),
+    /// The database is to be closed. Dropped when that is done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What others may know of a writer at any moment.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Transactions held back by a `wait`.
+    pub parked: AtomicUsize,
+    /// Why the journal accepts nothing at the moment.
+    pub trouble: Mutex<Option<JournalError>>,
+}
+
+/// Settings of a writer.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterOptions {
+    /// Write differences of columns instead of their values (`_is_diff` records).
+    pub column_diff: bool,
+}
+
+/// A transaction that has been executed and waits for the journal.
+struct Ahead {
+    job: Box<Job>,
+    results: Results,
+    commit: Option<(Database, Arc<Commit>)>,
+    /// `None`: accepted as soon as everything before it is.
+    ticket: Option<Ticket>,
+}
+
+struct Running {
+    replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
+    /// Where the journal's records end, for the compacting thread.
+    end: Arc<AtomicU64>,
+    attempts: u32,
+}
+
+/// See the module's documentation.
+pub struct Writer {
+    queue: Arc<Queue<Event>>,
+    hub: Arc<Hub>,
+    locks: Arc<Locks>,
+    status: Arc<Status>,
+    journal: Box<dyn Journal>,
+    options: WriterOptions,
+    /// The newest version, `ahead` included.
+    head: Database,
+    ahead: VecDeque<Ahead>,
+    parked: Parked<Box<Job>>,
+    /// Tables changed by published commits for which parked transactions have not been tried again.
+    touched: Vec<TableId>,
+    backlog: VecDeque<Event>,
+    /// Transactions to run once more, before the backlog.
+    again: VecDeque<Box<Job>>,
+    clock: CompactionClock,
+    compaction: Option<Running>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Writer {
+    /// A writer for the database of `hub`.
+    pub fn new(
+        queue: Arc<Queue<Event>>,
+        hub: Arc<Hub>,
+        locks: Arc<Locks>,
+        status: Arc<Status>,
+        journal: Box<dyn Journal>,
+        options: WriterOptions,
+    ) -> Writer {
+        let head = hub.version().database.clone();
+        Writer {
+            queue,
+            hub,
+            locks,
+            status,
+            journal,
+            options,
+            head,
+            ahead: VecDeque::new(),
+            parked: Parked::new(),
+            touched: Vec::new(),
+            backlog: VecDeque::new(),
+            again: VecDeque::new(),
+            clock: CompactionClock::new(),
+            compaction: None,
+            stop: None,
+        }
+    }
+
+    /// Works until told to stop.
+    pub fn run(mut self) {
+        let _guard = AbortOnPanic;
+        while !(self.stop.is_some() && self.ahead.is_empty()) {
+            let deadline = if self.can_work() { Some(Instant::now()) } else { self.next_deadline() };
+            for event in self.queue.take(deadline) {
+                match event {
+                    Event::JournalReady => self.fetch_answers(),
+                    event => self.backlog.push_back(event),
+                }
+            }
+            self.work();
+            self.wake_overdue();
+            self.compact_if_due();
+        }
+        self.close();
+    }
+
+    /// Whether there is anything to do without waiting for an event.
+    fn can_work(&self) -> bool {
+        let next_is_blocked = self.is_far_ahead() && matches!(self.backlog.front(), Some(Event::Transact(_)));
+        !(self.again.is_empty() || self.is_far_ahead()) || !(self.backlog.is_empty() || next_is_blocked)
+    }
+
+    fn is_far_ahead(&self) -> bool {
+        self.ahead.len() >= limits::WRITER_AHEAD_MAX
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let compaction = match (&self.compaction, self.journal.growth()) {
+            (None, Some(_)) => self.clock.next(),
+            _ => None,
+        };
+        [self.parked.next_deadline(), compaction].into_iter().flatten().min()
+    }
+
+    fn work(&mut self) {
+        while self.can_work() {
+            if let Some(job) = self.again.pop_front() {
+                self.transact(job);
+            } else if let Some(event) = self.backlog.pop_front() {
+                self.handle(event);
+            }
+            self.wake_touched();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Transact(job) => {
+                self.queue.release(1);
+                self.transact(job);
+            }
+            Event::Cancel(session, token) => {
+                if let Some(job) = self.unpark((session, token)) {
+                    job.mailbox.deliver(Letter::Done(token, Answer::Canceled));
+                }
+            }
+            Event::Disconnected(session) => {
+                for id in self.parked.of_session(session) {
+                    self.unpark(id);
+                }
+            }
+            Event::JournalReady => self.fetch_answers(),
+            Event::Compact(reply) => match &mut self.compaction {
+                Some(running) => running.replies.push(reply),
+                None => self.start_compaction(vec![reply], 1),
+            },
+            Event::Compacted(compacted) => self.finish_compaction(*compacted),
+            Event::Stop(done) => self.stop = Some(done),
+        }
+    }
+
+    /// Runs a transaction that is not parked.
+    fn transact(&mut self, job: Box<Job>) {
+        if self.stop.is_some() {
+            job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
+            return;
+        }
+        match self.execute(&job) {
+            Outcome::Failed(results) => self.settle(Ahead { job, results, commit: None, ticket: None }),
+            Outcome::Prepared(prepared) => self.propose(job, prepared),
+            Outcome::Blocked { timeout_ms, tables } => {
+                let deadline = deadline_of(&job, timeout_ms);
+                job.mailbox.deliver(Letter::Parked(job.token));
+                self.parked.insert((job.mailbox.id(), job.token), job, deadline, tables);
+                self.status.parked.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn execute(&self, job: &Job) -> Outcome {
+        let session = job.mailbox.id();
+        let mut context = Context {
+            elapsed_ms: job.received.elapsed().as_millis() as u64,
+            holds_lock: &|name| self.locks.is_owner(session, name),
+            read_only: job.read_only,
+            may_block: true,
+            fresh: &mut fresh_uuid,
+        };
+        execute(&self.head, &job.transact, &mut context)
+    }
+
+    fn unpark(&mut self, id: ParkedId) -> Option<Box<Job>> {
+        let job = self.parked.remove(id)?;
+        self.status.parked.fetch_sub(1, Ordering::Relaxed);
+        Some(job)
+    }
+
+    fn propose(&mut self, job: Box<Job>, prepared: Prepared) {
+        let Prepared { results, durable, comment, commit, next } = prepared;
+        let Some(commit) = commit else {
+            return self.settle(Ahead { job, results, commit: None, ticket: None });
+        };
+        let options = RecordOptions {
+            date_ms: date_ms(),
+            comment: comment.as_deref(),
+            column_diff: self.options.column_diff,
+        };
+        let proposal = match record::commit_record(next.schema(), &commit, options) {
+            Some(record) => self.journal.propose(record, durable),
+            // Only columns that are not kept have changed.
+            None => Proposal::Accepted,
+        };
+        if let Some(running) = &self.compaction {
+            running.end.store(self.journal.end(), Ordering::Release);
+        }
+        let ticket = match proposal {
+            Proposal::Accepted => None,
+            Proposal::Pending(ticket) => Some(ticket),
+            Proposal::Refused(error) => {
+                let results = results.with_commit_error(error.to_ovsdb_error());
+                *self.status.trouble.lock() = Some(error);
+                return self.settle(Ahead { job, results, commit: None, ticket: None });
+            }
+        };
+        self.head = next.clone();
+        self.settle(Ahead { job, results, commit: Some((next, Arc::new(commit))), ticket });
+    }
+
+    /// Completes a transaction, now or when everything before it is accepted.
+    fn settle(&mut self, ahead: Ahead) {
+        if ahead.ticket.is_none() && self.ahead.is_empty() {
+            self.complete(ahead);
+        } else {
+            self.ahead.push_back(ahead);
+        }
+    }
+
+    /// Publishes and answers a transaction, in this order: whoever has the reply finds the update waiting.
+    fn complete(&mut self, ahead: Ahead) {
+        let Ahead { job, results, commit, .. } = ahead;
+        if let Some((database, commit)) = commit {
+            if !self.parked.is_empty() {
+                self.touched.extend(commit.tables());
+            }
+            self.hub.publish(database, &commit);
+        }
+        job.mailbox.deliver(Letter::Done(job.token, Answer::Results(results)));
+    }
+
+    fn fetch_answers(&mut self) {
+        for (upto, result) in self.journal.answers() {
+            match result {
+                Ok(()) => {
+                    self.status.trouble.lock().take();
+                    while let Some(next) = self.ahead.front() {
+                        if next.ticket.is_some_and(|ticket| ticket > upto) {
+                            break;
+                        }
+                        let next = self.ahead.pop_front().expect("it was looked at above");
+                        self.complete(next);
+                    }
+                }
+                Err(error) => self.fall_back(error),
+            }
+        }
+    }
+
+    /// Goes back to the last accepted version. The transaction that was refused fails; what stood on it runs again.
+    fn fall_back(&mut self, error: JournalError) {
+        self.head = self.hub.version().database.clone();
+        *self.status.trouble.lock() = Some(error.clone());
+        let mut ahead = std::mem::take(&mut self.ahead).into_iter();
+        if let Some(Ahead { job, results, .. }) = ahead.next() {
+            let results = results.with_commit_error(error.to_ovsdb_error());
+            job.mailbox.deliver(Letter::Done(job.token, Answer::Results(results)));
+        }
+        self.again.extend(ahead.map(|ahead| ahead.job));
+        // They may be parked because of what was never to be.
+        for id in self.parked.all() {
+            self.try_parked(id);
+        }
+        if self.journal.needs_compaction() && self.compaction.is_none() {
+            self.start_compaction(Vec::new(), 1);
+        }
+    }
+
+    fn wake_touched(&mut self) {
+        while !self.touched.is_empty() {
+            let mut tables = std::mem::take(&mut self.touched);
+            tables.sort_unstable();
+            tables.dedup();
+            for id in self.parked.touched_by(&tables) {
+                self.try_parked(id);
+            }
+        }
+    }
+
+    fn wake_overdue(&mut self) {
+        if self.parked.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            for id in self.parked.overdue(Instant::now()) {
+                self.try_parked(id);
+            }
+            self.wake_touched();
+        }
+    }
+
+    fn try_parked(&mut self, id: ParkedId) {
+        let Some(job) = self.parked.get(id) else { return };
+        match self.execute(job) {
+            Outcome::Blocked { timeout_ms, tables } => {
+                let deadline = deadline_of(job, timeout_ms);
+                self.parked.update(id, deadline, tables);
+            }
+            Outcome::Failed(results) => {
+                if let Some(job) = self.unpark(id) {
+                    self.settle(Ahead { job, results, commit: None, ticket: None });
+                }
+            }
+            Outcome::Prepared(prepared) => {
+                if let Some(job) = self.unpark(id) {
+                    self.propose(job, prepared);
+                }
+            }
+        }
+    }
+
+    fn compact_if_due(&mut self) {
+        if self.compaction.is_some() || self.stop.is_some() {
+            return;
+        }
+        if self.journal.growth().is_some_and(|growth| self.clock.is_due(&growth)) {
+            self.start_compaction(Vec::new(), 1);
+        }
+    }
+
+    fn start_compaction(&mut self, replies: Vec<oneshot::Sender<Result<(), JournalError>>>, attempts: u32) {
+        let replacement = match self.journal.begin_compaction() {
+            Ok(Some(replacement)) => replacement,
+            Ok(None) => return answer_all(replies, &Ok(())),
+            Err(error) => return self.end_compaction(replies, &Err(error)),
+        };
+        // The head, not the last accepted version: the records of what is ahead are in the file already. Should one of
+        // them be taken back, the journal refuses the replacement.
+        let end = Arc::new(AtomicU64::new(self.journal.end()));
+        match compaction::start(replacement, self.head.clone(), end.clone(), self.queue.clone()) {
+            Ok(()) => self.compaction = Some(Running { replies, end, attempts }),
+            Err(error) => self.end_compaction(replies, &Err(error)),
+        }
+    }
+
+    fn finish_compaction(&mut self, compacted: Compacted) {
+        let Some(Running { replies, attempts, .. }) = self.compaction.take() else { return };
+        let before = Instant::now();
+        let retracted = |error: &JournalError| {
+            matches!(error, JournalError::Log(ovsdb_log::LogError::StaleReplacement { .. }))
+        };
+        let result = compacted.result.and_then(|new: Replacement| self.journal.finish_compaction(new));
+        match &result {
+            Ok(()) => {
+                self.status.trouble.lock().take();
+                compaction::log_duration(&self.head.schema().name, compacted.thread, before.elapsed());
+            }
+            // Records were taken back meanwhile: what was written holds too much.
+            Err(error) if retracted(error) && attempts < limits::COMPACTION_ATTEMPTS_MAX => {
+                return self.start_compaction(replies, attempts + 1);
+            }
+            Err(_) => {}
+        }
+        self.end_compaction(replies, &result);
+    }
+
+    fn end_compaction(
+        &mut self,
+        replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
+        result: &Result<(), JournalError>,
+    ) {
+        match result {
+            Ok(()) => self.clock.restart(),
+            Err(error) => {
+                if replies.is_empty() {
+                    tracing::info!(target: "ovsdb_server", "{error}");
+                }
+                self.clock.retry();
+            }
+        }
+        answer_all(replies, result);
+    }
+
+    fn close(mut self) {
+        for id in self.parked.all() {
+            if let Some(job) = self.unpark(id) {
+                job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
+            }
+        }
+        for event in self.queue.close().into_iter().chain(std::mem::take(&mut self.backlog)) {
+            if let Event::Transact(job) = event {
+                job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
+            }
+        }
+        // The file is closed, and unlocked, before anybody is told.
+        drop(self.journal);
+        drop(self.stop);
+    }
+}
+
+fn answer_all(replies: Vec<oneshot::Sender<Result<(), JournalError>>>, result: &Result<(), JournalError>) {
+    for reply in replies {
+        // Who asked may have gone.
+        let _ = reply.send(result.clone());
+    }
+}
+
+fn deadline_of(job: &Job, timeout_ms: Option<u64>) -> Option<Instant> {
+    job.received.checked_add(Duration::from_millis(timeout_ms?))
+}
+
+/// Milliseconds since 1970, for records; a clock before that counts as then.
+pub(crate) fn date_ms() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// A writer that panicked leaves its database's clients waiting for ever. Better to end the process: its monitor, or
+/// whoever started it, starts it again from the file.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
