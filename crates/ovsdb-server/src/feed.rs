@@ -4,12 +4,14 @@
 //! told. A session that does not take costs memory for one merged change set per monitor, never a queue of commits.
 //! Nothing here knows requests, replies or sockets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use ovsdb_engine::monitor::{Monitor, Pending};
 use ovsdb_engine::{Commit, Database};
+use ovsdb_proto::schema::TableId;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::limits;
 use crate::mailbox::{Mailbox, SessionId};
@@ -28,12 +30,23 @@ pub struct Version {
 pub struct Hub {
     current: ArcSwap<Version>,
     feeds: Mutex<Vec<Arc<Feed>>>,
+    tripwires: Mutex<Vec<Tripwire>>,
+}
+
+#[derive(Debug)]
+struct Tripwire {
+    tables: Vec<TableId>,
+    bell: Weak<Notify>,
 }
 
 impl Hub {
     /// A hub whose first version is `database`.
     pub fn new(database: Database) -> Hub {
-        Hub { current: ArcSwap::from_pointee(Version { database, number: 0 }), feeds: Mutex::default() }
+        Hub {
+            current: ArcSwap::from_pointee(Version { database, number: 0 }),
+            feeds: Mutex::default(),
+            tripwires: Mutex::default(),
+        }
     }
 
     /// The latest accepted version.
@@ -51,6 +64,19 @@ impl Hub {
             feed.push(&version, commit);
         }
         self.current.store(version);
+        drop(feeds);
+        self.tripwires.lock().retain(|wire| {
+            let Some(bell) = wire.bell.upgrade() else { return false };
+            if commit.changes.iter().any(|change| wire.tables.contains(&change.table)) {
+                bell.notify_one();
+            }
+            true
+        });
+    }
+
+    /// Rings `bell` after every commit that changes one of `tables`, for as long as somebody keeps the bell.
+    pub fn ring_on_change(&self, tables: Vec<TableId>, bell: &Arc<Notify>) {
+        self.tripwires.lock().push(Tripwire { tables, bell: Arc::downgrade(bell) });
     }
 
     /// Opens a feed that rings at `mailbox`.

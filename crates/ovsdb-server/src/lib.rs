@@ -1,1 +1,27 @@
 //! The OVSDB server: where the pure parts meet I/O.
+//!
+//! ```text
+//!   socket -> session -> database -> queue -> writer -> journal -> file
+//!                ^                              |
+//!                |        mailbox (replies)     |
+//!                +--------- feed (commits) -----+
+//! ```
+//!
+//! A [`session`] is a task for each client: it cuts, parses and checks requests, reads versions and writes replies. A
+//! [`writer`] is a thread for each database: it alone makes versions. Between them stand bounded queues; [`limits`] names
+//! all bounds. `journal` does not know `session`, and `session` reaches the engine only through `database` and versions.
+
+pub mod compaction;
+pub mod database;
+pub mod feed;
+pub mod file;
+mod fresh;
+pub mod journal;
+pub mod limits;
+pub mod locks;
+pub mod mailbox;
+mod parked;
+pub mod queue;
+pub mod writer;
+
+pub use fresh::fresh_uuid;

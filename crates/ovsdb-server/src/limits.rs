@@ -8,16 +8,18 @@ use std::time::Duration;
 /// disconnected. Room for a whole database in one transaction.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
+/// Messages larger than this, in bytes, are parsed and answered where they do not hold up other sessions.
+pub const MESSAGE_BYTES_SMALL: usize = 256 << 10;
+
+/// Requests of one session handled in a row before others get their turn.
+pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
+
 /// How many bytes a session asks its socket for at once.
 pub const READ_BYTES: usize = 64 << 10;
 
 /// Unsent bytes beyond which a session is not read from any further, so that a client that does not take its
 /// replies cannot cause more of them. One message may exceed it: it is a threshold, not a cap.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
-
-/// Unsent bytes above which updates of a session's monitors wait, merged, instead of joining the outbox. An
-/// update that must precede a reply does not wait.
-pub const OUTBOX_BYTES_BUSY: usize = 0;
 
 /// Size up to which small messages share one buffer of the outbox, in bytes.
 pub const OUTBOX_CHUNK_BYTES: usize = 32 << 10;
@@ -70,12 +72,6 @@ pub const REMOTES_MAX: usize = 1024;
 
 /// How long accepting pauses after it failed, for instance because the process has no file descriptor left.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// Shortest and longest pause between attempts to reach a remote or to listen on one.
-pub const RECONNECT_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
-
-/// How long a TCP session may be silent before the server probes it, and again before it gives it up.
-pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the status columns of configured remotes are refreshed.
 pub const STATUS_INTERVAL: Duration = Duration::from_millis(2500);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use ovsdb_proto::json::Json;
+use ovsdb_engine::Results;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -29,16 +29,16 @@ impl SessionId {
 pub struct Token(pub u64);
 
 /// How a transaction ended, as its `transact` request is to be answered.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// The array of results (RFC 7047, section 4.1.3), errors of operations among them.
-    Results(Json),
+    Results(Results),
     /// It was canceled before it could complete (section 4.1.4).
     Canceled,
 }
 
 /// One thing that a session is told.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Letter {
     /// A transaction is complete; the changes up to it have reached the feeds.
     Done(Token, Answer),
@@ -50,6 +50,8 @@ pub enum Letter {
     Stolen(String),
     /// A database goes away: its monitors end.
     DatabaseRemoved(String),
+    /// The peer is to be probed after this many milliseconds of silence; 0 for never.
+    ProbeInterval(u64),
     /// The connection is to be closed. The text says why, for the log.
     Close(Option<String>),
 }

@@ -182,6 +182,7 @@ impl Writer {
     }
 
     fn work(&mut self) {
+        self.wake_touched();
         while self.can_work() {
             if let Some(job) = self.again.pop_front() {
                 self.transact(job);
@@ -224,7 +225,8 @@ impl Writer {
             job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
             return;
         }
-        match self.execute(&job) {
+        // Time spent in queues is not time spent waiting.
+        match self.execute(&job, 0) {
             Outcome::Failed(results) => self.settle(Ahead { job, results, commit: None, ticket: None }),
             Outcome::Prepared(prepared) => self.propose(job, prepared),
             Outcome::Blocked { timeout_ms, tables } => {
@@ -236,10 +238,10 @@ impl Writer {
         }
     }
 
-    fn execute(&self, job: &Job) -> Outcome {
+    fn execute(&self, job: &Job, elapsed_ms: u64) -> Outcome {
         let session = job.mailbox.id();
         let mut context = Context {
-            elapsed_ms: job.received.elapsed().as_millis() as u64,
+            elapsed_ms,
             holds_lock: &|name| self.locks.is_owner(session, name),
             read_only: job.read_only,
             may_block: true,
@@ -365,7 +367,7 @@ impl Writer {
 
     fn try_parked(&mut self, id: ParkedId) {
         let Some(job) = self.parked.get(id) else { return };
-        match self.execute(job) {
+        match self.execute(job, job.received.elapsed().as_millis() as u64) {
             Outcome::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(job, timeout_ms);
                 self.parked.update(id, deadline, tables);

@@ -1,0 +1,167 @@
+//! A database as the rest of the server sees it: a name, the current version, and a way to its writer.
+//!
+//! Sessions reach the engine through this alone. Nothing here waits for a disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ovsdb_engine::Database;
+use ovsdb_proto::schema::Schema;
+use tokio::sync::oneshot;
+
+use crate::feed::{Hub, Version};
+use crate::file::Loaded;
+use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
+use crate::limits;
+use crate::locks::Locks;
+use crate::mailbox::{SessionId, Token};
+use crate::queue::{Closed, Queue};
+use crate::writer::{Event, Job, Status, Writer, WriterOptions};
+
+/// Where a served database's commits go.
+pub enum Storage {
+    /// Nowhere: the database lives in memory.
+    Memory(Database),
+    /// A file.
+    File {
+        /// What is in the file.
+        loaded: Loaded,
+        /// Its name, as the user gave it.
+        path: PathBuf,
+    },
+}
+
+impl Storage {
+    /// The schema of what is stored.
+    pub fn schema(&self) -> &Arc<Schema> {
+        match self {
+            Storage::Memory(database) => database.schema(),
+            Storage::File { loaded, .. } => loaded.database.schema(),
+        }
+    }
+}
+
+/// A database that is being served.
+#[derive(Debug)]
+pub struct Served {
+    schema: Arc<Schema>,
+    schema_text: Vec<u8>,
+    path: Option<PathBuf>,
+    hub: Arc<Hub>,
+    queue: Arc<Queue<Event>>,
+    status: Arc<Status>,
+}
+
+impl Served {
+    /// Starts the writer of a database.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(storage: Storage, locks: Arc<Locks>, options: WriterOptions) -> std::io::Result<Arc<Served>> {
+        let queue = Arc::new(Queue::new(limits::WRITER_QUEUE_MAX));
+        let (database, journal, path): (_, Box<dyn Journal>, _) = match storage {
+            Storage::Memory(database) => (database, Box::new(MemoryJournal), None),
+            Storage::File { loaded, path } => {
+                let wake = {
+                    let queue = queue.clone();
+                    // A closed queue means that nobody waits for answers any more.
+                    move || drop(queue.push(Event::JournalReady))
+                };
+                let journal = FileJournal::new(loaded.log, loaded.records, Arc::new(wake))?;
+                (loaded.database, Box::new(journal), Some(path))
+            }
+        };
+        let schema = database.schema().clone();
+        let mut schema_text = Vec::new();
+        schema.to_json().write_to(&mut schema_text);
+        let hub = Arc::new(Hub::new(database));
+        let status = Arc::new(Status::default());
+        let writer = Writer::new(queue.clone(), hub.clone(), locks, status.clone(), journal, options);
+        std::thread::Builder::new().name(String::from("writer")).spawn(move || writer.run())?;
+        Ok(Arc::new(Served { schema, schema_text, path, hub, queue, status }))
+    }
+
+    /// The database's name, which its schema gives.
+    pub fn name(&self) -> &str {
+        &self.schema.name
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The schema as the reply to `get_schema`.
+    pub fn schema_text(&self) -> &[u8] {
+        &self.schema_text
+    }
+
+    /// The file, as the user named it; `None` for a database in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Versions and commits.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The latest accepted version.
+    pub fn version(&self) -> Arc<Version> {
+        self.hub.version()
+    }
+
+    /// Hands a transaction to the writer, as soon as its queue has room. The answer comes to the job's mailbox.
+    ///
+    /// # Errors
+    /// The database has been closed.
+    pub async fn submit(&self, job: Job) -> Result<(), Closed> {
+        self.queue.admit(Event::Transact(Box::new(job))).await
+    }
+
+    /// Cancels a parked transaction. Nothing happens if it is not, or no longer, parked.
+    pub fn cancel(&self, session: SessionId, token: Token) {
+        // After its close the writer has canceled everything anyway; likewise below.
+        let _ = self.queue.push(Event::Cancel(session, token));
+    }
+
+    /// Forgets whatever a session that has gone left behind.
+    pub fn disconnected(&self, session: SessionId) {
+        self.hub.unsubscribe(session);
+        let _ = self.queue.push(Event::Disconnected(session));
+    }
+
+    /// Compacts the file, while everything goes on.
+    ///
+    /// # Errors
+    /// The file stays as it is.
+    pub async fn compact(&self) -> Result<(), JournalError> {
+        let (reply, outcome) = oneshot::channel();
+        if self.queue.push(Event::Compact(reply)).is_err() {
+            return Ok(());
+        }
+        // No answer: the database was closed, and its file is what it was.
+        outcome.await.unwrap_or(Ok(()))
+    }
+
+    /// Closes the database: what has been executed is brought to its end, everything else is canceled. Returns when the
+    /// file is closed and unlocked.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.queue.push(Event::Stop(done)).is_ok() {
+            // The writer drops its side when it is done; that is the message.
+            let _ = stopped.await;
+        }
+    }
+
+    /// How many transactions are held back by a `wait`.
+    pub fn parked(&self) -> usize {
+        self.status.parked.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing can be written at the moment.
+    pub fn trouble(&self) -> Option<JournalError> {
+        self.status.trouble.lock().clone()
+    }
+}

@@ -1,0 +1,297 @@
+//! Where sessions come from: listening sockets, and connections that the server makes itself.
+//!
+//! [`Remotes`] holds what is open and brings it in line with what is wanted. Which remotes are wanted, and why, is not
+//! decided here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ovsdb_net::{Action, Disconnect, Listener, Method, NetError, Reconnect, ReconnectStats, SocketOptions, Stream};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::limits;
+use crate::locks::LockState;
+use crate::mailbox::Letter;
+use crate::server::Server;
+use crate::session::{Session, SessionOptions};
+
+/// How a remote is served.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RemoteOptions {
+    /// Milliseconds of silence after which a peer is probed, and again given up; 0 for never.
+    pub probe_interval_ms: u64,
+    /// Longest pause between attempts to connect, in milliseconds; 0 for the default.
+    pub max_backoff_ms: u64,
+    /// Differentiated services code point of the connections.
+    pub dscp: u8,
+    /// Refuse everything that could change a database.
+    pub read_only: bool,
+    /// The role that clients have under access control. Empty or `None`: all may do everything.
+    pub role: Option<String>,
+}
+
+impl RemoteOptions {
+    /// What a remote gets that is named without options: probes where a dead peer can go unnoticed.
+    pub fn default_for(target: &str) -> RemoteOptions {
+        let needs_probes = Method::parse(target).is_ok_and(|method| method.needs_probes());
+        let probe_interval_ms = if needs_probes { limits::PROBE_INTERVAL.as_millis() as u64 } else { 0 };
+        RemoteOptions { probe_interval_ms, ..RemoteOptions::default() }
+    }
+
+    fn needs_restart(&self, other: &RemoteOptions) -> bool {
+        self.dscp != other.dscp || self.role != other.role
+    }
+}
+
+/// Why a remote cannot be opened.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error("{}", .0.reason())]
+    Net(#[from] NetError),
+    #[error("access control by role is not supported")]
+    Role,
+}
+
+/// What is known of an open remote.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteStatus {
+    /// Whether anybody is connected.
+    pub is_connected: bool,
+    /// How many are connected.
+    pub connections: usize,
+    /// The TCP port that a listener was given.
+    pub bound_port: Option<u16>,
+    /// For a connection that the server makes itself: how it fares.
+    pub reconnect: Option<ReconnectStats>,
+    /// Likewise: its locks.
+    pub locks: Vec<(String, LockState)>,
+}
+
+struct Remote {
+    options: Arc<Mutex<RemoteOptions>>,
+    bound_port: Option<u16>,
+    /// For an active remote.
+    reconnect: Option<Arc<Mutex<Reconnect>>>,
+    task: JoinHandle<()>,
+}
+
+/// The open remotes of a server. Dropping it closes the listeners.
+pub struct Remotes {
+    server: Arc<Server>,
+    open: BTreeMap<String, Remote>,
+    /// Remotes that could not be opened, and the reason, so that it is logged once.
+    failed: BTreeMap<String, String>,
+}
+
+impl Remotes {
+    /// No remotes yet.
+    pub fn new(server: Arc<Server>) -> Remotes {
+        Remotes { server, open: BTreeMap::new(), failed: BTreeMap::new() }
+    }
+
+    /// Closes what is not wanted any more, opens what is, and tells the rest its options. What cannot be opened is
+    /// logged and tried again with the next call.
+    pub async fn set(&mut self, wanted: &BTreeMap<String, RemoteOptions>) {
+        self.failed.retain(|name, _| wanted.contains_key(name));
+        let old: Vec<String> = self.open.keys().cloned().collect();
+        for name in old {
+            match wanted.get(&name) {
+                None => {
+                    tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: remote deconfigured");
+                    self.close(&name);
+                }
+                Some(options) if options.needs_restart(&self.open[&name].options.lock()) => self.close(&name),
+                Some(options) => self.update(&name, options),
+            }
+        }
+        for (name, options) in wanted {
+            if self.open.contains_key(name) {
+                continue;
+            }
+            if self.open.len() >= limits::REMOTES_MAX {
+                break;
+            }
+            match self.open(name, options).await {
+                Ok(remote) => {
+                    self.failed.remove(name);
+                    self.open.insert(name.clone(), remote);
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    if self.failed.insert(name.clone(), reason.clone()).as_ref() != Some(&reason) {
+                        tracing::error!(target: "ovsdb_jsonrpc_server", "{name}: listen failed: {reason}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&self, name: &str, options: &RemoteOptions) -> Result<Remote, OpenError> {
+        // Better no service than one without the limits that were asked for.
+        if options.role.as_ref().is_some_and(|role| !role.is_empty()) {
+            return Err(OpenError::Role);
+        }
+        let shared = Arc::new(Mutex::new(options.clone()));
+        let server = self.server.clone();
+        match Method::parse(name) {
+            Ok(method) if method.is_passive() => {
+                let socket = SocketOptions { dscp: options.dscp };
+                let listener = Listener::bind_with(&method, &socket).await?;
+                let bound_port = listener.bound_port();
+                let task = tokio::spawn(accept_loop(server, name.to_owned(), listener, shared.clone()));
+                Ok(Remote { options: shared, bound_port, reconnect: None, task })
+            }
+            method => {
+                let mut reconnect = Reconnect::new(name, server.now_ms());
+                reconnect.set_probe_interval(options.probe_interval_ms);
+                reconnect.set_backoff(0, options.max_backoff_ms);
+                reconnect.enable(server.now_ms());
+                let reconnect = Arc::new(Mutex::new(reconnect));
+                let method = method.map_err(NetError::from);
+                let task = connect_loop(server, name.to_owned(), method, shared.clone(), reconnect.clone());
+                let task = tokio::spawn(task);
+                Ok(Remote { options: shared, bound_port: None, reconnect: Some(reconnect), task })
+            }
+        }
+    }
+
+    fn update(&self, name: &str, options: &RemoteOptions) {
+        let remote = &self.open[name];
+        let old = std::mem::replace(&mut *remote.options.lock(), options.clone());
+        if let Some(reconnect) = &remote.reconnect {
+            let mut reconnect = reconnect.lock();
+            reconnect.set_backoff(0, options.max_backoff_ms);
+            reconnect.set_probe_interval(options.probe_interval_ms);
+        } else if old.probe_interval_ms != options.probe_interval_ms {
+            for mailbox in self.server.sessions_of(name) {
+                mailbox.deliver(Letter::ProbeInterval(options.probe_interval_ms));
+            }
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        if let Some(remote) = self.open.remove(name) {
+            remote.task.abort();
+            for mailbox in self.server.sessions_of(name) {
+                mailbox.deliver(Letter::Close(None));
+            }
+        }
+    }
+
+    /// What is known of an open remote; `None` if it is not open.
+    pub fn status(&self, name: &str) -> Option<RemoteStatus> {
+        let remote = self.open.get(name)?;
+        let sessions = self.server.sessions_of(name);
+        let Some(reconnect) = &remote.reconnect else {
+            return Some(RemoteStatus {
+                is_connected: !sessions.is_empty(),
+                connections: sessions.len(),
+                bound_port: remote.bound_port,
+                ..RemoteStatus::default()
+            });
+        };
+        let stats = reconnect.lock().stats(self.server.now_ms());
+        let locks = sessions.iter().flat_map(|mailbox| self.server.locks().of(mailbox.id()));
+        Some(RemoteStatus {
+            is_connected: stats.is_connected,
+            connections: 1,
+            bound_port: None,
+            locks: locks.collect(),
+            reconnect: Some(stats),
+        })
+    }
+}
+
+impl Drop for Remotes {
+    fn drop(&mut self) {
+        for remote in self.open.values() {
+            remote.task.abort();
+        }
+    }
+}
+
+async fn accept_loop(server: Arc<Server>, name: String, listener: Listener, options: Arc<Mutex<RemoteOptions>>) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                let options = options.lock().clone();
+                let mut reconnect = Reconnect::new(stream.name(), server.now_ms());
+                // Such connections are often short-lived, and it is for the peer to connect again.
+                reconnect.set_quiet(true);
+                reconnect.set_tries_left(Some(0));
+                reconnect.set_probe_interval(options.probe_interval_ms);
+                reconnect.connected(server.now_ms());
+                let mailbox = server.enroll_session(&name);
+                let settings = SessionOptions { read_only: options.read_only };
+                let session = Session::new(server.clone(), mailbox, stream, settings);
+                tokio::spawn(async move { session.run(&Mutex::new(reconnect)).await });
+            }
+            Err(error) => {
+                let reason = ovsdb_net::errno_text(&error);
+                tracing::warn!(
+                    target: "ovsdb_jsonrpc_server", limit.per_minute = 1, limit.burst = 5,
+                    "{}: accept failed: {reason}", listener.name()
+                );
+                tokio::time::sleep(limits::ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn connect_loop(
+    server: Arc<Server>,
+    name: String,
+    method: Result<Method, NetError>,
+    options: Arc<Mutex<RemoteOptions>>,
+    reconnect: Arc<Mutex<Reconnect>>,
+) {
+    loop {
+        let action = reconnect.lock().run(server.now_ms());
+        match action {
+            Some(Action::Connect) => {
+                reconnect.lock().connecting(server.now_ms());
+                let settings = options.lock().clone();
+                match connect(&server, method.as_ref(), &settings, &reconnect).await {
+                    Ok(stream) => {
+                        reconnect.lock().connected(server.now_ms());
+                        let mailbox = server.enroll_session(&name);
+                        let settings = SessionOptions { read_only: settings.read_only };
+                        Session::new(server.clone(), mailbox, stream, settings).run(&reconnect).await;
+                    }
+                    Err(why) => reconnect.lock().connect_failed(server.now_ms(), &why),
+                }
+            }
+            Some(Action::Disconnect | Action::Probe) => {
+                reconnect.lock().disconnected(server.now_ms(), &Disconnect::Unspecified);
+            }
+            None => {
+                let deadline = reconnect.lock().deadline_ms(server.now_ms());
+                match deadline {
+                    Some(at_ms) => tokio::time::sleep_until(server.instant_of(at_ms).into()).await,
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+async fn connect(
+    server: &Server,
+    method: Result<&Method, &NetError>,
+    options: &RemoteOptions,
+    reconnect: &Mutex<Reconnect>,
+) -> Result<Stream, Disconnect> {
+    let method = method.map_err(|error| Disconnect::Error(error.reason()))?;
+    let deadline = reconnect.lock().deadline_ms(server.now_ms()).map(|at_ms| server.instant_of(at_ms));
+    let socket = SocketOptions { dscp: options.dscp };
+    let connected = Stream::connect_with(method, &socket);
+    let result = match deadline {
+        Some(deadline) => match tokio::time::timeout_at(deadline.into(), connected).await {
+            Ok(result) => result,
+            Err(_) => return Err(Disconnect::Unspecified),
+        },
+        None => connected.await,
+    };
+    result.map_err(|error| Disconnect::Error(error.reason()))
+}

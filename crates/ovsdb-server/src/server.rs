@@ -1,0 +1,248 @@
+//! The server: its databases, its locks and its sessions, by name.
+//!
+//! Everything here is bookkeeping under short locks. Where clients come from is [`remotes`](crate::remotes)' business,
+//! what they want is [`session`](crate::session)'s.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use hashbrown::HashMap;
+use ovsdb_log::{LockPolicy, OpenMode};
+use ovsdb_proto::uuid::Uuid;
+use parking_lot::Mutex;
+
+use crate::database::{Served, Storage};
+use crate::file::{self, FileError};
+use crate::fresh::fresh_uuid;
+use crate::limits;
+use crate::locks::Locks;
+use crate::mailbox::{Letter, Mailbox, SessionId};
+use crate::writer::WriterOptions;
+
+/// Why a database cannot be added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The file is served already.
+    #[error("ovsdb error: {name}: already open")]
+    AlreadyOpen {
+        /// The file.
+        name: String,
+    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Names that begin with an underscore are the server's own.
+    #[error("ovsdb error: {name}: names beginning with \"_\" are reserved")]
+    Reserved {
+        /// The database.
+        name: String,
+    },
+    /// A database of this name is served already.
+    #[error("ovsdb error: {name}: duplicate database name")]
+    Duplicate {
+        /// The database.
+        name: String,
+    },
+    /// There are [`limits::DATABASES_MAX`] databases.
+    #[error("resources exhausted: {name}: too many databases")]
+    TooMany {
+        /// The database.
+        name: String,
+    },
+    /// The system does not give us a thread.
+    #[error("resources exhausted: {name}: cannot start a thread ({source})")]
+    Thread {
+        /// The database.
+        name: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+struct Known {
+    mailbox: Arc<Mailbox>,
+    /// The remote that the session belongs to.
+    remote: String,
+}
+
+type Databases = BTreeMap<String, Arc<Served>>;
+
+/// A server of any number of databases. See the module's documentation.
+///
+/// Its methods are to be called within a multi-threaded tokio runtime.
+pub struct Server {
+    id: Uuid,
+    started: Instant,
+    writer_options: WriterOptions,
+    databases: ArcSwap<Databases>,
+    /// Held while the set of databases changes.
+    changing: tokio::sync::Mutex<()>,
+    locks: Arc<Locks>,
+    sessions: Mutex<HashMap<SessionId, Known>>,
+}
+
+impl Server {
+    /// A server without databases.
+    pub fn new(writer_options: WriterOptions) -> Arc<Server> {
+        Arc::new(Server {
+            id: fresh_uuid(),
+            started: Instant::now(),
+            writer_options,
+            databases: ArcSwap::default(),
+            changing: tokio::sync::Mutex::default(),
+            locks: Arc::default(),
+            sessions: Mutex::default(),
+        })
+    }
+
+    /// The UUID by which clients tell servers apart (`get_server_id`). A new one for each process.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The named locks.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// Milliseconds since the server was made.
+    pub fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// The moment `at_ms` milliseconds after the server was made.
+    pub(crate) fn instant_of(&self, at_ms: u64) -> Instant {
+        self.started + Duration::from_millis(at_ms)
+    }
+
+    /// All databases, sorted by name.
+    pub fn databases(&self) -> Vec<Arc<Served>> {
+        self.databases.load().values().cloned().collect()
+    }
+
+    /// The database of this name.
+    pub fn database(&self, name: &str) -> Option<Arc<Served>> {
+        self.databases.load().get(name).cloned()
+    }
+
+    /// Opens a database file and serves it. Clients that do not look after such changes themselves are disconnected, so
+    /// that they notice.
+    ///
+    /// # Errors
+    /// The file or its database cannot be served; it is closed then.
+    pub async fn add_file(&self, path: &Path) -> Result<(), AddError> {
+        let _changing = self.changing.lock().await;
+        if self.is_open(path) {
+            return Err(AddError::AlreadyOpen { name: path.display().to_string() });
+        }
+        let owned = path.to_owned();
+        let load = move || file::load(&owned, OpenMode::ReadWrite, LockPolicy::IfWritable);
+        let loaded = tokio::task::spawn_blocking(load).await.expect("loading a file does not panic")?;
+        if let Some(fault) = &loaded.fault {
+            // Probably the file was cut short by a power failure. Its sound part is served.
+            tracing::error!(target: "ovsdb_server", "{fault}");
+        }
+        self.add(Storage::File { loaded, path: path.to_owned() })
+    }
+
+    /// Serves a database. See [`Server::add_file`].
+    ///
+    /// # Errors
+    /// As [`Server::add_file`].
+    pub async fn add_database(&self, storage: Storage) -> Result<(), AddError> {
+        let _changing = self.changing.lock().await;
+        self.add(storage)
+    }
+
+    fn add(&self, storage: Storage) -> Result<(), AddError> {
+        let name = storage.schema().name.to_string();
+        let databases = self.databases.load();
+        if name.starts_with('_') {
+            return Err(AddError::Reserved { name });
+        }
+        if databases.contains_key(&name) {
+            return Err(AddError::Duplicate { name });
+        }
+        if databases.len() >= limits::DATABASES_MAX {
+            return Err(AddError::TooMany { name });
+        }
+        let served = match Served::start(storage, self.locks.clone(), self.writer_options) {
+            Ok(served) => served,
+            Err(source) => return Err(AddError::Thread { name, source }),
+        };
+        self.disconnect_all(false, &format!("adding {name} database"));
+        let mut databases = Databases::clone(&databases);
+        databases.insert(name, served);
+        self.databases.store(Arc::new(databases));
+        Ok(())
+    }
+
+    /// Whether the file is that of a served database.
+    fn is_open(&self, path: &Path) -> bool {
+        let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+        let Some(wanted) = identity(path) else { return false };
+        self.databases().iter().filter_map(|served| served.path()).any(|path| identity(path) == Some(wanted))
+    }
+
+    /// Stops serving a database. Its monitors and waiting transactions end, and clients that do not look after such
+    /// changes themselves are disconnected with `comment` in the log. False if there is none of this name.
+    pub async fn remove(&self, name: &str, comment: &str) -> bool {
+        let _changing = self.changing.lock().await;
+        let mut databases = Databases::clone(&self.databases.load());
+        let Some(served) = databases.remove(name) else { return false };
+        self.databases.store(Arc::new(databases));
+        for known in self.sessions.lock().values() {
+            known.mailbox.deliver(Letter::DatabaseRemoved(name.to_owned()));
+        }
+        served.stop().await;
+        self.disconnect_all(false, comment);
+        true
+    }
+
+    /// Stops serving all databases, without a word to their clients.
+    pub async fn close(&self) {
+        let _changing = self.changing.lock().await;
+        for served in self.databases.swap(Arc::default()).values() {
+            served.stop().await;
+        }
+    }
+
+    /// Disconnects clients: all with `force`, else those that do not look after changes of the set of databases.
+    /// `comment` says why, in the log.
+    pub fn disconnect_all(&self, force: bool, comment: &str) {
+        for known in self.sessions.lock().values() {
+            if force || !known.mailbox.is_db_change_aware() {
+                known.mailbox.deliver(Letter::Close(Some(comment.to_owned())));
+            }
+        }
+    }
+
+    /// Adds a session of `remote` to the books, and gives it its mailbox. The session takes itself out.
+    pub(crate) fn enroll_session(&self, remote: &str) -> Arc<Mailbox> {
+        let mailbox = Mailbox::new(SessionId::fresh());
+        let known = Known { mailbox: mailbox.clone(), remote: remote.to_owned() };
+        self.sessions.lock().insert(mailbox.id(), known);
+        mailbox
+    }
+
+    pub(crate) fn forget_session(&self, id: SessionId) {
+        self.sessions.lock().remove(&id);
+    }
+
+    /// The sessions of one remote.
+    pub(crate) fn sessions_of(&self, remote: &str) -> Vec<Arc<Mailbox>> {
+        let sessions = self.sessions.lock();
+        let of_remote = sessions.values().filter(|known| known.remote == remote);
+        of_remote.map(|known| known.mailbox.clone()).collect()
+    }
+
+    /// How many clients are connected.
+    pub fn sessions(&self) -> usize {
+        self.sessions.lock().len()
+    }
+}

@@ -1,0 +1,371 @@
+//! A session: one client, one task, from its first byte to its last.
+//!
+//! The task receives, parses and checks requests, executes what only reads, hands the rest to the writers, and sends
+//! what comes back. Requests take effect in the order in which they were sent: whatever is not a transaction waits until
+//! the transactions before it are answered or parked, and so does a transaction that only reads, unless the writer
+//! executes it in its turn. Updates leave before the reply (see [`Session::reply`]).
+
+mod link;
+mod monitors;
+mod requests;
+mod transactions;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
+use ovsdb_proto::json::Json;
+use ovsdb_proto::jsonrpc::{self, Message};
+use parking_lot::Mutex;
+use tracing::Level;
+
+use crate::limits;
+use crate::mailbox::{Answer, Letter, Mailbox};
+use crate::server::Server;
+
+use self::link::{Link, Progress};
+use self::monitors::Monitors;
+use self::transactions::{IdUse, Transactions};
+
+/// Settings of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionOptions {
+    /// Refuse everything that could change a database or a lock.
+    pub read_only: bool,
+}
+
+/// One client's session. See the module's documentation.
+pub struct Session {
+    server: Arc<Server>,
+    mailbox: Arc<Mailbox>,
+    options: SessionOptions,
+    link: Link,
+    transactions: Transactions,
+    monitors: Monitors,
+    /// A request that has to wait for the transactions before it.
+    held: Option<Message>,
+    last_message_bytes: usize,
+    /// Nothing more is expected from the peer, and it has this long to take what is due.
+    lingers_until: Option<Instant>,
+}
+
+/// Why a session ends.
+enum End {
+    /// The peer has closed its side and has everything that was due.
+    Eof,
+    /// The operating system's reason, or ours in its words.
+    Error(String),
+    /// We want it so.
+    Close,
+}
+
+impl From<std::io::Error> for End {
+    fn from(error: std::io::Error) -> End {
+        End::Error(ovsdb_net::errno_text(&error))
+    }
+}
+
+fn protocol_error() -> End {
+    End::Error(ovsdb_net::errno_text(&std::io::Error::from_raw_os_error(71)))
+}
+
+impl Session {
+    /// A session with the peer at the other end of `stream`.
+    pub fn new(server: Arc<Server>, mailbox: Arc<Mailbox>, stream: Stream, options: SessionOptions) -> Session {
+        Session {
+            server,
+            mailbox,
+            options,
+            link: Link::new(stream),
+            transactions: Transactions::default(),
+            monitors: Monitors::default(),
+            held: None,
+            last_message_bytes: 0,
+            lingers_until: None,
+        }
+    }
+
+    /// Serves the client until it or the server ends the session. `reconnect`, which must be connected, decides about
+    /// inactivity probes, and is told the end.
+    pub async fn run(mut self, reconnect: &Mutex<Reconnect>) {
+        let end = match self.serve(reconnect).await {
+            Ok(end) | Err(end) => end,
+        };
+        let why = match end {
+            End::Eof => Disconnect::Eof,
+            End::Error(text) => Disconnect::Error(text),
+            End::Close => Disconnect::Unspecified,
+        };
+        reconnect.lock().disconnected(self.server.now_ms(), &why);
+    }
+
+    async fn serve(&mut self, reconnect: &Mutex<Reconnect>) -> Result<End, End> {
+        // This task looks for input whenever it comes, so no probe can be late through its fault.
+        reconnect.lock().receive_attempted(u64::MAX);
+        loop {
+            for letter in self.mailbox.take() {
+                self.open_letter(letter, reconnect)?;
+            }
+            let more = self.handle_requests().await?;
+            if self.link.backlog() == 0 {
+                self.send_updates();
+            }
+            self.link.send_now().await?;
+            if self.link.is_at_end() && self.is_done() {
+                return Ok(End::Eof);
+            }
+            if more {
+                tokio::task::yield_now().await;
+                continue;
+            }
+
+            let now_ms = self.server.now_ms();
+            let action = reconnect.lock().run(now_ms);
+            match action {
+                Some(Action::Probe) => self.link.send(|out| {
+                    Message::request("echo", Vec::new(), "echo").write_to(out);
+                    true
+                }),
+                Some(Action::Disconnect) => return Ok(End::Close),
+                Some(Action::Connect) | None => {}
+            }
+            let probe = reconnect.lock().deadline_ms(now_ms).map(|at_ms| self.server.instant_of(at_ms));
+            let deadline = [probe, self.lingers_until].into_iter().flatten().min();
+            let backlog = self.link.backlog();
+            tokio::select! {
+                progress = self.link.progress(self.may_receive()) => match progress? {
+                    Progress::Received => reconnect.lock().activity(self.server.now_ms()),
+                    Progress::Drained => {}
+                    Progress::End => self.lingers_until = Some(Instant::now() + limits::LINGER),
+                },
+                () = self.mailbox.rung() => {}
+                () = sleep_until(deadline) => {
+                    if self.lingers_until.is_some_and(|until| until <= Instant::now()) {
+                        return Ok(End::Eof);
+                    }
+                }
+            }
+            // A peer that takes what had been waiting for it is alive.
+            if self.link.backlog() < backlog {
+                reconnect.lock().activity(self.server.now_ms());
+            }
+        }
+    }
+
+    /// Whether everything that the peer has asked for is done and sent.
+    fn is_done(&self) -> bool {
+        self.held.is_none() && self.transactions.in_flight() == 0 && self.link.backlog() == 0
+    }
+
+    /// Whether the peer may cause more work.
+    fn may_receive(&self) -> bool {
+        self.held.is_none()
+            && self.link.backlog() <= limits::OUTBOX_BYTES_MAX
+            && self.transactions.in_flight() < limits::SESSION_IN_FLIGHT_MAX
+    }
+
+    /// Handles requests that have arrived, as far as possible without waiting. True if others should get their turn
+    /// before the rest.
+    async fn handle_requests(&mut self) -> Result<bool, End> {
+        for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
+            let message = match self.held.take() {
+                Some(message) => message,
+                None if self.may_receive() => match self.next_message()? {
+                    Some(message) => message,
+                    None => return Ok(false),
+                },
+                None => return Ok(false),
+            };
+            if self.must_wait(&message) {
+                self.held = Some(message);
+                return Ok(false);
+            }
+            self.handle(message).await?;
+        }
+        Ok(true)
+    }
+
+    fn next_message(&mut self) -> Result<Option<Message>, End> {
+        let bytes = match self.link.next_message() {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::warn!(target: "jsonrpc", "{}: error parsing stream: {error}", self.link.name());
+                return Err(protocol_error());
+            }
+        };
+        self.last_message_bytes = bytes.len();
+        let parsed = in_place(bytes.len(), || Message::parse(&bytes));
+        let message = parsed.map_err(|error| {
+            let name = self.link.name();
+            match error {
+                jsonrpc::ParseError::Json(error) => {
+                    tracing::warn!(target: "jsonrpc", "{name}: error parsing stream: {error}");
+                }
+                jsonrpc::ParseError::Message(error) => {
+                    tracing::warn!(target: "jsonrpc", "{name}: received bad JSON-RPC message: {error}");
+                }
+            }
+            protocol_error()
+        })?;
+        tracing::debug!(target: "jsonrpc", "{}: received {message}", self.link.name());
+        Ok(Some(message))
+    }
+
+    /// Whether a message has to wait for the transactions before it.
+    fn must_wait(&self, message: &Message) -> bool {
+        if self.transactions.in_flight() == 0 {
+            return false;
+        }
+        match message {
+            // The writer keeps the order. Only for an id that is in use it must be known whether that is for long.
+            Message::Request { method, id, .. } if method == "transact" => {
+                self.transactions.id_use(id) == IdUse::InFlight
+            }
+            _ => true,
+        }
+    }
+
+    async fn handle(&mut self, message: Message) -> Result<(), End> {
+        let kind = message.kind();
+        match message {
+            Message::Request { method, params, id } => {
+                self.handle_request(&method, params, id).await;
+                Ok(())
+            }
+            Message::Notification { method, params } => {
+                self.handle_notification(&method, &params);
+                Ok(())
+            }
+            // The answer to our inactivity probe.
+            Message::Reply { id, .. } if id.as_str() == Some("echo") => Ok(()),
+            Message::Reply { .. } | Message::Error { .. } => {
+                let name = self.link.name();
+                tracing::warn!(target: "ovsdb_jsonrpc_server", "{name}: received unexpected {kind} message");
+                Err(End::Close)
+            }
+        }
+    }
+
+    fn open_letter(&mut self, letter: Letter, reconnect: &Mutex<Reconnect>) -> Result<(), End> {
+        match letter {
+            Letter::Done(token, answer) => {
+                let Some(open) = self.transactions.close(token) else { return Ok(()) };
+                self.answer(&open.id, &answer);
+            }
+            Letter::Parked(token) => {
+                self.transactions.park(token);
+                if self.transactions.parked() > limits::SESSION_PARKED_MAX {
+                    self.give_up_parked(token);
+                }
+            }
+            Letter::Locked(lock) => self.notify("locked", vec![Json::string(lock)]),
+            Letter::Stolen(lock) => self.notify("stolen", vec![Json::string(lock)]),
+            Letter::DatabaseRemoved(name) => {
+                for id in self.monitors.cancel_database(&name, &self.mailbox) {
+                    if self.mailbox.is_db_change_aware() {
+                        self.notify("monitor_canceled", vec![id]);
+                    }
+                }
+            }
+            Letter::ProbeInterval(interval_ms) => reconnect.lock().set_probe_interval(interval_ms),
+            Letter::Close(comment) => {
+                if let Some(comment) = comment {
+                    let name = self.link.name();
+                    tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: disconnecting ({comment})");
+                }
+                return Err(End::Close);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, id: &Json, answer: &Answer) {
+        match answer {
+            Answer::Results(results) => self.reply(id, |out| results.write_to(out)),
+            Answer::Canceled => self.refuse(id, &requests::canceled()),
+        }
+    }
+
+    /// Answers a request with a result.
+    ///
+    /// Updates leave before the reply: a client that has its reply has seen its own change (ovsdb-server(7),
+    /// section 4.1.5).
+    fn reply(&mut self, id: &Json, write_result: impl FnOnce(&mut Vec<u8>)) {
+        self.send_updates();
+        self.link.send(|out| {
+            jsonrpc::write_reply_with(id, write_result, out);
+            true
+        });
+    }
+
+    /// Answers a request with an error.
+    fn refuse(&mut self, id: &Json, error: &Json) {
+        self.send_updates();
+        self.link.send(|out| {
+            jsonrpc::write_error(id, &error.to_bytes(), out);
+            true
+        });
+    }
+
+    fn notify(&mut self, method: &str, params: Vec<Json>) {
+        self.send_updates();
+        self.link.send(|out| {
+            Message::notification(method, params).write_to(out);
+            true
+        });
+    }
+
+    /// Tells the monitors what is new.
+    fn send_updates(&mut self) {
+        let link = &mut self.link;
+        self.monitors.take_news(|id, mut news| {
+            link.send(|out| {
+                let mut any = false;
+                jsonrpc::write_notification_with(
+                    "update",
+                    |out| {
+                        out.push(b'[');
+                        id.write_to(out);
+                        out.push(b',');
+                        any = news.monitor.write_update(&mut news.pending, out);
+                        out.push(b']');
+                    },
+                    out,
+                );
+                any
+            });
+        });
+    }
+}
+
+impl Drop for Session {
+    /// However a session ends, nobody goes on waiting for it, or it for anybody.
+    fn drop(&mut self) {
+        let id = self.mailbox.id();
+        self.server.locks().release_all(id);
+        for database in self.server.databases() {
+            database.disconnected(id);
+        }
+        self.server.forget_session(id);
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread.
+fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
+    if size > limits::MESSAGE_BYTES_SMALL { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// Logs a message that is about to go out, in the form that `-vjsonrpc:dbg` shows.
+fn log_message(name: &str, what: &str, text: &[u8]) {
+    if let Ok(message) = Message::parse(text) {
+        tracing::debug!(target: "jsonrpc", "{name}: {what} {message}");
+    }
+}

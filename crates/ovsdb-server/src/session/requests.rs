@@ -1,0 +1,260 @@
+//! The methods of the server (RFC 7047, section 4.1; ovsdb-server(7)): a line for each, then what each does.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ovsdb_engine::monitor::Monitor;
+use ovsdb_engine::{Context, Outcome, execute};
+use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::json::Json;
+use ovsdb_proto::monitor::MonitorRequests;
+use ovsdb_proto::operation::{Transact, parse_transact};
+use ovsdb_proto::parser::is_id;
+use ovsdb_proto::schema::TableId;
+
+use crate::database::Served;
+use crate::feed::Version;
+use crate::fresh::fresh_uuid;
+use crate::limits;
+use crate::locks::{LockError, LockMode};
+use crate::mailbox::{Answer, Token};
+use crate::writer::Job;
+
+use super::transactions::IdUse;
+use super::{Session, in_place};
+
+/// The error of a transaction that was canceled (RFC 7047, section 4.1.4).
+pub(super) fn canceled() -> Json {
+    Json::string(ErrorTag::Canceled.as_str())
+}
+
+/// What a method answers: a result, or the `error` member of the reply.
+type Reply = Result<Json, Json>;
+
+fn refusal(error: OvsdbError) -> Json {
+    error.to_json()
+}
+
+/// A syntax error that shows the parameters.
+fn bad_params(params: &[Json], details: String) -> Json {
+    refusal(OvsdbError::syntax(&Json::Array(params.to_vec()), details))
+}
+
+impl Session {
+    pub(super) async fn handle_request(&mut self, method: &str, params: Vec<Json>, id: Json) {
+        let reply = match method {
+            "transact" => return self.transact(params, id).await,
+            "monitor" => return self.monitor(params, id),
+            "get_schema" => return self.get_schema(&params, &id),
+            "monitor_cancel" => self.monitor_cancel(&params),
+            "list_dbs" => Ok(Json::array(self.server.databases().iter().map(|database| database.name()))),
+            "get_server_id" => Ok(Json::string(self.server.id().to_string())),
+            "lock" => self.lock(method, &params, LockMode::Wait),
+            "steal" => self.lock(method, &params, LockMode::Steal),
+            "unlock" => self.unlock(method, &params),
+            "set_db_change_aware" => self.set_db_change_aware(method, &params),
+            "echo" => Ok(Json::Array(params)),
+            _ => Err(Json::string("unknown method")),
+        };
+        match reply {
+            Ok(result) => self.reply(&id, |out| result.write_to(out)),
+            Err(error) => self.refuse(&id, &error),
+        }
+    }
+
+    pub(super) fn handle_notification(&mut self, method: &str, params: &[Json]) {
+        // Notifications that nobody knows are ignored.
+        if method == "cancel" {
+            self.cancel(params);
+        }
+    }
+
+    /// The database that a request is about: its first parameter names it.
+    fn database(&self, method: &str, params: &[Json]) -> Result<Arc<Served>, Json> {
+        let Some(name) = params.first().and_then(Json::as_str) else {
+            return Err(bad_params(params, format!("{method} request params must begin with <db-name>")));
+        };
+        self.server.database(name).ok_or_else(|| {
+            let details = format!("{method} request specifies unknown database {name}");
+            let error = OvsdbError::new(ErrorTag::UnknownDatabase, details);
+            refusal(error.at(&Json::Array(params.to_vec())))
+        })
+    }
+
+    async fn transact(&mut self, params: Vec<Json>, id: Json) {
+        let received = Instant::now();
+        let database = match self.database("transact", &params) {
+            Ok(database) => database,
+            Err(error) => return self.refuse(&id, &error),
+        };
+        if let IdUse::Parked(_) | IdUse::InFlight = self.transactions.id_use(&id) {
+            return self.refuse(&id, &bad_params(&params, String::from("transact: duplicate request ID")));
+        }
+        let transact = in_place(self.last_message_bytes, || {
+            parse_transact(database.schema(), &params[1..], &mut fresh_uuid)
+        });
+        drop(params);
+        if transact.is_read_only() && self.transactions.in_flight() == 0 {
+            if let Some(answer) = self.read(&database, &transact) {
+                return self.answer(&id, &answer);
+            }
+        }
+        let token = self.transactions.open(id, database.clone());
+        let job = Job {
+            mailbox: self.mailbox.clone(),
+            token,
+            transact,
+            received,
+            read_only: self.options.read_only,
+        };
+        if database.submit(job).await.is_err() {
+            // The database was removed just now.
+            if let Some(open) = self.transactions.close(token) {
+                self.answer(&open.id, &Answer::Canceled);
+            }
+        }
+    }
+
+    /// Executes a transaction that changes nothing on the current version. `None` if a `wait` is not met.
+    fn read(&self, database: &Served, transact: &Transact) -> Option<Answer> {
+        let session = self.mailbox.id();
+        let mut context = Context {
+            elapsed_ms: 0,
+            holds_lock: &|name| self.server.locks().is_owner(session, name),
+            read_only: self.options.read_only,
+            may_block: true,
+            fresh: &mut fresh_uuid,
+        };
+        match execute(&database.version().database, transact, &mut context) {
+            Outcome::Failed(results) => Some(Answer::Results(results)),
+            Outcome::Prepared(prepared) => Some(Answer::Results(prepared.results)),
+            Outcome::Blocked { .. } => None,
+        }
+    }
+
+    /// Takes back a transaction that was parked beyond the limit.
+    pub(super) fn give_up_parked(&mut self, token: Token) {
+        let Some(open) = self.transactions.close(token) else { return };
+        open.database.cancel(self.mailbox.id(), token);
+        let details = "too many transactions of this session are waiting";
+        let error = OvsdbError::new(ErrorTag::ResourcesExhausted, details);
+        self.reply(&open.id, |out| Json::Array(vec![error.to_json()]).write_to(out));
+    }
+
+    fn cancel(&mut self, params: &[Json]) {
+        let [id] = params else { return };
+        if let IdUse::Parked(token) = self.transactions.id_use(id) {
+            if let Some(open) = self.transactions.get(token) {
+                open.database.cancel(self.mailbox.id(), token);
+            }
+        }
+    }
+
+    fn monitor(&mut self, params: Vec<Json>, id: Json) {
+        match self.start_monitor(&params) {
+            Ok(Started { monitor, version, rows }) => self.reply(&id, |out| {
+                in_place(rows * ROW_BYTES, || monitor.write_initial(&version.database, out));
+            }),
+            Err(error) => self.refuse(&id, &error),
+        }
+    }
+
+    fn start_monitor(&mut self, params: &[Json]) -> Result<Started, Json> {
+        let database = self.database("monitor", params)?;
+        let [_, id, requests, ..] = params else {
+            return Err(bad_params(params, String::from("invalid parameters")));
+        };
+        if !matches!(requests, Json::Object(_)) {
+            return Err(refusal(OvsdbError::syntax(requests, "monitor-requests must be object")));
+        }
+        if self.monitors.contains(id) {
+            return Err(refusal(OvsdbError::syntax(id, "duplicate monitor ID")));
+        }
+        if self.monitors.len() >= limits::SESSION_MONITORS_MAX {
+            let details = "this session has too many monitors";
+            return Err(refusal(OvsdbError::new(ErrorTag::ResourcesExhausted, details)));
+        }
+        let schema = database.schema();
+        let requests = MonitorRequests::from_json(schema, requests, false).map_err(refusal)?;
+        let tables: Vec<TableId> = requests.tables.iter().map(|request| request.table).collect();
+        let monitor = Arc::new(Monitor::new(schema.clone(), requests));
+        // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
+        // then an update that is older.
+        self.send_updates();
+        let version = self.monitors.start(id.clone(), monitor.clone(), &database, &self.mailbox);
+        let rows = tables.iter().map(|&table| version.database.table(table).len()).sum();
+        Ok(Started { monitor, version, rows })
+    }
+
+    fn monitor_cancel(&mut self, params: &[Json]) -> Reply {
+        let [id] = params else { return Err(Json::string("invalid parameters")) };
+        if self.monitors.cancel(id, &self.mailbox) {
+            Ok(empty())
+        } else {
+            Err(Json::string("unknown monitor"))
+        }
+    }
+
+    fn get_schema(&mut self, params: &[Json], id: &Json) {
+        match self.database("get_schema", params) {
+            Ok(database) => self.reply(id, |out| out.extend_from_slice(database.schema_text())),
+            Err(error) => self.refuse(id, &error),
+        }
+    }
+
+    fn lock_name<'a>(&self, method: &str, params: &'a [Json]) -> Result<&'a str, Json> {
+        if self.options.read_only {
+            return Err(Json::string("lock and unlock methods not allowed, DB server is read only."));
+        }
+        match params {
+            [Json::String(name)] if is_id(name) => Ok(name),
+            _ => Err(bad_params(params, format!("{method} request params must be <id>"))),
+        }
+    }
+
+    fn lock(&mut self, method: &str, params: &[Json], mode: LockMode) -> Reply {
+        let name = self.lock_name(method, params)?;
+        match self.server.locks().request(&self.mailbox, name, mode) {
+            Ok(locked) => Ok(Json::Object([("locked", Json::Bool(locked))].into_iter().collect())),
+            Err(LockError::TooMany) => {
+                let details = "this session has too many locks";
+                Err(refusal(OvsdbError::new(ErrorTag::ResourcesExhausted, details)))
+            }
+            Err(LockError::AlreadyRequested | LockError::NotRequested) => {
+                Err(bad_params(params, format!("must issue \"unlock\" before new \"{method}\"")))
+            }
+        }
+    }
+
+    fn unlock(&mut self, method: &str, params: &[Json]) -> Reply {
+        let name = self.lock_name(method, params)?;
+        match self.server.locks().release(self.mailbox.id(), name) {
+            Ok(()) => Ok(empty()),
+            Err(_) => Err(bad_params(params, format!("{method}: \"unlock\" without \"lock\" or \"steal\""))),
+        }
+    }
+
+    fn set_db_change_aware(&mut self, method: &str, params: &[Json]) -> Reply {
+        let [Json::Bool(aware)] = params else {
+            return Err(bad_params(params, format!("{method}: true or false parameter expected")));
+        };
+        self.mailbox.set_db_change_aware(*aware);
+        Ok(empty())
+    }
+}
+
+/// A monitor that has been started.
+struct Started {
+    monitor: Arc<Monitor>,
+    /// Where it starts.
+    version: Arc<Version>,
+    /// How many rows its tables have.
+    rows: usize,
+}
+
+/// A guess at how many bytes a row takes in a reply.
+const ROW_BYTES: usize = 256;
+
+fn empty() -> Json {
+    Json::Object(ovsdb_proto::json::Object::new())
+}
