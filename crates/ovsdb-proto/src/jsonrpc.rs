@@ -418,6 +418,16 @@ pub fn write_notification(method: &str, params: &[u8], out: &mut Vec<u8>) {
     });
 }
 
+/// Appends a reply whose result `write` appends as JSON text.
+pub fn write_reply_with(id: &Json, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+    answer(id, out, |out| out.extend_from_slice(b"null"), write);
+}
+
+/// Appends a notification whose parameters `write` appends as the text of a JSON array.
+pub fn write_notification_with(method: &str, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+    call(method, &Json::Null, out, write);
+}
+
 fn call(method: &str, id: &Json, out: &mut Vec<u8>, params: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"{\"id\":");
     id.write_to(out);

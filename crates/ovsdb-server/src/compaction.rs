@@ -26,7 +26,9 @@ pub struct Compacted {
 
 impl std::fmt::Debug for Compacted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Compacted").field("thread", &self.thread).finish_non_exhaustive()
+        f.debug_struct("Compacted")
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,7 +36,11 @@ impl std::fmt::Debug for Compacted {
 pub fn records(database: &Database, comment: &str) -> [Vec<u8>; 2] {
     let mut schema = Vec::new();
     database.schema().to_json().write_to(&mut schema);
-    let options = RecordOptions { date_ms: date_ms(), comment: Some(comment), column_diff: false };
+    let options = RecordOptions {
+        date_ms: date_ms(),
+        comment: Some(comment),
+        column_diff: false,
+    };
     let mut contents = record::snapshot_record(database, options);
     schema.push(b'\n');
     contents.push(b'\n');
@@ -57,15 +63,25 @@ pub(crate) fn start(
         let result = write(&mut replacement, &database, &end);
         drop(database);
         let result = result.map(|()| replacement).map_err(JournalError::from);
-        let compacted = Compacted { result, thread: begun.elapsed() };
+        let compacted = Compacted {
+            result,
+            thread: begun.elapsed(),
+        };
         // Nobody listens any more if the database has been closed; the unfinished file goes away with the event.
         let _ = queue.push(Event::Compacted(Box::new(compacted)));
     };
     let builder = std::thread::Builder::new().name(String::from("compaction"));
-    builder.spawn(work).map(drop).map_err(|error| JournalError::Thread(error.to_string()))
+    builder
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| JournalError::Thread(error.to_string()))
 }
 
-fn write(replacement: &mut Replacement, database: &Database, end: &AtomicU64) -> Result<(), LogError> {
+fn write(
+    replacement: &mut Replacement,
+    database: &Database,
+    end: &AtomicU64,
+) -> Result<(), LogError> {
     for record in records(database, "compacting database online") {
         replacement.append(&record)?;
     }

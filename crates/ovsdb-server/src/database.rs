@@ -58,7 +58,11 @@ impl Served {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(storage: Storage, locks: Arc<Locks>, options: WriterOptions) -> std::io::Result<Arc<Served>> {
+    pub fn start(
+        storage: Storage,
+        locks: Arc<Locks>,
+        options: WriterOptions,
+    ) -> std::io::Result<Arc<Served>> {
         let queue = Arc::new(Queue::new(limits::WRITER_QUEUE_MAX));
         let (database, journal, path): (_, Box<dyn Journal>, _) = match storage {
             Storage::Memory(database) => (database, Box::new(MemoryJournal), None),
@@ -66,7 +70,9 @@ impl Served {
                 let wake = {
                     let queue = queue.clone();
                     // A closed queue means that nobody waits for answers any more.
-                    move || drop(queue.push(Event::JournalReady))
+                    move || {
+                        let _ = queue.push(Event::JournalReady);
+                    }
                 };
                 let journal = FileJournal::new(loaded.log, loaded.records, Arc::new(wake))?;
                 (loaded.database, Box::new(journal), Some(path))
@@ -77,9 +83,25 @@ impl Served {
         schema.to_json().write_to(&mut schema_text);
         let hub = Arc::new(Hub::new(database));
         let status = Arc::new(Status::default());
-        let writer = Writer::new(queue.clone(), hub.clone(), locks, status.clone(), journal, options);
-        std::thread::Builder::new().name(String::from("writer")).spawn(move || writer.run())?;
-        Ok(Arc::new(Served { schema, schema_text, path, hub, queue, status }))
+        let writer = Writer::new(
+            queue.clone(),
+            hub.clone(),
+            locks,
+            status.clone(),
+            journal,
+            options,
+        );
+        std::thread::Builder::new()
+            .name(String::from("writer"))
+            .spawn(move || writer.run())?;
+        Ok(Arc::new(Served {
+            schema,
+            schema_text,
+            path,
+            hub,
+            queue,
+            status,
+        }))
     }
 
     /// The database's name, which its schema gives.

@@ -43,7 +43,10 @@ impl Hub {
     /// A hub whose first version is `database`.
     pub fn new(database: Database) -> Hub {
         Hub {
-            current: ArcSwap::from_pointee(Version { database, number: 0 }),
+            current: ArcSwap::from_pointee(Version {
+                database,
+                number: 0,
+            }),
             feeds: Mutex::default(),
             tripwires: Mutex::default(),
         }
@@ -66,8 +69,14 @@ impl Hub {
         self.current.store(version);
         drop(feeds);
         self.tripwires.lock().retain(|wire| {
-            let Some(bell) = wire.bell.upgrade() else { return false };
-            if commit.changes.iter().any(|change| wire.tables.contains(&change.table)) {
+            let Some(bell) = wire.bell.upgrade() else {
+                return false;
+            };
+            if commit
+                .changes
+                .iter()
+                .any(|change| wire.tables.contains(&change.table))
+            {
                 bell.notify_one();
             }
             true
@@ -76,26 +85,42 @@ impl Hub {
 
     /// Rings `bell` after every commit that changes one of `tables`, for as long as somebody keeps the bell.
     pub fn ring_on_change(&self, tables: Vec<TableId>, bell: &Arc<Notify>) {
-        self.tripwires.lock().push(Tripwire { tables, bell: Arc::downgrade(bell) });
+        self.tripwires.lock().push(Tripwire {
+            tables,
+            bell: Arc::downgrade(bell),
+        });
     }
 
     /// Opens a feed that rings at `mailbox`.
     pub fn subscribe(&self, mailbox: &Arc<Mailbox>) -> Arc<Feed> {
         let mut feeds = self.feeds.lock();
-        let state = State { version: self.version(), recent: Vec::new(), watches: Vec::new() };
-        let feed = Arc::new(Feed { mailbox: mailbox.clone(), state: Mutex::new(state) });
+        let state = State {
+            version: self.version(),
+            recent: Vec::new(),
+            watches: Vec::new(),
+        };
+        let feed = Arc::new(Feed {
+            mailbox: mailbox.clone(),
+            state: Mutex::new(state),
+        });
         feeds.push(feed.clone());
         feed
     }
 
     /// Closes the feed of a session.
     pub fn unsubscribe(&self, session: SessionId) {
-        self.feeds.lock().retain(|feed| feed.mailbox.id() != session);
+        self.feeds
+            .lock()
+            .retain(|feed| feed.mailbox.id() != session);
     }
 
     /// How many monitors watch this database.
     pub fn monitors(&self) -> usize {
-        self.feeds.lock().iter().map(|feed| feed.state.lock().watches.len()).sum()
+        self.feeds
+            .lock()
+            .iter()
+            .map(|feed| feed.state.lock().watches.len())
+            .sum()
     }
 }
 
@@ -168,7 +193,11 @@ impl Feed {
         let mut state = self.state.lock();
         state.merge();
         let id = WatchId(state.watches.last().map_or(0, |last| last.id.0 + 1));
-        state.watches.push(Watch { id, monitor, pending: Pending::default() });
+        state.watches.push(Watch {
+            id,
+            monitor,
+            pending: Pending::default(),
+        });
         (id, state.version.clone())
     }
 
@@ -183,7 +212,10 @@ impl Feed {
     pub fn take(&self) -> Vec<News> {
         let mut state = self.state.lock();
         state.merge();
-        let news = state.watches.iter_mut().filter(|watch| !watch.pending.is_empty());
+        let news = state
+            .watches
+            .iter_mut()
+            .filter(|watch| !watch.pending.is_empty());
         news.map(|watch| News {
             watch: watch.id,
             monitor: watch.monitor.clone(),

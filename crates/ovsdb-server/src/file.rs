@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ovsdb_engine::{Database, record};
-use ovsdb_log::{CLUSTERED_MAGIC, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault, STANDALONE_MAGIC};
+use ovsdb_log::{
+    CLUSTERED_MAGIC, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault, STANDALONE_MAGIC,
+};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::Schema;
@@ -76,10 +78,14 @@ pub fn open_on(
 
 fn read_schema(mut log: Log) -> Result<(Log, Schema), FileError> {
     if log.magic() == CLUSTERED_MAGIC {
-        return Err(FileError::Clustered { name: log.name().to_owned() });
+        return Err(FileError::Clustered {
+            name: log.name().to_owned(),
+        });
     }
     let Some(json) = read_json(&mut log)? else {
-        return Err(FileError::Empty { name: log.name().to_owned() });
+        return Err(FileError::Empty {
+            name: log.name().to_owned(),
+        });
     };
     let schema = Schema::from_json(&json)?;
     Ok((log, schema))
@@ -90,7 +96,9 @@ fn read_schema(mut log: Log) -> Result<(Log, Schema), FileError> {
 /// # Errors
 /// The record is damaged, or not a JSON object. The same error comes back from then on.
 pub fn read_json(log: &mut Log) -> Result<Option<Json>, LogError> {
-    let Some(record) = log.read()? else { return Ok(None) };
+    let Some(record) = log.read()? else {
+        return Ok(None);
+    };
     match json::parse(&record.payload) {
         Ok(json @ Json::Object(_)) => Ok(Some(json)),
         Ok(_) => Err(log.reject(RecordFault::NotObject)),
@@ -142,7 +150,12 @@ pub fn replay(mut log: Log, schema: Arc<Schema>) -> Loaded {
             log.mark_base();
         }
     };
-    Loaded { database, log, records, fault }
+    Loaded {
+        database,
+        log,
+        records,
+        fault,
+    }
 }
 
 /// Makes a new database file that holds nothing but `schema`.
@@ -150,7 +163,12 @@ pub fn replay(mut log: Log, schema: Arc<Schema>) -> Loaded {
 /// # Errors
 /// The file exists, or cannot be written.
 pub fn create(path: &Path, schema: &Schema) -> Result<(), FileError> {
-    let mut log = Log::open(path, OpenMode::CreateExcl, &[STANDALONE_MAGIC], LockPolicy::IfWritable)?;
+    let mut log = Log::open(
+        path,
+        OpenMode::CreateExcl,
+        &[STANDALONE_MAGIC],
+        LockPolicy::IfWritable,
+    )?;
     let mut record = Vec::new();
     schema.to_json().write_to(&mut record);
     record.push(b'\n');

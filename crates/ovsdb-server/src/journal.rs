@@ -43,7 +43,9 @@ impl JournalError {
     pub fn to_ovsdb_error(&self) -> OvsdbError {
         match self {
             JournalError::Log(error) => log_error(error),
-            JournalError::Thread(_) => OvsdbError::new(ErrorTag::ResourcesExhausted, self.to_string()),
+            JournalError::Thread(_) => {
+                OvsdbError::new(ErrorTag::ResourcesExhausted, self.to_string())
+            }
         }
     }
 }
@@ -174,7 +176,11 @@ impl FileJournal {
     ///
     /// # Errors
     /// The thread for syncing cannot be started.
-    pub fn new(log: Log, records: u64, wake: Arc<dyn Fn() + Send + Sync>) -> std::io::Result<FileJournal> {
+    pub fn new(
+        log: Log,
+        records: u64,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<FileJournal> {
         let (sync, requests) = mpsc::channel();
         let (answer, synced) = mpsc::channel();
         let call = wake.clone();
@@ -228,18 +234,32 @@ impl Journal for FileJournal {
         }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        let request = SyncRequest { upto: ticket, handle: self.log.sync_handle() };
-        let sync = self.sync.as_ref().expect("the channel closes only in drop()");
-        sync.send(request).expect("the thread ends only when the channel closes");
+        let request = SyncRequest {
+            upto: ticket,
+            handle: self.log.sync_handle(),
+        };
+        let sync = self
+            .sync
+            .as_ref()
+            .expect("the channel closes only in drop()");
+        sync.send(request)
+            .expect("the thread ends only when the channel closes");
         self.unsynced.push((ticket, start));
         Proposal::Pending(ticket)
     }
 
     fn answers(&mut self) -> Vec<Answer> {
         let mut answers = std::mem::take(&mut self.ready);
-        while let Ok(Synced { upto, handle, result }) = self.synced.try_recv() {
+        while let Ok(Synced {
+            upto,
+            handle,
+            result,
+        }) = self.synced.try_recv()
+        {
             // Records that a compaction has carried over are on the disk, whatever became of the old file.
-            let Some(&(_, start)) = self.unsynced.iter().find(|(ticket, _)| *ticket <= upto) else { continue };
+            let Some(&(_, start)) = self.unsynced.iter().find(|(ticket, _)| *ticket <= upto) else {
+                continue;
+            };
             match result {
                 Err(error) if self.log.sync_failed(&handle, error.clone()) => {
                     self.sync_failed = true;
@@ -304,7 +324,11 @@ impl Drop for FileJournal {
     }
 }
 
-fn sync_loop(requests: &mpsc::Receiver<SyncRequest>, answer: &mpsc::Sender<Synced>, wake: &(dyn Fn() + Send + Sync)) {
+fn sync_loop(
+    requests: &mpsc::Receiver<SyncRequest>,
+    answer: &mpsc::Sender<Synced>,
+    wake: &(dyn Fn() + Send + Sync),
+) {
     while let Ok(mut request) = requests.recv() {
         // Whatever was written before the sync begins is served by it.
         while let Ok(later) = requests.try_recv() {
@@ -312,7 +336,14 @@ fn sync_loop(requests: &mpsc::Receiver<SyncRequest>, answer: &mpsc::Sender<Synce
         }
         let SyncRequest { upto, handle } = request;
         let result = handle.sync();
-        if answer.send(Synced { upto, handle, result }).is_err() {
+        if answer
+            .send(Synced {
+                upto,
+                handle,
+                result,
+            })
+            .is_err()
+        {
             return;
         }
         wake();
@@ -328,7 +359,10 @@ pub(crate) struct CompactionClock {
 
 impl CompactionClock {
     pub(crate) fn new() -> CompactionClock {
-        CompactionClock { started: std::time::Instant::now(), schedule: Schedule::new(0, random()) }
+        CompactionClock {
+            started: std::time::Instant::now(),
+            schedule: Schedule::new(0, random()),
+        }
     }
 
     fn now_ms(&self) -> u64 {

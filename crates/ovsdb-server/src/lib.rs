@@ -22,6 +22,10 @@ pub mod locks;
 pub mod mailbox;
 mod parked;
 pub mod queue;
+pub mod remotes;
+pub mod server;
+pub mod session;
+pub mod targets;
 pub mod writer;
 
 pub use fresh::fresh_uuid;

@@ -73,5 +73,8 @@ pub const REMOTES_MAX: usize = 1024;
 /// How long accepting pauses after it failed, for instance because the process has no file descriptor left.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// How long a TCP session may be silent before the server probes it, and again before it gives it up.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How often the status columns of configured remotes are refreshed.
 pub const STATUS_INTERVAL: Duration = Duration::from_millis(2500);

@@ -3,10 +3,9 @@
 //! Locks span databases and sessions and guard nothing by themselves; only `assert` looks at them. Nothing
 //! here sends a message: ownership changes go to the mailboxes of those concerned.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::limits;
@@ -70,7 +69,12 @@ impl Locks {
     ///
     /// # Errors
     /// [`LockError::AlreadyRequested`] and [`LockError::TooMany`].
-    pub fn request(&self, by: &Arc<Mailbox>, name: &str, mode: LockMode) -> Result<bool, LockError> {
+    pub fn request(
+        &self,
+        by: &Arc<Mailbox>,
+        name: &str,
+        mode: LockMode,
+    ) -> Result<bool, LockError> {
         let mut table = self.table.lock();
         let table = &mut *table;
         let requested = table.requested.entry(by.id()).or_default();
@@ -82,8 +86,11 @@ impl Locks {
         }
         requested.insert(name.to_owned(), mode);
 
-        let line = table.lines.entry_ref(name).or_default();
-        let waiter = Waiter { mailbox: by.clone(), mode };
+        let line = table.lines.entry(name.to_owned()).or_default();
+        let waiter = Waiter {
+            mailbox: by.clone(),
+            mode,
+        };
         match mode {
             LockMode::Wait => line.push_back(waiter),
             LockMode::Steal => {
@@ -97,7 +104,9 @@ impl Locks {
                 line.push_front(waiter);
             }
         }
-        Ok(line.front().is_some_and(|owner| owner.mailbox.id() == by.id()))
+        Ok(line
+            .front()
+            .is_some_and(|owner| owner.mailbox.id() == by.id()))
     }
 
     /// Gives `name` back, or stops waiting for it. A new owner is notified.
@@ -106,7 +115,10 @@ impl Locks {
     /// [`LockError::NotRequested`].
     pub fn release(&self, by: SessionId, name: &str) -> Result<(), LockError> {
         let mut table = self.table.lock();
-        let requested = table.requested.get_mut(&by).ok_or(LockError::NotRequested)?;
+        let requested = table
+            .requested
+            .get_mut(&by)
+            .ok_or(LockError::NotRequested)?;
         requested.remove(name).ok_or(LockError::NotRequested)?;
         if requested.is_empty() {
             table.requested.remove(&by);
@@ -133,11 +145,16 @@ impl Locks {
     /// Every lock that the session has asked for and not given back, sorted by name.
     pub fn of(&self, session: SessionId) -> Vec<(String, LockState)> {
         let table = self.table.lock();
-        let names = table.requested.get(&session).into_iter().flat_map(HashMap::keys);
+        let names = table
+            .requested
+            .get(&session)
+            .into_iter()
+            .flat_map(HashMap::keys);
         let mut locks: Vec<_> = names
             .map(|name| {
                 let place = table.lines.get(name).and_then(|line| {
-                    line.iter().position(|waiter| waiter.mailbox.id() == session)
+                    line.iter()
+                        .position(|waiter| waiter.mailbox.id() == session)
                 });
                 let state = match place {
                     Some(0) => LockState::Held,
@@ -154,8 +171,12 @@ impl Locks {
 
 fn leave(lines: &mut HashMap<String, VecDeque<Waiter>>, who: SessionId, name: &str) {
     // A session that was robbed of a stolen lock is in no line.
-    let Some(line) = lines.get_mut(name) else { return };
-    let Some(place) = line.iter().position(|waiter| waiter.mailbox.id() == who) else { return };
+    let Some(line) = lines.get_mut(name) else {
+        return;
+    };
+    let Some(place) = line.iter().position(|waiter| waiter.mailbox.id() == who) else {
+        return;
+    };
     line.remove(place);
     match line.front() {
         None => {
@@ -173,8 +194,10 @@ mod tests {
     /// Runs steps like `a lock x`, `b steal x`, `a unlock x`, `b gone`, and says after each who was told what.
     fn check(steps: &[(&str, &str)]) {
         let locks = Locks::default();
-        let people: Vec<(&str, Arc<Mailbox>)> =
-            ["a", "b", "c"].iter().map(|name| (*name, Mailbox::new(SessionId::fresh()))).collect();
+        let people: Vec<(&str, Arc<Mailbox>)> = ["a", "b", "c"]
+            .iter()
+            .map(|name| (*name, Mailbox::new(SessionId::fresh())))
+            .collect();
         for (step, expected) in steps {
             let words: Vec<&str> = step.split(' ').collect();
             let (_, mailbox) = people.iter().find(|(name, _)| *name == words[0]).unwrap();
@@ -217,7 +240,11 @@ mod tests {
 
     #[test]
     fn a_lock_goes_to_the_next_in_line_when_its_owner_disconnects() {
-        check(&[("a lock x", "Ok(true)"), ("b lock x", "Ok(false)"), ("a gone", "gone; b locked x")]);
+        check(&[
+            ("a lock x", "Ok(true)"),
+            ("b lock x", "Ok(false)"),
+            ("a gone", "gone; b locked x"),
+        ]);
     }
 
     #[test]
@@ -257,14 +284,24 @@ mod tests {
     #[test]
     fn the_state_of_each_lock_is_told_by_session() {
         let locks = Locks::default();
-        let (a, b) = (Mailbox::new(SessionId::fresh()), Mailbox::new(SessionId::fresh()));
+        let (a, b) = (
+            Mailbox::new(SessionId::fresh()),
+            Mailbox::new(SessionId::fresh()),
+        );
         locks.request(&a, "kept", LockMode::Wait).unwrap();
         locks.request(&a, "robbed", LockMode::Steal).unwrap();
         locks.request(&b, "robbed", LockMode::Steal).unwrap();
         locks.request(&b, "other", LockMode::Wait).unwrap();
         locks.request(&a, "other", LockMode::Wait).unwrap();
-        let of_a = [("kept", LockState::Held), ("other", LockState::Waiting), ("robbed", LockState::Lost)];
-        assert_eq!(locks.of(a.id()), of_a.map(|(name, state)| (name.to_owned(), state)));
+        let of_a = [
+            ("kept", LockState::Held),
+            ("other", LockState::Waiting),
+            ("robbed", LockState::Lost),
+        ];
+        assert_eq!(
+            locks.of(a.id()),
+            of_a.map(|(name, state)| (name.to_owned(), state))
+        );
         assert!(locks.is_owner(b.id(), "other") && !locks.is_owner(a.id(), "other"));
     }
 }

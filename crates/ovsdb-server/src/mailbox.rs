@@ -87,7 +87,9 @@ impl Mailbox {
         if letters.len() < limits::MAILBOX_LETTERS_MAX {
             letters.push(letter);
         } else if letters.len() == limits::MAILBOX_LETTERS_MAX {
-            letters.push(Letter::Close(Some(String::from("too many unread notifications"))));
+            letters.push(Letter::Close(Some(String::from(
+                "too many unread notifications",
+            ))));
         }
         drop(letters);
         self.bell.notify_one();

@@ -2,10 +2,9 @@
 //!
 //! They are tried again when a table that they look at changes, or when their time is over. Nothing here runs them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use hashbrown::HashMap;
 use ovsdb_proto::schema::TableId;
 
 use crate::mailbox::{SessionId, Token};
@@ -46,13 +45,29 @@ impl<J> Parked<J> {
     }
 
     /// Parks a transaction until one of `tables` changes or `deadline` has come.
-    pub(crate) fn insert(&mut self, id: ParkedId, job: J, deadline: Option<Instant>, tables: Vec<TableId>) {
+    pub(crate) fn insert(
+        &mut self,
+        id: ParkedId,
+        job: J,
+        deadline: Option<Instant>,
+        tables: Vec<TableId>,
+    ) {
         let number = self.next_number;
         self.next_number += 1;
         self.by_number.insert(number, id);
-        self.by_table.extend(tables.iter().map(|&table| (table, number)));
-        self.by_deadline.extend(deadline.map(|deadline| (deadline, number)));
-        self.entries.insert(id, Entry { job, number, deadline, tables });
+        self.by_table
+            .extend(tables.iter().map(|&table| (table, number)));
+        self.by_deadline
+            .extend(deadline.map(|deadline| (deadline, number)));
+        self.entries.insert(
+            id,
+            Entry {
+                job,
+                number,
+                deadline,
+                tables,
+            },
+        );
     }
 
     /// A parked transaction.
@@ -62,27 +77,36 @@ impl<J> Parked<J> {
 
     /// Changes what a parked transaction is woken by. It keeps its place in the order of arrival.
     pub(crate) fn update(&mut self, id: ParkedId, deadline: Option<Instant>, tables: Vec<TableId>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         let number = entry.number;
         if entry.tables != tables {
             for &table in &entry.tables {
                 self.by_table.remove(&(table, number));
             }
-            self.by_table.extend(tables.iter().map(|&table| (table, number)));
+            self.by_table
+                .extend(tables.iter().map(|&table| (table, number)));
             entry.tables = tables;
         }
         if entry.deadline != deadline {
             if let Some(deadline) = entry.deadline {
                 self.by_deadline.remove(&(deadline, number));
             }
-            self.by_deadline.extend(deadline.map(|deadline| (deadline, number)));
+            self.by_deadline
+                .extend(deadline.map(|deadline| (deadline, number)));
             entry.deadline = deadline;
         }
     }
 
     /// Takes a transaction out.
     pub(crate) fn remove(&mut self, id: ParkedId) -> Option<J> {
-        let Entry { job, number, deadline, tables } = self.entries.remove(&id)?;
+        let Entry {
+            job,
+            number,
+            deadline,
+            tables,
+        } = self.entries.remove(&id)?;
         self.by_number.remove(&number);
         for table in tables {
             self.by_table.remove(&(table, number));
@@ -100,12 +124,19 @@ impl<J> Parked<J> {
             .flat_map(|&table| self.by_table.range((table, 0)..=(table, u64::MAX)))
             .map(|(_, number)| *number)
             .collect();
-        numbers.iter().map(|number| self.by_number[number]).collect()
+        numbers
+            .iter()
+            .map(|number| self.by_number[number])
+            .collect()
     }
 
     /// All of one session.
     pub(crate) fn of_session(&self, session: SessionId) -> Vec<ParkedId> {
-        self.by_number.values().filter(|(owner, _)| *owner == session).copied().collect()
+        self.by_number
+            .values()
+            .filter(|(owner, _)| *owner == session)
+            .copied()
+            .collect()
     }
 
     /// All, in the order of their arrival.
@@ -145,7 +176,10 @@ mod tests {
         assert_eq!(parked.touched_by(&[TableId(2), TableId(1)]), [id(7), id(3)]);
         assert_eq!(parked.touched_by(&[TableId(0)]), []);
         assert_eq!(parked.next_deadline(), at(10));
-        assert_eq!(parked.overdue(now + Duration::from_millis(20)), [id(3), id(7)]);
+        assert_eq!(
+            parked.overdue(now + Duration::from_millis(20)),
+            [id(3), id(7)]
+        );
         assert_eq!(parked.overdue(now), []);
 
         parked.update(id(7), at(5), vec![TableId(2)]);

@@ -32,7 +32,10 @@ impl<T> Queue<T> {
     /// An empty queue that admits `capacity` events by [`Queue::admit`].
     pub fn new(capacity: usize) -> Queue<T> {
         Queue {
-            state: Mutex::new(State { events: VecDeque::new(), closed: false }),
+            state: Mutex::new(State {
+                events: VecDeque::new(),
+                closed: false,
+            }),
             arrived: Condvar::new(),
             room: Semaphore::new(capacity),
         }

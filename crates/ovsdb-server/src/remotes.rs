@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ovsdb_net::{Action, Disconnect, Listener, Method, NetError, Reconnect, ReconnectStats, SocketOptions, Stream};
+use ovsdb_net::{
+    Action, Disconnect, Listener, Method, NetError, Reconnect, ReconnectStats, SocketOptions,
+    Stream,
+};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
@@ -35,8 +38,15 @@ impl RemoteOptions {
     /// What a remote gets that is named without options: probes where a dead peer can go unnoticed.
     pub fn default_for(target: &str) -> RemoteOptions {
         let needs_probes = Method::parse(target).is_ok_and(|method| method.needs_probes());
-        let probe_interval_ms = if needs_probes { limits::PROBE_INTERVAL.as_millis() as u64 } else { 0 };
-        RemoteOptions { probe_interval_ms, ..RemoteOptions::default() }
+        let probe_interval_ms = if needs_probes {
+            limits::PROBE_INTERVAL.as_millis() as u64
+        } else {
+            0
+        };
+        RemoteOptions {
+            probe_interval_ms,
+            ..RemoteOptions::default()
+        }
     }
 
     fn needs_restart(&self, other: &RemoteOptions) -> bool {
@@ -87,7 +97,11 @@ pub struct Remotes {
 impl Remotes {
     /// No remotes yet.
     pub fn new(server: Arc<Server>) -> Remotes {
-        Remotes { server, open: BTreeMap::new(), failed: BTreeMap::new() }
+        Remotes {
+            server,
+            open: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        }
     }
 
     /// Closes what is not wanted any more, opens what is, and tells the rest its options. What cannot be opened is
@@ -101,7 +115,9 @@ impl Remotes {
                     tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: remote deconfigured");
                     self.close(&name);
                 }
-                Some(options) if options.needs_restart(&self.open[&name].options.lock()) => self.close(&name),
+                Some(options) if options.needs_restart(&self.open[&name].options.lock()) => {
+                    self.close(&name)
+                }
                 Some(options) => self.update(&name, options),
             }
         }
@@ -139,8 +155,18 @@ impl Remotes {
                 let socket = SocketOptions { dscp: options.dscp };
                 let listener = Listener::bind_with(&method, &socket).await?;
                 let bound_port = listener.bound_port();
-                let task = tokio::spawn(accept_loop(server, name.to_owned(), listener, shared.clone()));
-                Ok(Remote { options: shared, bound_port, reconnect: None, task })
+                let task = tokio::spawn(accept_loop(
+                    server,
+                    name.to_owned(),
+                    listener,
+                    shared.clone(),
+                ));
+                Ok(Remote {
+                    options: shared,
+                    bound_port,
+                    reconnect: None,
+                    task,
+                })
             }
             method => {
                 let mut reconnect = Reconnect::new(name, server.now_ms());
@@ -149,9 +175,20 @@ impl Remotes {
                 reconnect.enable(server.now_ms());
                 let reconnect = Arc::new(Mutex::new(reconnect));
                 let method = method.map_err(NetError::from);
-                let task = connect_loop(server, name.to_owned(), method, shared.clone(), reconnect.clone());
+                let task = connect_loop(
+                    server,
+                    name.to_owned(),
+                    method,
+                    shared.clone(),
+                    reconnect.clone(),
+                );
                 let task = tokio::spawn(task);
-                Ok(Remote { options: shared, bound_port: None, reconnect: Some(reconnect), task })
+                Ok(Remote {
+                    options: shared,
+                    bound_port: None,
+                    reconnect: Some(reconnect),
+                    task,
+                })
             }
         }
     }
@@ -192,7 +229,9 @@ impl Remotes {
             });
         };
         let stats = reconnect.lock().stats(self.server.now_ms());
-        let locks = sessions.iter().flat_map(|mailbox| self.server.locks().of(mailbox.id()));
+        let locks = sessions
+            .iter()
+            .flat_map(|mailbox| self.server.locks().of(mailbox.id()));
         Some(RemoteStatus {
             is_connected: stats.is_connected,
             connections: 1,
@@ -211,7 +250,12 @@ impl Drop for Remotes {
     }
 }
 
-async fn accept_loop(server: Arc<Server>, name: String, listener: Listener, options: Arc<Mutex<RemoteOptions>>) {
+async fn accept_loop(
+    server: Arc<Server>,
+    name: String,
+    listener: Listener,
+    options: Arc<Mutex<RemoteOptions>>,
+) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
@@ -223,14 +267,16 @@ async fn accept_loop(server: Arc<Server>, name: String, listener: Listener, opti
                 reconnect.set_probe_interval(options.probe_interval_ms);
                 reconnect.connected(server.now_ms());
                 let mailbox = server.enroll_session(&name);
-                let settings = SessionOptions { read_only: options.read_only };
+                let settings = SessionOptions {
+                    read_only: options.read_only,
+                };
                 let session = Session::new(server.clone(), mailbox, stream, settings);
                 tokio::spawn(async move { session.run(&Mutex::new(reconnect)).await });
             }
             Err(error) => {
                 let reason = ovsdb_net::errno_text(&error);
                 tracing::warn!(
-                    target: "ovsdb_jsonrpc_server", limit.per_minute = 1, limit.burst = 5,
+                    target: "ovsdb_jsonrpc_server", per_minute = 1, burst = 5,
                     "{}: accept failed: {reason}", listener.name()
                 );
                 tokio::time::sleep(limits::ACCEPT_RETRY).await;
@@ -256,14 +302,20 @@ async fn connect_loop(
                     Ok(stream) => {
                         reconnect.lock().connected(server.now_ms());
                         let mailbox = server.enroll_session(&name);
-                        let settings = SessionOptions { read_only: settings.read_only };
-                        Session::new(server.clone(), mailbox, stream, settings).run(&reconnect).await;
+                        let settings = SessionOptions {
+                            read_only: settings.read_only,
+                        };
+                        Session::new(server.clone(), mailbox, stream, settings)
+                            .run(&reconnect)
+                            .await;
                     }
                     Err(why) => reconnect.lock().connect_failed(server.now_ms(), &why),
                 }
             }
             Some(Action::Disconnect | Action::Probe) => {
-                reconnect.lock().disconnected(server.now_ms(), &Disconnect::Unspecified);
+                reconnect
+                    .lock()
+                    .disconnected(server.now_ms(), &Disconnect::Unspecified);
             }
             None => {
                 let deadline = reconnect.lock().deadline_ms(server.now_ms());
@@ -283,7 +335,10 @@ async fn connect(
     reconnect: &Mutex<Reconnect>,
 ) -> Result<Stream, Disconnect> {
     let method = method.map_err(|error| Disconnect::Error(error.reason()))?;
-    let deadline = reconnect.lock().deadline_ms(server.now_ms()).map(|at_ms| server.instant_of(at_ms));
+    let deadline = reconnect
+        .lock()
+        .deadline_ms(server.now_ms())
+        .map(|at_ms| server.instant_of(at_ms));
     let socket = SocketOptions { dscp: options.dscp };
     let connected = Stream::connect_with(method, &socket);
     let result = match deadline {

@@ -3,14 +3,13 @@
 //! Everything here is bookkeeping under short locks. Where clients come from is [`remotes`](crate::remotes)' business,
 //! what they want is [`session`](crate::session)'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use hashbrown::HashMap;
 use ovsdb_log::{LockPolicy, OpenMode};
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
@@ -138,16 +137,23 @@ impl Server {
     pub async fn add_file(&self, path: &Path) -> Result<(), AddError> {
         let _changing = self.changing.lock().await;
         if self.is_open(path) {
-            return Err(AddError::AlreadyOpen { name: path.display().to_string() });
+            return Err(AddError::AlreadyOpen {
+                name: path.display().to_string(),
+            });
         }
         let owned = path.to_owned();
         let load = move || file::load(&owned, OpenMode::ReadWrite, LockPolicy::IfWritable);
-        let loaded = tokio::task::spawn_blocking(load).await.expect("loading a file does not panic")?;
+        let loaded = tokio::task::spawn_blocking(load)
+            .await
+            .expect("loading a file does not panic")?;
         if let Some(fault) = &loaded.fault {
             // Probably the file was cut short by a power failure. Its sound part is served.
             tracing::error!(target: "ovsdb_server", "{fault}");
         }
-        self.add(Storage::File { loaded, path: path.to_owned() })
+        self.add(Storage::File {
+            loaded,
+            path: path.to_owned(),
+        })
     }
 
     /// Serves a database. See [`Server::add_file`].
@@ -184,9 +190,18 @@ impl Server {
 
     /// Whether the file is that of a served database.
     fn is_open(&self, path: &Path) -> bool {
-        let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-        let Some(wanted) = identity(path) else { return false };
-        self.databases().iter().filter_map(|served| served.path()).any(|path| identity(path) == Some(wanted))
+        let identity = |path: &Path| {
+            std::fs::metadata(path)
+                .map(|meta| (meta.dev(), meta.ino()))
+                .ok()
+        };
+        let Some(wanted) = identity(path) else {
+            return false;
+        };
+        self.databases()
+            .iter()
+            .filter_map(|served| served.path())
+            .any(|path| identity(path) == Some(wanted))
     }
 
     /// Stops serving a database. Its monitors and waiting transactions end, and clients that do not look after such
@@ -194,10 +209,14 @@ impl Server {
     pub async fn remove(&self, name: &str, comment: &str) -> bool {
         let _changing = self.changing.lock().await;
         let mut databases = Databases::clone(&self.databases.load());
-        let Some(served) = databases.remove(name) else { return false };
+        let Some(served) = databases.remove(name) else {
+            return false;
+        };
         self.databases.store(Arc::new(databases));
         for known in self.sessions.lock().values() {
-            known.mailbox.deliver(Letter::DatabaseRemoved(name.to_owned()));
+            known
+                .mailbox
+                .deliver(Letter::DatabaseRemoved(name.to_owned()));
         }
         served.stop().await;
         self.disconnect_all(false, comment);
@@ -217,7 +236,9 @@ impl Server {
     pub fn disconnect_all(&self, force: bool, comment: &str) {
         for known in self.sessions.lock().values() {
             if force || !known.mailbox.is_db_change_aware() {
-                known.mailbox.deliver(Letter::Close(Some(comment.to_owned())));
+                known
+                    .mailbox
+                    .deliver(Letter::Close(Some(comment.to_owned())));
             }
         }
     }
@@ -225,7 +246,10 @@ impl Server {
     /// Adds a session of `remote` to the books, and gives it its mailbox. The session takes itself out.
     pub(crate) fn enroll_session(&self, remote: &str) -> Arc<Mailbox> {
         let mailbox = Mailbox::new(SessionId::fresh());
-        let known = Known { mailbox: mailbox.clone(), remote: remote.to_owned() };
+        let known = Known {
+            mailbox: mailbox.clone(),
+            remote: remote.to_owned(),
+        };
         self.sessions.lock().insert(mailbox.id(), known);
         mailbox
     }

@@ -17,7 +17,6 @@ use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
 use parking_lot::Mutex;
-use tracing::Level;
 
 use crate::limits;
 use crate::mailbox::{Answer, Letter, Mailbox};
@@ -66,12 +65,19 @@ impl From<std::io::Error> for End {
 }
 
 fn protocol_error() -> End {
-    End::Error(ovsdb_net::errno_text(&std::io::Error::from_raw_os_error(71)))
+    End::Error(ovsdb_net::errno_text(&std::io::Error::from_raw_os_error(
+        71,
+    )))
 }
 
 impl Session {
     /// A session with the peer at the other end of `stream`.
-    pub fn new(server: Arc<Server>, mailbox: Arc<Mailbox>, stream: Stream, options: SessionOptions) -> Session {
+    pub fn new(
+        server: Arc<Server>,
+        mailbox: Arc<Mailbox>,
+        stream: Stream,
+        options: SessionOptions,
+    ) -> Session {
         Session {
             server,
             mailbox,
@@ -129,7 +135,10 @@ impl Session {
                 Some(Action::Disconnect) => return Ok(End::Close),
                 Some(Action::Connect) | None => {}
             }
-            let probe = reconnect.lock().deadline_ms(now_ms).map(|at_ms| self.server.instant_of(at_ms));
+            let probe = reconnect
+                .lock()
+                .deadline_ms(now_ms)
+                .map(|at_ms| self.server.instant_of(at_ms));
             let deadline = [probe, self.lingers_until].into_iter().flatten().min();
             let backlog = self.link.backlog();
             tokio::select! {
@@ -190,7 +199,7 @@ impl Session {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(error) => {
-                tracing::warn!(target: "jsonrpc", "{}: error parsing stream: {error}", self.link.name());
+                tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5, "{}: error parsing stream: {error}", self.link.name());
                 return Err(protocol_error());
             }
         };
@@ -200,10 +209,10 @@ impl Session {
             let name = self.link.name();
             match error {
                 jsonrpc::ParseError::Json(error) => {
-                    tracing::warn!(target: "jsonrpc", "{name}: error parsing stream: {error}");
+                    tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5, "{name}: error parsing stream: {error}");
                 }
                 jsonrpc::ParseError::Message(error) => {
-                    tracing::warn!(target: "jsonrpc", "{name}: received bad JSON-RPC message: {error}");
+                    tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5, "{name}: received bad JSON-RPC message: {error}");
                 }
             }
             protocol_error()
@@ -250,7 +259,9 @@ impl Session {
     fn open_letter(&mut self, letter: Letter, reconnect: &Mutex<Reconnect>) -> Result<(), End> {
         match letter {
             Letter::Done(token, answer) => {
-                let Some(open) = self.transactions.close(token) else { return Ok(()) };
+                let Some(open) = self.transactions.close(token) else {
+                    return Ok(());
+                };
                 self.answer(&open.id, &answer);
             }
             Letter::Parked(token) => {
@@ -360,7 +371,11 @@ async fn sleep_until(deadline: Option<Instant>) {
 
 /// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread.
 fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    if size > limits::MESSAGE_BYTES_SMALL { tokio::task::block_in_place(work) } else { work() }
+    if size > limits::MESSAGE_BYTES_SMALL {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
 }
 
 /// Logs a message that is about to go out, in the form that `-vjsonrpc:dbg` shows.

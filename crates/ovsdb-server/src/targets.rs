@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ovsdb_engine::{Database, Row};
 use ovsdb_proto::atom::{Atom, AtomType};
 use ovsdb_proto::datum::Datum;
-use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
+use ovsdb_proto::schema::{ColumnId, TableId, TableSchema};
 use ovsdb_proto::types::{ColumnType, Constraint};
 
 use crate::database::Served;
@@ -76,32 +76,58 @@ impl Target {
         let owned = || name.to_owned();
         let rest = name.split_once(':').map_or("", |(_, rest)| rest);
         let mut parts = rest.split(',').filter(|part| !part.is_empty());
-        let (Some(database), Some(table), Some(column)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(database), Some(table), Some(column)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
             return Err(TargetError::Syntax { name: owned() });
         };
         let served = server
             .database(database)
-            .ok_or_else(|| TargetError::Database { name: owned(), database: database.to_owned() })?;
-        let (table_id, schema) = served
-            .schema()
-            .table_by_name(table)
-            .ok_or_else(|| TargetError::Table { name: owned(), table: table.to_owned() })?;
-        let column_id = schema.column_id(column).ok_or_else(|| TargetError::Column {
-            name: owned(),
-            table: table.to_owned(),
-            column: column.to_owned(),
-        })?;
-        Ok(Target { table: table_id, column: column_id, database: served.clone() })
+            .ok_or_else(|| TargetError::Database {
+                name: owned(),
+                database: database.to_owned(),
+            })?;
+        let (table_id, schema) =
+            served
+                .schema()
+                .table_by_name(table)
+                .ok_or_else(|| TargetError::Table {
+                    name: owned(),
+                    table: table.to_owned(),
+                })?;
+        let column_id = schema
+            .column_id(column)
+            .ok_or_else(|| TargetError::Column {
+                name: owned(),
+                table: table.to_owned(),
+                column: column.to_owned(),
+            })?;
+        Ok(Target {
+            table: table_id,
+            column: column_id,
+            database: served.clone(),
+        })
     }
 
     fn ty(&self) -> &ColumnType {
-        &self.database.schema().table(self.table).column(self.column).ty
+        &self
+            .database
+            .schema()
+            .table(self.table)
+            .column(self.column)
+            .ty
     }
 
     /// The table that the column refers to.
     pub fn referred(&self) -> Option<TableId> {
         match (&self.ty().key.constraint, &self.ty().value) {
-            (Constraint::Uuid { ref_table: Some(table), .. }, None) => self.database.schema().table_id(table),
+            (
+                Constraint::Uuid {
+                    ref_table: Some(table),
+                    ..
+                },
+                None,
+            ) => self.database.schema().table_id(table),
             _ => None,
         }
     }
@@ -113,7 +139,9 @@ impl Target {
 
     /// The rows that the column refers to.
     pub fn referred_rows(&self, database: &Database) -> Vec<Arc<Row>> {
-        let Some(referred) = self.referred() else { return Vec::new() };
+        let Some(referred) = self.referred() else {
+            return Vec::new();
+        };
         let rows = database.table(self.table).iter();
         let keys = rows.flat_map(|row| row.get(self.column).keys());
         keys.filter_map(|key| match key {
@@ -168,7 +196,8 @@ fn read_options(table: &TableSchema, row: &Row, options: &mut RemoteOptions) {
         options.read_only = *read_only;
     }
     options.role = string(table, row, "role").map(str::to_owned);
-    let dscp = datum(table, row, "other_config").and_then(|map| map.get(&Atom::String("dscp".into())));
+    let dscp =
+        datum(table, row, "other_config").and_then(|map| map.get(&Atom::String("dscp".into())));
     options.dscp = match dscp {
         Some(Atom::String(text)) => text.parse().ok().filter(|dscp| *dscp <= 63).unwrap_or(0),
         _ => 0,
@@ -189,10 +218,4 @@ fn string<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a str
         Atom::String(text) => Some(text),
         _ => None,
     }
-}
-
-/// The column of this name, if it has a type for which `fits`.
-pub(crate) fn column_like(schema: &Schema, table: TableId, name: &str, fits: fn(&ColumnType) -> bool) -> bool {
-    let table = schema.table(table);
-    table.column_id(name).is_some_and(|id| fits(&table.column(id).ty))
 }

@@ -149,7 +149,11 @@ impl Writer {
     pub fn run(mut self) {
         let _guard = AbortOnPanic;
         while !(self.stop.is_some() && self.ahead.is_empty()) {
-            let deadline = if self.can_work() { Some(Instant::now()) } else { self.next_deadline() };
+            let deadline = if self.can_work() {
+                Some(Instant::now())
+            } else {
+                self.next_deadline()
+            };
             for event in self.queue.take(deadline) {
                 match event {
                     Event::JournalReady => self.fetch_answers(),
@@ -165,8 +169,10 @@ impl Writer {
 
     /// Whether there is anything to do without waiting for an event.
     fn can_work(&self) -> bool {
-        let next_is_blocked = self.is_far_ahead() && matches!(self.backlog.front(), Some(Event::Transact(_)));
-        !(self.again.is_empty() || self.is_far_ahead()) || !(self.backlog.is_empty() || next_is_blocked)
+        let next_is_blocked =
+            self.is_far_ahead() && matches!(self.backlog.front(), Some(Event::Transact(_)));
+        !(self.again.is_empty() || self.is_far_ahead())
+            || !(self.backlog.is_empty() || next_is_blocked)
     }
 
     fn is_far_ahead(&self) -> bool {
@@ -178,7 +184,10 @@ impl Writer {
             (None, Some(_)) => self.clock.next(),
             _ => None,
         };
-        [self.parked.next_deadline(), compaction].into_iter().flatten().min()
+        [self.parked.next_deadline(), compaction]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn work(&mut self) {
@@ -222,17 +231,24 @@ impl Writer {
     /// Runs a transaction that is not parked.
     fn transact(&mut self, job: Box<Job>) {
         if self.stop.is_some() {
-            job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
+            job.mailbox
+                .deliver(Letter::Done(job.token, Answer::Canceled));
             return;
         }
         // Time spent in queues is not time spent waiting.
         match self.execute(&job, 0) {
-            Outcome::Failed(results) => self.settle(Ahead { job, results, commit: None, ticket: None }),
+            Outcome::Failed(results) => self.settle(Ahead {
+                job,
+                results,
+                commit: None,
+                ticket: None,
+            }),
             Outcome::Prepared(prepared) => self.propose(job, prepared),
             Outcome::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(&job, timeout_ms);
                 job.mailbox.deliver(Letter::Parked(job.token));
-                self.parked.insert((job.mailbox.id(), job.token), job, deadline, tables);
+                self.parked
+                    .insert((job.mailbox.id(), job.token), job, deadline, tables);
                 self.status.parked.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -257,9 +273,20 @@ impl Writer {
     }
 
     fn propose(&mut self, job: Box<Job>, prepared: Prepared) {
-        let Prepared { results, durable, comment, commit, next } = prepared;
+        let Prepared {
+            results,
+            durable,
+            comment,
+            commit,
+            next,
+        } = prepared;
         let Some(commit) = commit else {
-            return self.settle(Ahead { job, results, commit: None, ticket: None });
+            return self.settle(Ahead {
+                job,
+                results,
+                commit: None,
+                ticket: None,
+            });
         };
         let options = RecordOptions {
             date_ms: date_ms(),
@@ -280,11 +307,21 @@ impl Writer {
             Proposal::Refused(error) => {
                 let results = results.with_commit_error(error.to_ovsdb_error());
                 *self.status.trouble.lock() = Some(error);
-                return self.settle(Ahead { job, results, commit: None, ticket: None });
+                return self.settle(Ahead {
+                    job,
+                    results,
+                    commit: None,
+                    ticket: None,
+                });
             }
         };
         self.head = next.clone();
-        self.settle(Ahead { job, results, commit: Some((next, Arc::new(commit))), ticket });
+        self.settle(Ahead {
+            job,
+            results,
+            commit: Some((next, Arc::new(commit))),
+            ticket,
+        });
     }
 
     /// Completes a transaction, now or when everything before it is accepted.
@@ -298,14 +335,20 @@ impl Writer {
 
     /// Publishes and answers a transaction, in this order: whoever has the reply finds the update waiting.
     fn complete(&mut self, ahead: Ahead) {
-        let Ahead { job, results, commit, .. } = ahead;
+        let Ahead {
+            job,
+            results,
+            commit,
+            ..
+        } = ahead;
         if let Some((database, commit)) = commit {
             if !self.parked.is_empty() {
                 self.touched.extend(commit.tables());
             }
             self.hub.publish(database, &commit);
         }
-        job.mailbox.deliver(Letter::Done(job.token, Answer::Results(results)));
+        job.mailbox
+            .deliver(Letter::Done(job.token, Answer::Results(results)));
     }
 
     fn fetch_answers(&mut self) {
@@ -333,7 +376,8 @@ impl Writer {
         let mut ahead = std::mem::take(&mut self.ahead).into_iter();
         if let Some(Ahead { job, results, .. }) = ahead.next() {
             let results = results.with_commit_error(error.to_ovsdb_error());
-            job.mailbox.deliver(Letter::Done(job.token, Answer::Results(results)));
+            job.mailbox
+                .deliver(Letter::Done(job.token, Answer::Results(results)));
         }
         self.again.extend(ahead.map(|ahead| ahead.job));
         // They may be parked because of what was never to be.
@@ -357,7 +401,11 @@ impl Writer {
     }
 
     fn wake_overdue(&mut self) {
-        if self.parked.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+        if self
+            .parked
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
             for id in self.parked.overdue(Instant::now()) {
                 self.try_parked(id);
             }
@@ -366,7 +414,9 @@ impl Writer {
     }
 
     fn try_parked(&mut self, id: ParkedId) {
-        let Some(job) = self.parked.get(id) else { return };
+        let Some(job) = self.parked.get(id) else {
+            return;
+        };
         match self.execute(job, job.received.elapsed().as_millis() as u64) {
             Outcome::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(job, timeout_ms);
@@ -374,7 +424,12 @@ impl Writer {
             }
             Outcome::Failed(results) => {
                 if let Some(job) = self.unpark(id) {
-                    self.settle(Ahead { job, results, commit: None, ticket: None });
+                    self.settle(Ahead {
+                        job,
+                        results,
+                        commit: None,
+                        ticket: None,
+                    });
                 }
             }
             Outcome::Prepared(prepared) => {
@@ -389,12 +444,20 @@ impl Writer {
         if self.compaction.is_some() || self.stop.is_some() {
             return;
         }
-        if self.journal.growth().is_some_and(|growth| self.clock.is_due(&growth)) {
+        if self
+            .journal
+            .growth()
+            .is_some_and(|growth| self.clock.is_due(&growth))
+        {
             self.start_compaction(Vec::new(), 1);
         }
     }
 
-    fn start_compaction(&mut self, replies: Vec<oneshot::Sender<Result<(), JournalError>>>, attempts: u32) {
+    fn start_compaction(
+        &mut self,
+        replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
+        attempts: u32,
+    ) {
         let replacement = match self.journal.begin_compaction() {
             Ok(Some(replacement)) => replacement,
             Ok(None) => return answer_all(replies, &Ok(())),
@@ -403,23 +466,48 @@ impl Writer {
         // The head, not the last accepted version: the records of what is ahead are in the file already. Should one of
         // them be taken back, the journal refuses the replacement.
         let end = Arc::new(AtomicU64::new(self.journal.end()));
-        match compaction::start(replacement, self.head.clone(), end.clone(), self.queue.clone()) {
-            Ok(()) => self.compaction = Some(Running { replies, end, attempts }),
+        match compaction::start(
+            replacement,
+            self.head.clone(),
+            end.clone(),
+            self.queue.clone(),
+        ) {
+            Ok(()) => {
+                self.compaction = Some(Running {
+                    replies,
+                    end,
+                    attempts,
+                })
+            }
             Err(error) => self.end_compaction(replies, &Err(error)),
         }
     }
 
     fn finish_compaction(&mut self, compacted: Compacted) {
-        let Some(Running { replies, attempts, .. }) = self.compaction.take() else { return };
+        let Some(Running {
+            replies, attempts, ..
+        }) = self.compaction.take()
+        else {
+            return;
+        };
         let before = Instant::now();
         let retracted = |error: &JournalError| {
-            matches!(error, JournalError::Log(ovsdb_log::LogError::StaleReplacement { .. }))
+            matches!(
+                error,
+                JournalError::Log(ovsdb_log::LogError::StaleReplacement { .. })
+            )
         };
-        let result = compacted.result.and_then(|new: Replacement| self.journal.finish_compaction(new));
+        let result = compacted
+            .result
+            .and_then(|new: Replacement| self.journal.finish_compaction(new));
         match &result {
             Ok(()) => {
                 self.status.trouble.lock().take();
-                compaction::log_duration(&self.head.schema().name, compacted.thread, before.elapsed());
+                compaction::log_duration(
+                    &self.head.schema().name,
+                    compacted.thread,
+                    before.elapsed(),
+                );
             }
             // Records were taken back meanwhile: what was written holds too much.
             Err(error) if retracted(error) && attempts < limits::COMPACTION_ATTEMPTS_MAX => {
@@ -450,12 +538,19 @@ impl Writer {
     fn close(mut self) {
         for id in self.parked.all() {
             if let Some(job) = self.unpark(id) {
-                job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
+                job.mailbox
+                    .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
-        for event in self.queue.close().into_iter().chain(std::mem::take(&mut self.backlog)) {
+        for event in self
+            .queue
+            .close()
+            .into_iter()
+            .chain(std::mem::take(&mut self.backlog))
+        {
             if let Event::Transact(job) = event {
-                job.mailbox.deliver(Letter::Done(job.token, Answer::Canceled));
+                job.mailbox
+                    .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
         // The file is closed, and unlocked, before anybody is told.
@@ -464,7 +559,10 @@ impl Writer {
     }
 }
 
-fn answer_all(replies: Vec<oneshot::Sender<Result<(), JournalError>>>, result: &Result<(), JournalError>) {
+fn answer_all(
+    replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
+    result: &Result<(), JournalError>,
+) {
     for reply in replies {
         // Who asked may have gone.
         let _ = reply.send(result.clone());
@@ -477,7 +575,9 @@ fn deadline_of(job: &Job, timeout_ms: Option<u64>) -> Option<Instant> {
 
 /// Milliseconds since 1970, for records; a clock before that counts as then.
 pub(crate) fn date_ms() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// A writer that panicked leaves its database's clients waiting for ever. Better to end the process: its monitor, or

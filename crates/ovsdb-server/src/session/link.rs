@@ -79,10 +79,17 @@ impl Link {
 
     /// Queues one message, which `write` appends to the buffer it is given. If it returns false there is none.
     pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        if self.outbox.back().is_none_or(|last| last.len() >= limits::OUTBOX_CHUNK_BYTES) {
+        if self
+            .outbox
+            .back()
+            .is_none_or(|last| last.len() >= limits::OUTBOX_CHUNK_BYTES)
+        {
             self.outbox.push_back(std::mem::take(&mut self.spare));
         }
-        let chunk = self.outbox.back_mut().expect("one was pushed if there was none");
+        let chunk = self
+            .outbox
+            .back_mut()
+            .expect("one was pushed if there was none");
         let start = chunk.len();
         if !write(chunk) {
             chunk.truncate(start);
@@ -113,7 +120,11 @@ impl Link {
                 return Poll::Ready(result.map(|()| Progress::Drained));
             }
         }
-        if receive && !self.at_end { self.poll_receive(cx) } else { Poll::Pending }
+        if receive && !self.at_end {
+            self.poll_receive(cx)
+        } else {
+            Poll::Pending
+        }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -28,11 +28,16 @@ pub(super) struct Monitors {
 
 impl Monitors {
     pub(super) fn len(&self) -> usize {
-        self.attached.iter().map(|attached| attached.subscriptions.len()).sum()
+        self.attached
+            .iter()
+            .map(|attached| attached.subscriptions.len())
+            .sum()
     }
 
     pub(super) fn contains(&self, id: &Json) -> bool {
-        self.attached.iter().any(|attached| attached.subscriptions.iter().any(|other| other.id == *id))
+        self.attached
+            .iter()
+            .any(|attached| attached.subscriptions.iter().any(|other| other.id == *id))
     }
 
     /// Starts a monitor, and returns the version from which it starts.
@@ -43,12 +48,19 @@ impl Monitors {
         database: &Arc<Served>,
         mailbox: &Arc<Mailbox>,
     ) -> Arc<Version> {
-        let place = self.attached.iter().position(|attached| Arc::ptr_eq(&attached.database, database));
+        let place = self
+            .attached
+            .iter()
+            .position(|attached| Arc::ptr_eq(&attached.database, database));
         let attached = match place {
             Some(place) => &mut self.attached[place],
             None => {
                 let feed = database.hub().subscribe(mailbox);
-                self.attached.push(Attached { database: database.clone(), feed, subscriptions: Vec::new() });
+                self.attached.push(Attached {
+                    database: database.clone(),
+                    feed,
+                    subscriptions: Vec::new(),
+                });
                 self.attached.last_mut().expect("it was just pushed")
             }
         };
@@ -60,7 +72,13 @@ impl Monitors {
     /// Ends a monitor. False if there is none with this id.
     pub(super) fn cancel(&mut self, id: &Json, mailbox: &Mailbox) -> bool {
         for (place, attached) in self.attached.iter_mut().enumerate() {
-            let Some(at) = attached.subscriptions.iter().position(|other| other.id == *id) else { continue };
+            let Some(at) = attached
+                .subscriptions
+                .iter()
+                .position(|other| other.id == *id)
+            else {
+                continue;
+            };
             let ended = attached.subscriptions.remove(at);
             if !attached.feed.unwatch(ended.watch) {
                 attached.database.hub().unsubscribe(mailbox.id());
@@ -73,19 +91,30 @@ impl Monitors {
 
     /// Ends all monitors on the database of this name, and returns their ids.
     pub(super) fn cancel_database(&mut self, name: &str, mailbox: &Mailbox) -> Vec<Json> {
-        let Some(place) = self.attached.iter().position(|attached| attached.database.name() == name) else {
+        let Some(place) = self
+            .attached
+            .iter()
+            .position(|attached| attached.database.name() == name)
+        else {
             return Vec::new();
         };
         let attached = self.attached.remove(place);
         attached.database.hub().unsubscribe(mailbox.id());
-        attached.subscriptions.into_iter().map(|ended| ended.id).collect()
+        attached
+            .subscriptions
+            .into_iter()
+            .map(|ended| ended.id)
+            .collect()
     }
 
     /// Takes what each monitor is to be told, and hands it over with the monitor's id.
     pub(super) fn take_news(&self, mut tell: impl FnMut(&Json, News)) {
         for attached in &self.attached {
             for news in attached.feed.take() {
-                let subscription = attached.subscriptions.iter().find(|other| other.watch == news.watch);
+                let subscription = attached
+                    .subscriptions
+                    .iter()
+                    .find(|other| other.watch == news.watch);
                 if let Some(subscription) = subscription {
                     tell(&subscription.id, news);
                 }

@@ -47,7 +47,12 @@ impl Session {
             "monitor" => return self.monitor(params, id),
             "get_schema" => return self.get_schema(&params, &id),
             "monitor_cancel" => self.monitor_cancel(&params),
-            "list_dbs" => Ok(Json::array(self.server.databases().iter().map(|database| database.name()))),
+            "list_dbs" => Ok(Json::array(
+                self.server
+                    .databases()
+                    .iter()
+                    .map(|database| database.name()),
+            )),
             "get_server_id" => Ok(Json::string(self.server.id().to_string())),
             "lock" => self.lock(method, &params, LockMode::Wait),
             "steal" => self.lock(method, &params, LockMode::Steal),
@@ -72,7 +77,10 @@ impl Session {
     /// The database that a request is about: its first parameter names it.
     fn database(&self, method: &str, params: &[Json]) -> Result<Arc<Served>, Json> {
         let Some(name) = params.first().and_then(Json::as_str) else {
-            return Err(bad_params(params, format!("{method} request params must begin with <db-name>")));
+            return Err(bad_params(
+                params,
+                format!("{method} request params must begin with <db-name>"),
+            ));
         };
         self.server.database(name).ok_or_else(|| {
             let details = format!("{method} request specifies unknown database {name}");
@@ -88,7 +96,10 @@ impl Session {
             Err(error) => return self.refuse(&id, &error),
         };
         if let IdUse::Parked(_) | IdUse::InFlight = self.transactions.id_use(&id) {
-            return self.refuse(&id, &bad_params(&params, String::from("transact: duplicate request ID")));
+            return self.refuse(
+                &id,
+                &bad_params(&params, String::from("transact: duplicate request ID")),
+            );
         }
         let transact = in_place(self.last_message_bytes, || {
             parse_transact(database.schema(), &params[1..], &mut fresh_uuid)
@@ -134,11 +145,15 @@ impl Session {
 
     /// Takes back a transaction that was parked beyond the limit.
     pub(super) fn give_up_parked(&mut self, token: Token) {
-        let Some(open) = self.transactions.close(token) else { return };
+        let Some(open) = self.transactions.close(token) else {
+            return;
+        };
         open.database.cancel(self.mailbox.id(), token);
         let details = "too many transactions of this session are waiting";
         let error = OvsdbError::new(ErrorTag::ResourcesExhausted, details);
-        self.reply(&open.id, |out| Json::Array(vec![error.to_json()]).write_to(out));
+        self.reply(&open.id, |out| {
+            Json::Array(vec![error.to_json()]).write_to(out)
+        });
     }
 
     fn cancel(&mut self, params: &[Json]) {
@@ -152,8 +167,14 @@ impl Session {
 
     fn monitor(&mut self, params: Vec<Json>, id: Json) {
         match self.start_monitor(&params) {
-            Ok(Started { monitor, version, rows }) => self.reply(&id, |out| {
-                in_place(rows * ROW_BYTES, || monitor.write_initial(&version.database, out));
+            Ok(Started {
+                monitor,
+                version,
+                rows,
+            }) => self.reply(&id, |out| {
+                in_place(rows * ROW_BYTES, || {
+                    monitor.write_initial(&version.database, out)
+                });
             }),
             Err(error) => self.refuse(&id, &error),
         }
@@ -165,29 +186,50 @@ impl Session {
             return Err(bad_params(params, String::from("invalid parameters")));
         };
         if !matches!(requests, Json::Object(_)) {
-            return Err(refusal(OvsdbError::syntax(requests, "monitor-requests must be object")));
+            return Err(refusal(OvsdbError::syntax(
+                requests,
+                "monitor-requests must be object",
+            )));
         }
         if self.monitors.contains(id) {
             return Err(refusal(OvsdbError::syntax(id, "duplicate monitor ID")));
         }
         if self.monitors.len() >= limits::SESSION_MONITORS_MAX {
             let details = "this session has too many monitors";
-            return Err(refusal(OvsdbError::new(ErrorTag::ResourcesExhausted, details)));
+            return Err(refusal(OvsdbError::new(
+                ErrorTag::ResourcesExhausted,
+                details,
+            )));
         }
         let schema = database.schema();
         let requests = MonitorRequests::from_json(schema, requests, false).map_err(refusal)?;
-        let tables: Vec<TableId> = requests.tables.iter().map(|request| request.table).collect();
+        let tables: Vec<TableId> = requests
+            .tables
+            .iter()
+            .map(|request| request.table)
+            .collect();
         let monitor = Arc::new(Monitor::new(schema.clone(), requests));
         // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
         // then an update that is older.
         self.send_updates();
-        let version = self.monitors.start(id.clone(), monitor.clone(), &database, &self.mailbox);
-        let rows = tables.iter().map(|&table| version.database.table(table).len()).sum();
-        Ok(Started { monitor, version, rows })
+        let version = self
+            .monitors
+            .start(id.clone(), monitor.clone(), &database, &self.mailbox);
+        let rows = tables
+            .iter()
+            .map(|&table| version.database.table(table).len())
+            .sum();
+        Ok(Started {
+            monitor,
+            version,
+            rows,
+        })
     }
 
     fn monitor_cancel(&mut self, params: &[Json]) -> Reply {
-        let [id] = params else { return Err(Json::string("invalid parameters")) };
+        let [id] = params else {
+            return Err(Json::string("invalid parameters"));
+        };
         if self.monitors.cancel(id, &self.mailbox) {
             Ok(empty())
         } else {
@@ -204,25 +246,36 @@ impl Session {
 
     fn lock_name<'a>(&self, method: &str, params: &'a [Json]) -> Result<&'a str, Json> {
         if self.options.read_only {
-            return Err(Json::string("lock and unlock methods not allowed, DB server is read only."));
+            return Err(Json::string(
+                "lock and unlock methods not allowed, DB server is read only.",
+            ));
         }
         match params {
             [Json::String(name)] if is_id(name) => Ok(name),
-            _ => Err(bad_params(params, format!("{method} request params must be <id>"))),
+            _ => Err(bad_params(
+                params,
+                format!("{method} request params must be <id>"),
+            )),
         }
     }
 
     fn lock(&mut self, method: &str, params: &[Json], mode: LockMode) -> Reply {
         let name = self.lock_name(method, params)?;
         match self.server.locks().request(&self.mailbox, name, mode) {
-            Ok(locked) => Ok(Json::Object([("locked", Json::Bool(locked))].into_iter().collect())),
+            Ok(locked) => Ok(Json::Object(
+                [("locked", Json::Bool(locked))].into_iter().collect(),
+            )),
             Err(LockError::TooMany) => {
                 let details = "this session has too many locks";
-                Err(refusal(OvsdbError::new(ErrorTag::ResourcesExhausted, details)))
+                Err(refusal(OvsdbError::new(
+                    ErrorTag::ResourcesExhausted,
+                    details,
+                )))
             }
-            Err(LockError::AlreadyRequested | LockError::NotRequested) => {
-                Err(bad_params(params, format!("must issue \"unlock\" before new \"{method}\"")))
-            }
+            Err(LockError::AlreadyRequested | LockError::NotRequested) => Err(bad_params(
+                params,
+                format!("must issue \"unlock\" before new \"{method}\""),
+            )),
         }
     }
 
@@ -230,13 +283,19 @@ impl Session {
         let name = self.lock_name(method, params)?;
         match self.server.locks().release(self.mailbox.id(), name) {
             Ok(()) => Ok(empty()),
-            Err(_) => Err(bad_params(params, format!("{method}: \"unlock\" without \"lock\" or \"steal\""))),
+            Err(_) => Err(bad_params(
+                params,
+                format!("{method}: \"unlock\" without \"lock\" or \"steal\""),
+            )),
         }
     }
 
     fn set_db_change_aware(&mut self, method: &str, params: &[Json]) -> Reply {
         let [Json::Bool(aware)] = params else {
-            return Err(bad_params(params, format!("{method}: true or false parameter expected")));
+            return Err(bad_params(
+                params,
+                format!("{method}: true or false parameter expected"),
+            ));
         };
         self.mailbox.set_db_change_aware(*aware);
         Ok(empty())

@@ -1,8 +1,8 @@
 //! The transactions of one session that are not answered yet, by their tokens and by their request ids.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use ovsdb_proto::json::Json;
 
 use crate::database::Served;
@@ -51,7 +51,9 @@ impl Transactions {
         }
         match self.by_id.get(&id.to_bytes()) {
             None => IdUse::Free,
-            Some(token) if self.open.get(token).is_some_and(|open| open.parked) => IdUse::Parked(*token),
+            Some(token) if self.open.get(token).is_some_and(|open| open.parked) => {
+                IdUse::Parked(*token)
+            }
             Some(_) => IdUse::InFlight,
         }
     }
@@ -61,7 +63,14 @@ impl Transactions {
         self.last += 1;
         let token = Token(self.last);
         self.by_id.insert(id.to_bytes(), token);
-        self.open.insert(token, Open { id, database, parked: false });
+        self.open.insert(
+            token,
+            Open {
+                id,
+                database,
+                parked: false,
+            },
+        );
         token
     }
 
@@ -84,10 +93,5 @@ impl Transactions {
         self.parked -= usize::from(open.parked);
         self.by_id.remove(&open.id.to_bytes());
         Some(open)
-    }
-
-    /// Every transaction that is held back.
-    pub(super) fn all_parked(&self) -> Vec<Token> {
-        self.open.iter().filter(|(_, open)| open.parked).map(|(token, _)| *token).collect()
     }
 }
