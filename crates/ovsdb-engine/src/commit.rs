@@ -41,14 +41,16 @@ impl Commit {
     }
 
     pub(crate) fn from_draft(draft: Draft) -> (Database, Option<Commit>) {
-        let (next, changes) = draft.finish();
-        let changes: Vec<RowChange> = changes
+        let (next, touched) = draft.finish();
+        let changes: Vec<RowChange> = touched
             .into_iter()
-            .map(|((table, uuid), old, new)| RowChange {
-                table,
-                uuid,
-                old,
-                new,
+            // A row that came and went within the transaction is no change.
+            .filter(|touched| touched.old.is_some() || touched.new.is_some())
+            .map(|touched| RowChange {
+                table: touched.key.0,
+                uuid: touched.key.1,
+                old: touched.old,
+                new: touched.new,
             })
             .collect();
         let commit = (!changes.is_empty()).then_some(Commit { changes });

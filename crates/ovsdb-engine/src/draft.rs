@@ -1,13 +1,14 @@
 //! The next version of a database while a transaction works on it.
 //!
-//! A draft knows which rows were touched and what they were before. Every change of a row goes through
-//! [`Draft::set`], which keeps the indexes in step; reference counts follow at commit
+//! A draft knows which rows were touched, what they were before and what they are now. Every change of a row
+//! goes through [`Draft::set`], which keeps the indexes in step; reference counts follow at commit
 //! ([`passes`](crate::passes)). Dropping a draft is how a transaction is aborted.
 
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
@@ -16,21 +17,31 @@ use crate::database::{Database, Row, Table, TablePlan, index_key};
 /// Names a row within a database.
 pub(crate) type RowKey = (TableId, Uuid);
 
+/// A row that the transaction wrote, be it to no effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Touched {
+    pub(crate) key: RowKey,
+    /// The row before the transaction; `None`: there was none.
+    pub(crate) old: Option<Arc<Row>>,
+    /// The row as it is now; `None`: it is gone.
+    pub(crate) new: Option<Arc<Row>>,
+}
+
 /// A version in the making. See the module's documentation.
 pub(crate) struct Draft {
     next: Database,
-    /// The rows before the transaction, for every row that it touched. `None`: there was none.
-    old: HashMap<RowKey, Option<Arc<Row>>, FixedState>,
-    /// The keys of `old` in the order in which they were first touched.
-    order: Vec<RowKey>,
+    /// The touched rows, in the order in which they were first touched.
+    touched: Vec<Touched>,
+    /// Where in `touched` a row stands.
+    places: HashMap<RowKey, usize, FixedState>,
 }
 
 impl Draft {
     pub(crate) fn new(base: &Database) -> Draft {
         Draft {
             next: base.clone(),
-            old: HashMap::default(),
-            order: Vec::new(),
+            touched: Vec::new(),
+            places: HashMap::default(),
         }
     }
 
@@ -57,27 +68,22 @@ impl Draft {
         self.next.row(key.0, &key.1)
     }
 
-    /// The row before the transaction; for an untouched row, as it is.
-    pub(crate) fn old_row(&self, key: &RowKey) -> Option<&Arc<Row>> {
-        match self.old.get(key) {
-            Some(old) => old.as_ref(),
-            None => self.row(key),
+    /// What the transaction did to a row, if it touched it.
+    pub(crate) fn touch(&self, key: &RowKey) -> Option<&Touched> {
+        self.places.get(key).map(|&at| &self.touched[at])
+    }
+
+    /// Whether there is such a row, or was one before the transaction deleted it.
+    pub(crate) fn is_or_was(&self, key: &RowKey) -> bool {
+        match self.touch(key) {
+            Some(touched) => touched.old.is_some() || touched.new.is_some(),
+            None => self.row(key).is_some(),
         }
     }
 
-    /// Whether the transaction touched the row, be it to no effect.
-    pub(crate) fn is_touched(&self, key: &RowKey) -> bool {
-        self.old.contains_key(key)
-    }
-
-    /// How many rows were touched so far.
-    pub(crate) fn touched_len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// The touched row number `at`, in the order of first touch.
-    pub(crate) fn touched(&self, at: usize) -> RowKey {
-        self.order[at]
+    /// All touched rows, in the order of first touch.
+    pub(crate) fn touched(&self) -> &[Touched] {
+        &self.touched
     }
 
     /// Makes `new` the row's contents; `None` deletes it.
@@ -103,52 +109,65 @@ impl Draft {
                 entries.insert((index_key(new, columns), uuid), ());
             }
         }
-        self.old.entry(key).or_insert_with(|| {
-            self.order.push(key);
-            before
-        });
+        match self.places.entry(key) {
+            Entry::Occupied(place) => self.touched[*place.get()].new = new,
+            Entry::Vacant(place) => {
+                place.insert(self.touched.len());
+                self.touched.push(Touched {
+                    key,
+                    old: before,
+                    new,
+                });
+            }
+        }
     }
 
-    /// Changes a row that the transaction made, in place, in columns that no index knows of.
-    pub(crate) fn edit(&mut self, key: &RowKey, f: impl FnOnce(&mut Row)) {
-        if let Some(row) = self.next.table_mut(key.0).rows.get_mut(&key.1) {
+    /// Changes the touched row number `at`, which exists, in columns that no index knows of.
+    pub(crate) fn edit(&mut self, at: usize, f: impl FnOnce(&mut Row)) {
+        let touched = &mut self.touched[at];
+        let (id, uuid) = touched.key;
+        // Nobody else may hold the row, or it would have to be copied.
+        touched.new = None;
+        if let Some(row) = self.next.table_mut(id).rows.get_mut(&uuid) {
             f(Arc::make_mut(row));
+            touched.new = Some(row.clone());
         }
     }
 
     /// Puts every row that was touched to no effect back to what it was, and forgets those.
     pub(crate) fn drop_unchanged(&mut self) {
-        let order = std::mem::take(&mut self.order);
-        for key in order {
-            let old = self.old[&key].clone();
-            let same = match (&old, self.row(&key)) {
-                (None, None) => true,
-                (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old.same_contents(new),
-                _ => false,
-            };
-            if same {
-                if let Some(old) = old {
-                    self.set(key, Some(old));
-                }
-                self.old.remove(&key);
-            } else {
-                self.order.push(key);
+        let unchanged = |touched: &Touched| match (&touched.old, &touched.new) {
+            (None, None) => true,
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old.same_contents(new),
+            _ => false,
+        };
+        if !self.touched.iter().any(unchanged) {
+            return;
+        }
+        let (forgotten, kept) = std::mem::take(&mut self.touched)
+            .into_iter()
+            .partition(unchanged);
+        self.touched = kept;
+        self.places.clear();
+        self.places.extend(
+            self.touched
+                .iter()
+                .enumerate()
+                .map(|(at, touched)| (touched.key, at)),
+        );
+        for touched in forgotten {
+            if let Some(old) = touched.old {
+                // What it was is what it is: no index has to follow.
+                self.next
+                    .table_mut(touched.key.0)
+                    .rows
+                    .insert(touched.key.1, old);
             }
         }
     }
 
-    /// Ends the work: the next version, and the rows that differ with their old and new contents.
-    pub(crate) fn finish(
-        mut self,
-    ) -> (Database, Vec<(RowKey, Option<Arc<Row>>, Option<Arc<Row>>)>) {
-        let mut changes = Vec::with_capacity(self.order.len());
-        for key in &self.order {
-            let old = self.old.remove(key).flatten();
-            let new = self.next.row(key.0, &key.1).cloned();
-            if old.is_some() || new.is_some() {
-                changes.push((*key, old, new));
-            }
-        }
-        (self.next, changes)
+    /// Ends the work: the next version, and the rows that it touched.
+    pub(crate) fn finish(self) -> (Database, Vec<Touched>) {
+        (self.next, self.touched)
     }
 }

@@ -233,7 +233,7 @@ impl Execution {
     fn parse_error(&self, transact: &Transact) -> Option<OvsdbError> {
         let error = transact.parse_error.clone()?;
         match transact.contested_uuid {
-            Some(key) if self.is_taken(&key) => Some(duplicate_uuid_error(key.1)),
+            Some(key) if self.draft.is_or_was(&key) => Some(duplicate_uuid_error(key.1)),
             _ => Some(error),
         }
     }
@@ -249,7 +249,7 @@ impl Execution {
         let schema = self.draft.schema().clone();
         let table_schema = schema.table(table);
         let key = (table, uuid);
-        if explicit && self.is_taken(&key) {
+        if explicit && self.draft.is_or_was(&key) {
             return Err(duplicate_uuid_error(uuid));
         }
         let mut row = Row::with_defaults(table_schema, uuid, (context.fresh)());
@@ -267,11 +267,6 @@ impl Execution {
         }
         self.draft.set(key, Some(Arc::new(row)));
         Ok(OpResult::Inserted(uuid))
-    }
-
-    /// Whether there is such a row, or was one before this transaction deleted it.
-    fn is_taken(&self, key: &(TableId, Uuid)) -> bool {
-        self.draft.row(key).is_some() || self.draft.old_row(key).is_some()
     }
 
     /// The rows of `table` that match now, held apart from the draft so that it can be changed meanwhile.

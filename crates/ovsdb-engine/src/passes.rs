@@ -29,7 +29,7 @@ pub(crate) fn commit(
     fresh: &mut dyn FnMut() -> Uuid,
 ) -> Result<(Database, Option<Commit>), OvsdbError> {
     draft.drop_unchanged();
-    if draft.touched_len() == 0 {
+    if draft.touched().is_empty() {
         return Ok(Commit::from_draft(draft));
     }
     let candidates = count_references(&mut draft)?;
@@ -37,7 +37,6 @@ pub(crate) fn commit(
     collect_garbage(&mut draft, candidates);
     check_row_limits(&draft)?;
     settle_weak_references(&mut draft)?;
-    draft.drop_unchanged();
     index_weak_references(&mut draft);
     check_indexes(&draft)?;
     renew_versions(&mut draft, fresh);
@@ -113,17 +112,16 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
     let mut deltas: HashMap<RowKey, i64, FixedState> = HashMap::default();
     let mut order = Vec::new();
     let mut candidates = Vec::new();
-    for at in 0..draft.touched_len() {
-        let key = draft.touched(at);
+    for touched in draft.touched() {
+        let key = touched.key;
         let table = schema.table(key.0);
-        let (old, new) = (draft.old_row(&key), draft.row(&key));
+        let (old, new) = (touched.old.as_deref(), touched.new.as_deref());
         if new.is_some() && !table.is_root {
             candidates.push(key);
         }
         for &column in &draft.plan(key.0).strong {
             let ty = &table.column(column).ty;
-            let (added, removed) =
-                added_removed(old.map(|row| &**row), new.map(|row| &**row), column);
+            let (added, removed) = added_removed(old, new, column);
             let mut count = |target: RowKey, delta: i64| {
                 // A row's references to itself do not keep it.
                 if target != key {
@@ -139,8 +137,7 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
             });
             for_each_reference(&added, ty, BaseType::is_strong_ref, |target| {
                 // A row that this transaction deleted exists here; the next pass complains of it.
-                let exists = draft.row(&target).is_some() || draft.old_row(&target).is_some();
-                if !exists && target != key {
+                if target != key && !draft.is_or_was(&target) {
                     missing.get_or_insert(target);
                 }
                 count(target, 1);
@@ -170,19 +167,19 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
 }
 
 fn check_deleted_rows_are_unreferenced(draft: &Draft) -> Result<(), OvsdbError> {
-    for at in 0..draft.touched_len() {
-        let key = draft.touched(at);
-        if draft.row(&key).is_some() {
-            continue;
-        }
-        let count = reference_count(draft, &key);
+    for touched in draft
+        .touched()
+        .iter()
+        .filter(|touched| touched.new.is_none())
+    {
+        let count = reference_count(draft, &touched.key);
         if count > 0 {
-            let table = &draft.schema().table(key.0).name;
+            let (table, row) = touched.key;
+            let table = &draft.schema().table(table).name;
             return Err(OvsdbError::new(
                 ErrorTag::ReferentialIntegrityViolation,
                 format!(
-                    "cannot delete {table} row {} because of {count} remaining reference(s)",
-                    key.1
+                    "cannot delete {table} row {row} because of {count} remaining reference(s)"
                 ),
             ));
         }
@@ -222,8 +219,10 @@ fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey
 }
 
 fn check_row_limits(draft: &Draft) -> Result<(), OvsdbError> {
-    let mut tables: Vec<TableId> = (0..draft.touched_len())
-        .map(|at| draft.touched(at).0)
+    let mut tables: Vec<TableId> = draft
+        .touched()
+        .iter()
+        .map(|touched| touched.key.0)
         .collect();
     tables.sort_unstable();
     tables.dedup();
@@ -248,8 +247,12 @@ fn check_row_limits(draft: &Draft) -> Result<(), OvsdbError> {
 /// so that rows become garbage here, and the search goes round again. The reference program goes on counting
 /// such a reference until it is restarted.
 fn settle_weak_references(draft: &mut Draft) -> Result<(), OvsdbError> {
-    let touched = (0..draft.touched_len()).map(|at| draft.touched(at));
-    let mut deleted: Vec<RowKey> = touched.filter(|key| draft.row(key).is_none()).collect();
+    let gone = draft
+        .touched()
+        .iter()
+        .filter(|touched| touched.new.is_none());
+    let mut deleted: Vec<RowKey> = gone.map(|touched| touched.key).collect();
+    let mut pruned_any = false;
     loop {
         // Rows that may hold a dangling reference, each with the rows that it used to refer to and that
         // are gone now: those that referred to them before, and those that this transaction changed.
@@ -267,37 +270,46 @@ fn settle_weak_references(draft: &mut Draft) -> Result<(), OvsdbError> {
                     .insert(*target);
             }
         }
-        for at in 0..draft.touched_len() {
-            let key = draft.touched(at);
+        let mut candidates = Vec::new();
+        for at in 0..draft.touched().len() {
+            let key = draft.touched()[at].key;
             if !draft.plan(key.0).weak.is_empty() {
-                suspects.entry(key).or_default();
+                let gone = suspects.remove(&key).unwrap_or_default();
+                pruned_any |= prune_weak_references(draft, key, &gone, &mut candidates)?;
             }
         }
-        let mut candidates = Vec::new();
         for (key, gone) in &suspects {
-            prune_weak_references(draft, *key, gone, &mut candidates)?;
+            pruned_any |= prune_weak_references(draft, *key, gone, &mut candidates)?;
         }
         deleted = collect_garbage(draft, candidates);
         if deleted.is_empty() {
-            return Ok(());
+            break;
         }
     }
+    if pruned_any {
+        // Some rows may be what they were again.
+        draft.drop_unchanged();
+    }
+    Ok(())
 }
 
 /// Takes references to `gone` rows, and those added to rows that do not exist, out of one row. Rows to which
-/// nothing refers strongly any more are added to `candidates`.
+/// nothing refers strongly any more are added to `candidates`. Says whether the row changed.
 fn prune_weak_references(
     draft: &mut Draft,
     key: RowKey,
     gone: &BTreeSet<RowKey>,
     candidates: &mut Vec<RowKey>,
-) -> Result<(), OvsdbError> {
-    let Some(row) = draft.row(&key).cloned() else {
-        return Ok(());
+) -> Result<bool, OvsdbError> {
+    let (old, row) = match draft.touch(&key) {
+        Some(touched) => (touched.old.clone(), touched.new.clone()),
+        None => (draft.row(&key).cloned(), draft.row(&key).cloned()),
+    };
+    let Some(row) = row else {
+        return Ok(false);
     };
     let schema = draft.schema().clone();
     let table = schema.table(key.0);
-    let old = draft.old_row(&key).cloned();
     let mut pruned: Option<Row> = None;
     let mut lost = Vec::new();
     for &id in &draft.plan(key.0).weak {
@@ -341,10 +353,11 @@ fn prune_weak_references(
             candidates.push(target);
         }
     }
+    let changed = pruned.is_some();
     if let Some(pruned) = pruned {
         draft.set(key, Some(Arc::new(pruned)));
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// The entries of a column with weak references that must go: their keys, each once, and the row that each
@@ -432,13 +445,12 @@ fn became_empty(
 fn index_weak_references(draft: &mut Draft) {
     let schema = draft.schema().clone();
     let mut deltas: Vec<(RowKey, RowKey, i64)> = Vec::new();
-    for at in 0..draft.touched_len() {
-        let key = draft.touched(at);
-        let (old, new) = (draft.old_row(&key), draft.row(&key));
+    for touched in draft.touched() {
+        let key = touched.key;
+        let (old, new) = (touched.old.as_deref(), touched.new.as_deref());
         for &column in &draft.plan(key.0).weak {
             let ty = &schema.table(key.0).column(column).ty;
-            let (added, removed) =
-                added_removed(old.map(|row| &**row), new.map(|row| &**row), column);
+            let (added, removed) = added_removed(old, new, column);
             for_each_reference(&removed, ty, BaseType::is_weak_ref, |to| {
                 deltas.push((to, key, -1))
             });
@@ -467,9 +479,8 @@ fn index_weak_references(draft: &mut Draft) {
 /// No two rows may agree in all columns of an index (RFC 7047, section 3.2, "indexes"). Only the state at the
 /// end counts, so that rows may swap their values.
 fn check_indexes(draft: &Draft) -> Result<(), OvsdbError> {
-    for at in 0..draft.touched_len() {
-        let key = draft.touched(at);
-        let Some(row) = draft.row(&key) else {
+    for touched in draft.touched() {
+        let (key, Some(row)) = (touched.key, &touched.new) else {
             continue;
         };
         let table = draft.table(key.0);
@@ -524,21 +535,18 @@ fn duplicate_in_index(
     };
     let history = |title: &str, row: &Row| {
         let key = (table_id, row.uuid());
-        let fate = if !draft.is_touched(&key) {
-            "existed in the database before this transaction and was not modified by the transaction."
-                .to_owned()
-        } else {
-            match draft.old_row(&key) {
-                None => "was inserted by this transaction.".to_owned(),
-                Some(old) if columns.iter().all(|&id| old.get(id) == row.get(id)) => {
-                    "existed in the database before this transaction, which modified some of the row's \
-                     columns but not any columns in this index."
-                        .to_owned()
-                }
-                Some(old) => format!(
-                    "had the following index values before the transaction: {}.",
-                    values(old)
-                ),
+        let fate = match draft.touch(&key).map(|touched| &touched.old) {
+            None => {
+                "existed in the database before this transaction and was not modified by the transaction.".to_owned()
+            }
+            Some(None) => "was inserted by this transaction.".to_owned(),
+            Some(Some(old)) if columns.iter().all(|&id| old.get(id) == row.get(id)) => {
+                "existed in the database before this transaction, which modified some of the row's columns but not \
+                 any columns in this index."
+                    .to_owned()
+            }
+            Some(Some(old)) => {
+                format!("had the following index values before the transaction: {}.", values(old))
             }
         };
         format!("{title} row, with UUID {}, {fate}", row.uuid())
@@ -581,12 +589,11 @@ fn english_list(items: impl ExactSizeIterator<Item = String>) -> String {
 
 /// Gives every row that was changed a new `_version`; an inserted one has its own already.
 fn renew_versions(draft: &mut Draft, fresh: &mut dyn FnMut() -> Uuid) {
-    for at in 0..draft.touched_len() {
-        let key = draft.touched(at);
-        if draft.old_row(&key).is_none() {
-            continue;
+    for at in 0..draft.touched().len() {
+        let touched = &draft.touched()[at];
+        if touched.old.is_some() && touched.new.is_some() {
+            let version = Datum::from_atom(Atom::Uuid(fresh()));
+            draft.edit(at, |row| *row.get_mut(ColumnId::VERSION) = version);
         }
-        let version = Datum::from_atom(Atom::Uuid(fresh()));
-        draft.edit(&key, |row| *row.get_mut(ColumnId::VERSION) = version);
     }
 }

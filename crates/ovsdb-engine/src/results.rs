@@ -3,6 +3,7 @@
 //! The rows of a `select` are shared with the database; their text is made by whoever sends the reply, so
 //! that the thread which runs transactions does not spend time on it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ovsdb_proto::error::OvsdbError;
@@ -38,10 +39,16 @@ pub enum OpResult {
 
 /// The results of a transaction: an array of as many elements as operations, and one more if committing
 /// failed (RFC 7047, section 4.1.3).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Results {
     schema: Arc<Schema>,
     items: Vec<OpResult>,
+}
+
+impl fmt::Debug for Results {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.items).finish()
+    }
 }
 
 impl Results {
