@@ -22,7 +22,7 @@ pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem};
 pub use lockfile::{Lockfile, lock_name};
 pub use log::{LockPolicy, Log, OpenMode, Record, RecordFault, SyncHandle};
-pub use path::follow_symlinks;
+pub use path::{follow_symlinks, sync_directory_of};
 pub use replace::Replacement;
 
 /// Magic of a standalone database file.

@@ -201,10 +201,9 @@ impl Log {
                     return Err(LogError::UnknownType { name });
                 };
                 // Probably a new file: its name is to survive a crash like its contents.
-                let synced = path::sync_parent(fs.as_ref(), path);
-                if let (Err(error), true) = (synced, mode != OpenMode::ReadOnly) {
-                    let context = format!("{}: fsync failed", path::directory(path).display());
-                    return Err(LogError::io(context, error));
+                let synced = path::sync_directory_of(fs.as_ref(), path);
+                if mode != OpenMode::ReadOnly {
+                    synced?;
                 }
                 magic.to_owned()
             }
@@ -535,10 +534,8 @@ impl Log {
 
     fn sync_directory(&mut self) -> Result<(), LogError> {
         let target = path::follow_symlinks(self.fs.as_ref(), &self.path);
-        path::sync_parent(self.fs.as_ref(), &target).map_err(|error| {
-            let context = format!("{}: fsync failed", path::directory(&target).display());
-            self.latch(LogError::io(context, error), Remedy::SyncDirectory)
-        })
+        path::sync_directory_of(self.fs.as_ref(), &target)
+            .map_err(|error| self.latch(error, Remedy::SyncDirectory))
     }
 
     /// Begins a new file `NAME.tmp` that is to take the place of this one, beside the file that a symbolic link leads

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::OsError;
+use crate::error::{LogError, OsError};
 use crate::fs::FileSystem;
 
 /// How many symbolic links in a row are followed.
@@ -56,6 +56,19 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Brings the name of `path` to the disk by syncing its folder. A failure is logged as well.
+///
+/// # Errors
+/// [`LogError::Io`](crate::LogError::Io), unless this user may not read the folder.
+pub fn sync_directory_of(fs: &dyn FileSystem, path: &Path) -> Result<(), LogError> {
+    sync_parent(fs, path).map_err(|error| {
+        LogError::io(
+            format!("{}: fsync failed", directory(path).display()),
+            error,
+        )
+    })
 }
 
 /// Syncs the folder that holds `path`. A failure is logged, and returned unless the reason is that this user may not

@@ -112,7 +112,7 @@ pub fn read_json(log: &mut Log) -> Result<Option<Json>, LogError> {
 /// As [`open`]. A bad record after the schema is no error: see [`Loaded::fault`].
 pub fn load(path: &Path, mode: OpenMode, lock: LockPolicy) -> Result<Loaded, FileError> {
     let (log, schema) = open(path, mode, lock)?;
-    Ok(replay(log, Arc::new(schema)))
+    Ok(replay(log, Arc::new(schema), &mut |_| {}))
 }
 
 /// [`load`] on another file system than the disk.
@@ -126,11 +126,12 @@ pub fn load_on(
     lock: LockPolicy,
 ) -> Result<Loaded, FileError> {
     let (log, schema) = open_on(fs, path, mode, lock)?;
-    Ok(replay(log, Arc::new(schema)))
+    Ok(replay(log, Arc::new(schema), &mut |_| {}))
 }
 
-/// Applies all records of `log` after the schema to an empty database with `schema`.
-pub fn replay(mut log: Log, schema: Arc<Schema>) -> Loaded {
+/// Applies all records of `log` after the schema to an empty database with `schema`. `progress` is told after each
+/// record where in the file it ends, in bytes.
+pub fn replay(mut log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> Loaded {
     let mut database = Database::new(schema);
     let mut records = 1;
     let fault = loop {
@@ -149,6 +150,7 @@ pub fn replay(mut log: Log, schema: Arc<Schema>) -> Loaded {
         if records == 2 {
             log.mark_base();
         }
+        progress(log.offset());
     };
     Loaded {
         database,

@@ -1,1 +1,3 @@
 //! The programs: ovsdb-server, ovsdb-client, ovsdb-tool and ovs-appctl.
+
+pub mod tool;

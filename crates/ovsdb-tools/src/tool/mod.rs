@@ -1,0 +1,363 @@
+//! `ovsdb-tool`: looks at database and schema files, and changes database files, without a server (ovsdb-tool(1)).
+//!
+//! This module reads the command line and picks the command; each command has a file of its own. What a command
+//! prints, its messages and its exit code are the reference program's.
+
+mod compact;
+mod compare_versions;
+mod create;
+mod db;
+mod error;
+mod progress;
+mod schema;
+mod show_log;
+mod transact;
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table};
+use ovsdb_daemon::{dirs, program, vlog};
+
+pub use error::ToolError;
+
+/// What a command is given, and where it prints.
+struct Call<'a> {
+    /// The words after the command's name; as many as the command takes.
+    arguments: &'a [String],
+    /// How often `-m` was given.
+    verbosity: usize,
+    out: &'a mut dyn Write,
+}
+
+impl Call<'_> {
+    /// Argument number `at` as a database file, or the default one.
+    fn database(&self, at: usize) -> PathBuf {
+        self.arguments
+            .get(at)
+            .map_or_else(default_database, PathBuf::from)
+    }
+
+    /// Argument number `at` as a schema file, or the default one.
+    fn schema(&self, at: usize) -> PathBuf {
+        self.arguments
+            .get(at)
+            .map_or_else(default_schema, PathBuf::from)
+    }
+
+    /// Prints a line.
+    fn line(&mut self, text: impl std::fmt::Display) -> Result<(), ToolError> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+}
+
+fn default_database() -> PathBuf {
+    dirs::dbdir().join("conf.db")
+}
+
+fn default_schema() -> PathBuf {
+    dirs::pkgdatadir().join("vswitch.ovsschema")
+}
+
+/// The time, in milliseconds since 1970, for records.
+fn date_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock before 1970 is no reason not to work; i64 lasts for 292 million years.
+    since.map_or(0, |since| since.as_millis() as i64)
+}
+
+/// What a command tells its caller when it has done its work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Answer {
+    /// Done, or yes: exit code 0.
+    Yes,
+    /// No: exit code 2, so that it is no failure.
+    No,
+}
+
+impl From<bool> for Answer {
+    fn from(yes: bool) -> Answer {
+        if yes { Answer::Yes } else { Answer::No }
+    }
+}
+
+/// One command.
+struct Command {
+    name: &'static str,
+    /// Its arguments, for lists of commands.
+    usage: &'static str,
+    arguments_min: usize,
+    arguments_max: usize,
+    run: fn(&mut Call<'_>) -> Result<Answer, ToolError>,
+    /// What it does, for the help text.
+    help: &'static str,
+}
+
+const fn command(
+    name: &'static str,
+    usage: &'static str,
+    (arguments_min, arguments_max): (usize, usize),
+    run: fn(&mut Call<'_>) -> Result<Answer, ToolError>,
+    help: &'static str,
+) -> Command {
+    Command {
+        name,
+        usage,
+        arguments_min,
+        arguments_max,
+        run,
+        help,
+    }
+}
+
+const COMMANDS: &[Command] = &[
+    command(
+        "create",
+        "[db [schema]]",
+        (0, 2),
+        create::run,
+        "make the new database file DB with SCHEMA",
+    ),
+    command(
+        "compact",
+        "[db [dst]]",
+        (0, 2),
+        compact::run,
+        "compact DB in place, or into DST",
+    ),
+    command(
+        "needs-conversion",
+        "",
+        (0, 2),
+        schema::needs_conversion,
+        "say whether DB has another schema than SCHEMA",
+    ),
+    command(
+        "db-name",
+        "[db]",
+        (0, 1),
+        db::name,
+        "print the name of DB's schema",
+    ),
+    command(
+        "db-version",
+        "[db]",
+        (0, 1),
+        db::version,
+        "print the version of DB's schema",
+    ),
+    command(
+        "db-cksum",
+        "[db]",
+        (0, 1),
+        db::cksum,
+        "print the checksum of DB's schema",
+    ),
+    command(
+        "db-is-clustered",
+        "db",
+        (1, 1),
+        db::is_clustered,
+        "test whether DB is clustered",
+    ),
+    command(
+        "db-is-standalone",
+        "db",
+        (1, 1),
+        db::is_standalone,
+        "test whether DB is standalone",
+    ),
+    command(
+        "schema-name",
+        "[schema]",
+        (0, 1),
+        schema::name,
+        "print the name in SCHEMA",
+    ),
+    command(
+        "schema-version",
+        "[schema]",
+        (0, 1),
+        schema::version,
+        "print the version in SCHEMA",
+    ),
+    command(
+        "schema-cksum",
+        "[schema]",
+        (0, 1),
+        schema::cksum,
+        "print the checksum in SCHEMA",
+    ),
+    command(
+        "query",
+        "[db] trns",
+        (1, 2),
+        transact::query,
+        "run the transaction TRNS on DB without changing the file",
+    ),
+    command(
+        "transact",
+        "[db] trns",
+        (1, 2),
+        transact::transact,
+        "run the transaction TRNS on DB",
+    ),
+    command(
+        "show-log",
+        "[db]",
+        (0, 1),
+        show_log::run,
+        "print DB's records; more of them with -m, -mm",
+    ),
+    command(
+        "compare-versions",
+        "a op b",
+        (3, 3),
+        compare_versions::run,
+        "compare two versions of schemas",
+    ),
+    command("help", "", (0, usize::MAX), help, "print this text"),
+    command(
+        "list-commands",
+        "",
+        (0, usize::MAX),
+        list_commands,
+        "list the commands",
+    ),
+];
+
+/// The options.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opt {
+    /// `-m`, `--more`.
+    More,
+    /// One of logging.
+    Vlog(vlog::Opt),
+    /// One that every program has.
+    Common(Common),
+}
+
+/// The options of `ovsdb-tool`.
+pub fn options() -> Table<Opt> {
+    Table::new()
+        .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
+        .group(
+            "Other options",
+            [Spec::both(
+                Opt::More,
+                "more",
+                'm',
+                Arg::No,
+                "print more with show-log; may be repeated",
+            )],
+        )
+        .shared("More options", COMMON, Opt::Common)
+}
+
+/// The program: takes the command line of this process and answers with its exit code.
+pub fn main() -> ExitCode {
+    program::init("ovsdb-tool");
+    vlog::init();
+
+    let table = options();
+    let parsed = match table.parse(std::env::args_os().skip(1), Order::Anywhere) {
+        Ok(parsed) => parsed,
+        Err(error) => program::usage_error(error),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut verbosity = 0;
+    let mut printed = None;
+    for (option, value) in parsed.options {
+        match option {
+            Opt::More => verbosity += 1,
+            Opt::Vlog(option) => {
+                if let Err(error) = vlog::apply(option, value.as_deref()) {
+                    program::fatal(error);
+                }
+            }
+            Opt::Common(Common::Help) => printed = Some(help_text()),
+            Opt::Common(Common::ListOptions) => printed = Some(table.list()),
+            Opt::Common(Common::Version) => printed = Some(program::version_text()),
+        }
+        if printed.is_some() {
+            break;
+        }
+    }
+
+    let result = match printed {
+        Some(text) => out
+            .write_all(text.as_bytes())
+            .map(|()| Answer::Yes)
+            .map_err(ToolError::from),
+        None => run(&parsed.operands, verbosity, &mut out),
+    };
+    // What was printed before an error is wanted as well: the good records of a damaged file.
+    let flushed = out.flush().map_err(ToolError::from);
+    match result.and_then(|answer| flushed.map(|()| answer)) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(2),
+        Err(error) if error.is_logged() => vlog::fatal("command_line", format_args!("{error}")),
+        Err(error) => program::fatal(error),
+    }
+}
+
+fn run(operands: &[String], verbosity: usize, out: &mut dyn Write) -> Result<Answer, ToolError> {
+    let Some((name, arguments)) = operands.split_first() else {
+        return Err(ToolError::MissingCommand);
+    };
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        return Err(ToolError::UnknownCommand(name.clone()));
+    };
+    if arguments.len() < command.arguments_min {
+        return Err(ToolError::TooFewArguments {
+            command: command.name,
+            min: command.arguments_min,
+        });
+    }
+    if arguments.len() > command.arguments_max {
+        return Err(ToolError::TooManyArguments {
+            command: command.name,
+            max: command.arguments_max,
+        });
+    }
+    (command.run)(&mut Call {
+        arguments,
+        verbosity,
+        out,
+    })
+}
+
+fn help(call: &mut Call<'_>) -> Result<Answer, ToolError> {
+    call.out.write_all(help_text().as_bytes())?;
+    Ok(Answer::Yes)
+}
+
+fn help_text() -> String {
+    let name = program::name();
+    let mut text = format!(
+        "{name}: Open vSwitch database management utility\nusage: {name} [OPTIONS] COMMAND [ARG...]\n"
+    );
+    for command in COMMANDS {
+        let synopsis = match command.name {
+            // Its name has no room for the arguments that lists of commands leave out.
+            "needs-conversion" => String::from("needs-conversion [DB [SCHEMA]]"),
+            name => format!("{name} {}", command.usage.to_uppercase()),
+        };
+        text.push_str(&format!("  {:<31} {}\n", synopsis.trim_end(), command.help));
+    }
+    text.push_str(&format!(
+        "The default DB is {}.\nThe default SCHEMA is {}.\n",
+        default_database().display(),
+        default_schema().display()
+    ));
+    text + &options().help()
+}
+
+fn list_commands(call: &mut Call<'_>) -> Result<Answer, ToolError> {
+    call.line("The available commands are:")?;
+    for Command { name, usage, .. } in COMMANDS {
+        call.line(format_args!("  {name:<23} {usage}"))?;
+    }
+    Ok(Answer::Yes)
+}
