@@ -247,3 +247,6 @@ impl Datum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
