@@ -178,7 +178,8 @@ impl fmt::Display for Json {
 
 /// Output as text. Only a [`Json::NotUtf8`] in it makes this lossy.
 fn into_string(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 macro_rules! from {

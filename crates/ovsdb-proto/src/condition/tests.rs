@@ -12,14 +12,16 @@ fn table(schema: &Schema) -> &TableSchema {
 
 fn parse(schema: &Schema, text: &str) -> Result<Condition, String> {
     let json = json(text);
-    Condition::from_json(table(schema), &json, &mut Symbols::none()).map_err(|error| error.to_string())
+    Condition::from_json(table(schema), &json, &mut Symbols::none())
+        .map_err(|error| error.to_string())
 }
 
 /// A row of the table `t` with the given columns and defaults elsewhere.
 fn row(schema: &Schema, text: &str) -> Vec<Datum> {
     let table = table(schema);
     let mut row = table.defaults().to_vec();
-    for (column, datum) in crate::row::from_json(table, &json(text), &mut Symbols::none()).unwrap() {
+    for (column, datum) in crate::row::from_json(table, &json(text), &mut Symbols::none()).unwrap()
+    {
         row[column.index()] = datum;
     }
     row
@@ -32,7 +34,10 @@ fn check(rows: &[&str], cases: &[(&str, &str)]) {
     let rows: Vec<_> = rows.iter().map(|text| row(&schema, text)).collect();
     for (condition, expected) in cases {
         let parsed = parse(&schema, condition).unwrap();
-        let found: String = rows.iter().map(|row| if parsed.eval(row) { '1' } else { '0' }).collect();
+        let found: String = rows
+            .iter()
+            .map(|row| if parsed.eval(row) { '1' } else { '0' })
+            .collect();
         assert_eq!(found, *expected, "{condition}");
     }
 }
@@ -57,7 +62,11 @@ fn every_clause_must_hold() {
 #[test]
 fn scalars_are_compared() {
     check(
-        &[r#"{"i":0,"r":-0.5}"#, r#"{"i":1,"r":0}"#, r#"{"i":2,"r":1.5}"#],
+        &[
+            r#"{"i":0,"r":-0.5}"#,
+            r#"{"i":1,"r":0}"#,
+            r#"{"i":2,"r":1.5}"#,
+        ],
         &[
             (r#"[["i","<",1]]"#, "100"),
             (r#"[["i","<=",1]]"#, "110"),
@@ -71,7 +80,10 @@ fn scalars_are_compared() {
             (r#"[["r","<",0]]"#, "100"),
             (r#"[["r",">=",0.0]]"#, "011"),
             (r#"[["b","==",false]]"#, "111"),
-            (r#"[["u","==",["uuid","00000000-0000-0000-0000-000000000000"]]]"#, "111"),
+            (
+                r#"[["u","==",["uuid","00000000-0000-0000-0000-000000000000"]]]"#,
+                "111",
+            ),
         ],
     );
 }
@@ -101,7 +113,13 @@ fn a_missing_number_is_neither_below_nor_above_anything() {
 #[test]
 fn sets_are_compared_as_a_whole_or_in_part() {
     check(
-        &["{}", r#"{"is":0}"#, r#"{"is":1}"#, r#"{"is":["set",[0,1]]}"#, r#"{"is":["set",[0,1,2]]}"#],
+        &[
+            "{}",
+            r#"{"is":0}"#,
+            r#"{"is":1}"#,
+            r#"{"is":["set",[0,1]]}"#,
+            r#"{"is":["set",[0,1,2]]}"#,
+        ],
         &[
             (r#"[["is","==",["set",[1,0]]]]"#, "00010"),
             (r#"[["is","!=",["set",[1,0]]]]"#, "11101"),
@@ -119,7 +137,12 @@ fn sets_are_compared_as_a_whole_or_in_part() {
 #[test]
 fn maps_are_compared_by_pairs() {
     let pairs = |text: &str| format!(r#"{{"sm":["map",[{text}]]}}"#);
-    let rows = [pairs(""), pairs(r#"["a","1"]"#), pairs(r#"["a","2"]"#), pairs(r#"["a","1"],["b","1"]"#)];
+    let rows = [
+        pairs(""),
+        pairs(r#"["a","1"]"#),
+        pairs(r#"["a","2"]"#),
+        pairs(r#"["a","1"],["b","1"]"#),
+    ];
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     check(
         &rows,
@@ -127,7 +150,10 @@ fn maps_are_compared_by_pairs() {
             (r#"[["sm","==",["map",[["a","1"]]]]]"#, "0100"),
             (r#"[["sm","!=",["map",[["a","1"]]]]]"#, "1011"),
             (r#"[["sm","includes",["map",[["a","1"]]]]]"#, "0101"),
-            (r#"[["sm","includes",["map",[["b","1"],["a","1"]]]]]"#, "0001"),
+            (
+                r#"[["sm","includes",["map",[["b","1"],["a","1"]]]]]"#,
+                "0001",
+            ),
             (r#"[["sm","includes",["map",[]]]]"#, "1111"),
             (r#"[["sm","excludes",["map",[["a","1"]]]]]"#, "1010"),
             (r#"[["sm","excludes",["map",[]]]]"#, "1111"),
@@ -192,7 +218,10 @@ fn malformed_clauses_are_refused() {
         ordered(">", "sm", r#"["map",[]]"#, "map of (string, string) pairs"),
     ];
     for (clause, expected) in cases {
-        assert_eq!(parse(&schema, &format!("[true,{clause}]")).unwrap_err(), expected);
+        assert_eq!(
+            parse(&schema, &format!("[true,{clause}]")).unwrap_err(),
+            expected
+        );
     }
 }
 
@@ -218,18 +247,39 @@ fn lookups_are_found() {
     for (text, has_uuid, i, both) in [
         ("[]".into(), false, false, false),
         (format!(r#"[["_uuid","==",{zero}]]"#), true, false, false),
-        (format!(r#"[["i","==",1],["_uuid","includes",{zero}]]"#), true, true, false),
+        (
+            format!(r#"[["i","==",1],["_uuid","includes",{zero}]]"#),
+            true,
+            true,
+            false,
+        ),
         (format!(r#"[["_uuid","!=",{zero}]]"#), false, false, false),
-        (format!(r#"[["_uuid","excludes",{zero}]]"#), false, false, false),
+        (
+            format!(r#"[["_uuid","excludes",{zero}]]"#),
+            false,
+            false,
+            false,
+        ),
         (format!(r#"[["u","==",{zero}]]"#), false, false, false),
         (r#"[["s","==","x"],["i","==",1]]"#.into(), false, true, true),
-        (r#"[["s","==","x"],["i",">=",1]]"#.into(), false, false, false),
+        (
+            r#"[["s","==","x"],["i",">=",1]]"#.into(),
+            false,
+            false,
+            false,
+        ),
         (r#"[true,["i","==",1]]"#.into(), false, true, false),
     ] {
         let condition = parse(&schema, &text).unwrap();
         assert_eq!(condition.uuid().is_some(), has_uuid, "{text}");
         assert_eq!(condition.equal_value(column("i")).is_some(), i, "{text}");
-        assert_eq!(condition.equal_values(&[column("i"), column("s")]).is_some(), both, "{text}");
+        assert_eq!(
+            condition
+                .equal_values(&[column("i"), column("s")])
+                .is_some(),
+            both,
+            "{text}"
+        );
     }
     let condition = parse(&schema, r#"[["s","==","x"],["i","!=",1],true,["i","<",5]]"#).unwrap();
     assert_eq!(condition.columns(), [column("i"), column("s")]);
@@ -250,7 +300,11 @@ fn a_monitor_asks_for_one_clause_only() {
         (r#"[["i","==",2],true]"#, true, true, false),
     ] {
         let condition = parse(&schema, text).unwrap();
-        assert_eq!(condition.meets_any(|column| &row[column.index()]), admits, "{text}");
+        assert_eq!(
+            condition.meets_any(|column| &row[column.index()]),
+            admits,
+            "{text}"
+        );
         assert_eq!(condition.is_true_for_monitor(), is_true, "{text}");
         assert_eq!(condition.is_false_for_monitor(), is_false, "{text}");
     }

@@ -31,7 +31,12 @@ impl JsonError {
             Some(newline) => at - newline - 1,
             None => at,
         };
-        JsonError { line, column, byte: at, kind }
+        JsonError {
+            line,
+            column,
+            byte: at,
+            kind,
+        }
     }
 }
 
@@ -131,7 +136,10 @@ pub enum JsonErrorKind {
 impl JsonErrorKind {
     /// True if more input might have cured the fault.
     pub fn is_incomplete(&self) -> bool {
-        matches!(self, JsonErrorKind::UnterminatedString | JsonErrorKind::Empty | JsonErrorKind::UnexpectedEnd)
+        matches!(
+            self,
+            JsonErrorKind::UnterminatedString | JsonErrorKind::Empty | JsonErrorKind::UnexpectedEnd
+        )
     }
 }
 

@@ -60,7 +60,12 @@ pub(crate) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(input: &'a [u8], pos: usize, partial: bool) -> Lexer<'a> {
-        Lexer { input, pos, partial, bare_end: usize::MAX }
+        Lexer {
+            input,
+            pos,
+            partial,
+            bare_end: usize::MAX,
+        }
     }
 
     /// The offset at which a missing rest of the input is reported.
@@ -89,7 +94,12 @@ impl<'a> Lexer<'a> {
             b'"' => return self.string(),
             b'-' | b'0'..=b'9' => return self.number(),
             b'a'..=b'z' => return self.keyword(),
-            c => return Err(Fault { at: self.pos, kind: JsonErrorKind::InvalidCharacter(c) }),
+            c => {
+                return Err(Fault {
+                    at: self.pos,
+                    kind: JsonErrorKind::InvalidCharacter(c),
+                });
+            }
         };
         self.pos += 1;
         Ok(token)
@@ -100,7 +110,10 @@ impl<'a> Lexer<'a> {
         let rest = &self.input[self.pos..];
         let length = rest.iter().position(|&c| !belongs(c)).unwrap_or(rest.len());
         if self.partial && length == rest.len() {
-            return Err(Fault { at: self.input.len(), kind: JsonErrorKind::UnexpectedEnd });
+            return Err(Fault {
+                at: self.input.len(),
+                kind: JsonErrorKind::UnexpectedEnd,
+            });
         }
         Ok(&rest[..length])
     }
@@ -123,7 +136,10 @@ impl<'a> Lexer<'a> {
             b"false" => Token::False,
             _ => {
                 let shown = String::from_utf8_lossy(&word[..word.len().min(WORD_MAX)]).into_owned();
-                return Err(Fault { at: end, kind: JsonErrorKind::InvalidKeyword(shown) });
+                return Err(Fault {
+                    at: end,
+                    kind: JsonErrorKind::InvalidKeyword(shown),
+                });
             }
         };
         self.pos = end;
@@ -145,13 +161,25 @@ impl<'a> Lexer<'a> {
                     at += 2;
                 }
                 None | Some(b'\\') => {
-                    return Err(Fault { at: self.input.len(), kind: JsonErrorKind::UnterminatedString });
+                    return Err(Fault {
+                        at: self.input.len(),
+                        kind: JsonErrorKind::UnterminatedString,
+                    });
                 }
-                Some(&c) => return Err(Fault { at, kind: JsonErrorKind::ControlCharacter(c) }),
+                Some(&c) => {
+                    return Err(Fault {
+                        at,
+                        kind: JsonErrorKind::ControlCharacter(c),
+                    });
+                }
             }
         }
         self.pos = at + 1;
-        Ok(Token::String { start, end: at, escaped })
+        Ok(Token::String {
+            start,
+            end: at,
+            escaped,
+        })
     }
 }
 
@@ -175,7 +203,10 @@ fn plain_prefix(bytes: &[u8]) -> usize {
         at += 8;
     }
     let rest = &bytes[at..];
-    at + rest.iter().position(|&c| c < 0x20 || c == b'"' || c == b'\\').unwrap_or(rest.len())
+    at + rest
+        .iter()
+        .position(|&c| c < 0x20 || c == b'"' || c == b'\\')
+        .unwrap_or(rest.len())
 }
 
 /// Resolves the escapes of a string whose bytes between the quotes are `raw`.
@@ -201,7 +232,9 @@ pub(crate) fn unescape(raw: &[u8]) -> Result<Text<'static>, JsonErrorKind> {
             _ => {
                 let from = &raw[raw.len() - rest.len() - 1..];
                 let from = String::from_utf8_lossy(&from[..from.len().min(4)]);
-                return Err(JsonErrorKind::BadEscape(from.chars().next().unwrap_or(char::REPLACEMENT_CHARACTER)));
+                return Err(JsonErrorKind::BadEscape(
+                    from.chars().next().unwrap_or(char::REPLACEMENT_CHARACTER),
+                ));
             }
         }
     }
@@ -228,7 +261,11 @@ fn unescape_unicode<'r>(rest: &'r [u8], out: &mut Vec<u8>) -> Result<&'r [u8], J
         }
         // A trailing surrogate alone passes, encoded like any other number; the string is then not UTF-8.
         0xdc00..=0xdfff => {
-            out.extend([0xed, 0x80 | (first >> 6 & 0x3f) as u8, 0x80 | (first & 0x3f) as u8]);
+            out.extend([
+                0xed,
+                0x80 | (first >> 6 & 0x3f) as u8,
+                0x80 | (first & 0x3f) as u8,
+            ]);
             return Ok(rest);
         }
         code => (code, rest),
@@ -244,7 +281,9 @@ fn four_hex_digits(rest: &[u8]) -> Result<(u32, &[u8]), JsonErrorKind> {
     };
     let mut value = 0;
     for &digit in digits {
-        let digit = char::from(digit).to_digit(16).ok_or(JsonErrorKind::MalformedUnicodeEscape)?;
+        let digit = char::from(digit)
+            .to_digit(16)
+            .ok_or(JsonErrorKind::MalformedUnicodeEscape)?;
         value = value << 4 | digit;
     }
     if value == 0 {

@@ -21,7 +21,11 @@ struct Decimal {
 impl Decimal {
     fn push(&mut self, digit: u8, fraction: bool) {
         let value = u64::from(digit - b'0');
-        match self.significand.checked_mul(10).and_then(|s| s.checked_add(value)) {
+        match self
+            .significand
+            .checked_mul(10)
+            .and_then(|s| s.checked_add(value))
+        {
             // Once a digit has been dropped, later ones no longer belong next to the significand.
             Some(significand) if self.exact && (fraction || self.pow10 == 0) => {
                 self.significand = significand;
@@ -54,7 +58,11 @@ impl Decimal {
         if self.pow10 < 0 {
             return None;
         }
-        if negative { 0i64.checked_sub_unsigned(self.significand) } else { i64::try_from(self.significand).ok() }
+        if negative {
+            0i64.checked_sub_unsigned(self.significand)
+        } else {
+            i64::try_from(self.significand).ok()
+        }
     }
 }
 
@@ -69,12 +77,22 @@ pub(crate) fn parse(text: &[u8]) -> Result<Number, JsonErrorKind> {
     let negative = take(&mut rest, b'-');
 
     // Most numbers are short plain integers, which cannot overflow.
-    if rest.len() <= 18 && !rest.is_empty() && rest[0] != b'0' && rest.iter().all(u8::is_ascii_digit) {
-        let value = rest.iter().fold(0i64, |value, c| value * 10 + i64::from(c - b'0'));
+    if rest.len() <= 18
+        && !rest.is_empty()
+        && rest[0] != b'0'
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        let value = rest
+            .iter()
+            .fold(0i64, |value, c| value * 10 + i64::from(c - b'0'));
         return Ok(Number::Integer(if negative { -value } else { value }));
     }
 
-    let mut decimal = Decimal { significand: 0, pow10: 0, exact: true };
+    let mut decimal = Decimal {
+        significand: 0,
+        pow10: 0,
+        exact: true,
+    };
     match rest.first() {
         Some(b'0') => {
             rest = &rest[1..];
@@ -107,7 +125,11 @@ pub(crate) fn parse(text: &[u8]) -> Result<Number, JsonErrorKind> {
                 exponent = exponent * 10 + i64::from(digit - b'0');
             }
         });
-        decimal.pow10 += if negative_exponent { -exponent } else { exponent };
+        decimal.pow10 += if negative_exponent {
+            -exponent
+        } else {
+            exponent
+        };
         if !in_range || i32::try_from(decimal.pow10).is_err() {
             return Err(JsonErrorKind::ExponentRange);
         }
@@ -121,7 +143,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Number, JsonErrorKind> {
     }
 
     let text = std::str::from_utf8(text).expect("bytes of numbers are ASCII");
-    let value: f64 = text.parse().expect("the grammar of JSON numbers is within Rust's");
+    let value: f64 = text
+        .parse()
+        .expect("the grammar of JSON numbers is within Rust's");
     if value.is_infinite() {
         return Err(JsonErrorKind::NumberRange);
     }

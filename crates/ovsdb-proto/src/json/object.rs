@@ -13,12 +13,16 @@ pub struct Object {
 impl Object {
     /// An object without members.
     pub const fn new() -> Object {
-        Object { members: Vec::new() }
+        Object {
+            members: Vec::new(),
+        }
     }
 
     /// An object without members, with room for `n`.
     pub fn with_capacity(n: usize) -> Object {
-        Object { members: Vec::with_capacity(n) }
+        Object {
+            members: Vec::with_capacity(n),
+        }
     }
 
     /// An object of `members` in any order. The last of several with one name counts.
@@ -39,7 +43,8 @@ impl Object {
 
     fn search(&self, name: &str) -> Result<usize, usize> {
         // Most objects of the protocol have a handful of members.
-        self.members.binary_search_by(|(member, _)| member.as_str().cmp(name))
+        self.members
+            .binary_search_by(|(member, _)| member.as_str().cmp(name))
     }
 
     /// The value of member `name`.
@@ -101,8 +106,10 @@ impl Object {
 }
 
 /// The members of a borrowed [`Object`].
-pub type Iter<'a> =
-    std::iter::Map<std::slice::Iter<'a, (EcoString, Json)>, fn(&'a (EcoString, Json)) -> (&'a EcoString, &'a Json)>;
+pub type Iter<'a> = std::iter::Map<
+    std::slice::Iter<'a, (EcoString, Json)>,
+    fn(&'a (EcoString, Json)) -> (&'a EcoString, &'a Json),
+>;
 
 impl<'a> IntoIterator for &'a Object {
     type Item = (&'a EcoString, &'a Json);
@@ -124,6 +131,11 @@ impl IntoIterator for Object {
 
 impl<N: Into<EcoString>, V: Into<Json>> FromIterator<(N, V)> for Object {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(members: T) -> Object {
-        Object::from_members(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Object::from_members(
+            members
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }

@@ -73,7 +73,10 @@ pub(crate) struct Nesting {
 
 impl Nesting {
     pub(crate) const fn new() -> Nesting {
-        Nesting { depth: 0, objects: [0; MAX_DEPTH.div_ceil(64)] }
+        Nesting {
+            depth: 0,
+            objects: [0; MAX_DEPTH.div_ceil(64)],
+        }
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -120,7 +123,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) const fn start() -> Place {
-        Place { pos: 0, state: State::Start, nesting: Nesting::new() }
+        Place {
+            pos: 0,
+            state: State::Start,
+            nesting: Nesting::new(),
+        }
     }
 }
 
@@ -175,7 +182,18 @@ impl<'a> Reader<'a> {
         let result = loop {
             match reader.step() {
                 Ok(Step::End) => break Ok(()),
-                Ok(Step::String { start, end, escaped: true } | Step::Name { start, end, escaped: true }) => {
+                Ok(
+                    Step::String {
+                        start,
+                        end,
+                        escaped: true,
+                    }
+                    | Step::Name {
+                        start,
+                        end,
+                        escaped: true,
+                    },
+                ) => {
                     if let Err(kind) = lexer::unescape(&input[start..end]) {
                         break Err(JsonError::locate(input, end, kind));
                     }
@@ -185,7 +203,11 @@ impl<'a> Reader<'a> {
                 Err(fault) => break Err(JsonError::locate(input, fault.at, fault.kind)),
             }
         };
-        *place = Place { pos: reader.lexer.pos, state: reader.state, nesting: reader.nesting };
+        *place = Place {
+            pos: reader.lexer.pos,
+            state: reader.state,
+            nesting: reader.nesting,
+        };
         result
     }
 
@@ -218,11 +240,19 @@ impl<'a> Reader<'a> {
             Step::Bool(value) => Event::Bool(value),
             Step::Number(Number::Integer(value)) => Event::Integer(value),
             Step::Number(Number::Real(value)) => Event::Real(value),
-            Step::Name { start, end, escaped } => match self.decode(start, end, escaped)? {
+            Step::Name {
+                start,
+                end,
+                escaped,
+            } => match self.decode(start, end, escaped)? {
                 Text::Utf8(text) => Event::Name(text),
                 Text::NotUtf8(_) => return Err(self.error(end, JsonErrorKind::NameNotUtf8)),
             },
-            Step::String { start, end, escaped } => match self.decode(start, end, escaped)? {
+            Step::String {
+                start,
+                end,
+                escaped,
+            } => match self.decode(start, end, escaped)? {
                 Text::Utf8(text) => Event::String(text),
                 Text::NotUtf8(bytes) => Event::NotUtf8(bytes),
             },
@@ -254,7 +284,10 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 Event::BeginObject => {
-                    open.push(Open::Object { members: Vec::new(), name: EcoString::new() });
+                    open.push(Open::Object {
+                        members: Vec::new(),
+                        name: EcoString::new(),
+                    });
                     event = self.next_event()?;
                     continue;
                 }
@@ -268,7 +301,9 @@ impl<'a> Reader<'a> {
                 }
                 Event::EndArray | Event::EndObject | Event::End => match open.pop() {
                     Some(Open::Array(elements)) => Json::Array(elements),
-                    Some(Open::Object { members, .. }) => Json::Object(Object::from_members(members)),
+                    Some(Open::Object { members, .. }) => {
+                        Json::Object(Object::from_members(members))
+                    }
                     None => panic!("an end begins no value"),
                 },
             };
@@ -304,7 +339,8 @@ impl<'a> Reader<'a> {
     #[inline]
     fn decode(&self, start: usize, end: usize, escaped: bool) -> Result<Text<'a>, JsonError> {
         if escaped {
-            return lexer::unescape(&self.lexer.input[start..end]).map_err(|kind| self.error(end, kind));
+            return lexer::unescape(&self.lexer.input[start..end])
+                .map_err(|kind| self.error(end, kind));
         }
         if let Some(text) = self.text {
             return Ok(Text::Utf8(Cow::Borrowed(&text[start..end])));
@@ -323,8 +359,14 @@ impl<'a> Reader<'a> {
             if matches!(token, Token::End) {
                 return match self.state {
                     State::Done => Ok(Step::End),
-                    State::Start => Err(Fault { at: self.lexer.end_offset(), kind: JsonErrorKind::Empty }),
-                    _ => Err(Fault { at: self.lexer.end_offset(), kind: JsonErrorKind::UnexpectedEnd }),
+                    State::Start => Err(Fault {
+                        at: self.lexer.end_offset(),
+                        kind: JsonErrorKind::Empty,
+                    }),
+                    _ => Err(Fault {
+                        at: self.lexer.end_offset(),
+                        kind: JsonErrorKind::UnexpectedEnd,
+                    }),
                 };
             }
             let after_value = match self.state {
@@ -338,10 +380,20 @@ impl<'a> Reader<'a> {
                 State::Done => return self.refuse(&token, JsonErrorKind::TrailingGarbage),
                 State::ObjectFirst | State::ObjectName => {
                     return match token {
-                        Token::EndObject if self.state == State::ObjectFirst => Ok(self.close(Step::EndObject)),
-                        Token::String { start, end, escaped } => {
+                        Token::EndObject if self.state == State::ObjectFirst => {
+                            Ok(self.close(Step::EndObject))
+                        }
+                        Token::String {
+                            start,
+                            end,
+                            escaped,
+                        } => {
                             self.state = State::ObjectColon;
-                            Ok(Step::Name { start, end, escaped })
+                            Ok(Step::Name {
+                                start,
+                                end,
+                                escaped,
+                            })
                         }
                         _ => self.refuse(&token, JsonErrorKind::ExpectedName),
                     };
@@ -369,7 +421,9 @@ impl<'a> Reader<'a> {
                     Token::EndArray => return Ok(self.close(Step::EndArray)),
                     _ => return self.refuse(&token, JsonErrorKind::ExpectedArrayNext),
                 },
-                State::ArrayFirst if matches!(token, Token::EndArray) => return Ok(self.close(Step::EndArray)),
+                State::ArrayFirst if matches!(token, Token::EndArray) => {
+                    return Ok(self.close(Step::EndArray));
+                }
                 State::ArrayFirst | State::ArrayValue => State::ArrayNext,
                 State::ObjectValue => State::ObjectNext,
             };
@@ -380,7 +434,15 @@ impl<'a> Reader<'a> {
                 Token::True => Step::Bool(true),
                 Token::False => Step::Bool(false),
                 Token::Number(value) => Step::Number(value),
-                Token::String { start, end, escaped } => Step::String { start, end, escaped },
+                Token::String {
+                    start,
+                    end,
+                    escaped,
+                } => Step::String {
+                    start,
+                    end,
+                    escaped,
+                },
                 _ => return self.refuse(&token, JsonErrorKind::ExpectedValue),
             };
             self.state = after_value;
@@ -394,20 +456,34 @@ impl<'a> Reader<'a> {
     fn refuse(&self, token: &Token, kind: JsonErrorKind) -> Result<Step, Fault> {
         let after = self.lexer.pos;
         match *token {
-            Token::Null | Token::True | Token::False | Token::Number(_) | Token::End => Err(Fault { at: after, kind }),
+            Token::Null | Token::True | Token::False | Token::Number(_) | Token::End => {
+                Err(Fault { at: after, kind })
+            }
             // A string must be sound before it can be out of place.
-            Token::String { start, end, escaped: true } => {
-                let kind = lexer::unescape(&self.lexer.input[start..end]).err().unwrap_or(kind);
+            Token::String {
+                start,
+                end,
+                escaped: true,
+            } => {
+                let kind = lexer::unescape(&self.lexer.input[start..end])
+                    .err()
+                    .unwrap_or(kind);
                 Err(Fault { at: end, kind })
             }
-            _ => Err(Fault { at: after - 1, kind }),
+            _ => Err(Fault {
+                at: after - 1,
+                kind,
+            }),
         }
     }
 
     #[inline]
     fn open(&mut self, object: bool) -> Result<Step, Fault> {
         if !self.nesting.push(object) {
-            return Err(Fault { at: self.lexer.pos - 1, kind: JsonErrorKind::TooDeep });
+            return Err(Fault {
+                at: self.lexer.pos - 1,
+                kind: JsonErrorKind::TooDeep,
+            });
         }
         Ok(if object {
             self.state = State::ObjectFirst;
@@ -433,7 +509,10 @@ impl<'a> Reader<'a> {
 /// An array or object whose end has not been read yet.
 enum Open {
     Array(Vec<Json>),
-    Object { members: Vec<(EcoString, Json)>, name: EcoString },
+    Object {
+        members: Vec<(EcoString, Json)>,
+        name: EcoString,
+    },
 }
 
 /// An [`Event`] whose string is still a range of the input.
@@ -442,10 +521,18 @@ enum Step {
     EndObject,
     BeginArray,
     EndArray,
-    Name { start: usize, end: usize, escaped: bool },
+    Name {
+        start: usize,
+        end: usize,
+        escaped: bool,
+    },
     Null,
     Bool(bool),
     Number(Number),
-    String { start: usize, end: usize, escaped: bool },
+    String {
+        start: usize,
+        end: usize,
+        escaped: bool,
+    },
     End,
 }

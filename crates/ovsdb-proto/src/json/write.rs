@@ -87,7 +87,9 @@ pub fn real(value: f64, out: &mut Vec<u8>) {
     // The shortest digits that read back. If there are at most 15 they are also what `%.15g` prints, since every decimal
     // of 15 digits survives the way through a double.
     let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
+    let (mantissa, exponent) = scientific
+        .split_once('e')
+        .expect("`{:e}` writes an exponent");
     let exponent: i32 = exponent.parse().expect("`{:e}` writes a decimal exponent");
     let mantissa = match mantissa.strip_prefix('-') {
         Some(mantissa) => {

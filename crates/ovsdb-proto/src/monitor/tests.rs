@@ -6,21 +6,34 @@ use super::*;
 use crate::arbitrary::{a_json, json, schema};
 
 fn parse(text: &str, with_conditions: bool) -> Result<MonitorRequests, String> {
-    MonitorRequests::from_json(&schema(), &json(text), with_conditions).map_err(|error| error.to_string())
+    MonitorRequests::from_json(&schema(), &json(text), with_conditions)
+        .map_err(|error| error.to_string())
 }
 
 /// The requests as `table(kinds):column(kinds),... where` with one letter a kind of change.
 fn show(requests: &MonitorRequests) -> String {
     let kinds = |select: Select| {
-        let letters =
-            [(Select::INITIAL, 'i'), (Select::INSERT, 'n'), (Select::DELETE, 'd'), (Select::MODIFY, 'm')];
-        letters.into_iter().filter(|(kind, _)| select.contains(*kind)).map(|(_, letter)| letter).collect::<String>()
+        let letters = [
+            (Select::INITIAL, 'i'),
+            (Select::INSERT, 'n'),
+            (Select::DELETE, 'd'),
+            (Select::MODIFY, 'm'),
+        ];
+        letters
+            .into_iter()
+            .filter(|(kind, _)| select.contains(*kind))
+            .map(|(_, letter)| letter)
+            .collect::<String>()
     };
     let schema = schema();
     let tables = requests.tables.iter().map(|request| {
         let table = schema.table(request.table);
         let columns = request.columns.iter().map(|column| {
-            format!("{}({})", table.column(column.column).name, kinds(column.select))
+            format!(
+                "{}({})",
+                table.column(column.column).name,
+                kinds(column.select)
+            )
         });
         let columns = columns.collect::<Vec<_>>().join(",");
         let mut text = format!("{}({}):{columns}", table.name, kinds(request.select));
@@ -57,7 +70,10 @@ fn requests_are_read_with_their_defaults() {
 #[test]
 fn conditions_are_for_those_who_may_have_them() {
     let text = r#"{"t":{"columns":["s"],"where":[["i","==",1],false]}}"#;
-    assert_eq!(show(&parse(text, true).unwrap()), r#"t(indm):s(indm) [false,["i","==",1]]"#);
+    assert_eq!(
+        show(&parse(text, true).unwrap()),
+        r#"t(indm):s(indm) [false,["i","==",1]]"#
+    );
     assert_eq!(
         parse(text, false).unwrap_err(),
         concat!(
@@ -70,9 +86,15 @@ fn conditions_are_for_those_who_may_have_them() {
 #[test]
 fn malformed_requests_are_refused() {
     for (text, expected) in [
-        ("[]", r#"syntax "[]": syntax error: monitor-requests must be object"#),
+        (
+            "[]",
+            r#"syntax "[]": syntax error: monitor-requests must be object"#,
+        ),
         (r#"{"none":{}}"#, "syntax error: no table named none"),
-        (r#"{"t":1}"#, "syntax error: Parsing table t failed: Object expected."),
+        (
+            r#"{"t":1}"#,
+            "syntax error: Parsing table t failed: Object expected.",
+        ),
         (
             r#"{"t":{"columns":"s"}}"#,
             r#"syntax "{"columns":"s"}": syntax error: Parsing table t failed: Type mismatch for member 'columns'."#,
@@ -95,8 +117,14 @@ fn malformed_requests_are_refused() {
                 "Parsing table t select failed: Member 'update' is present but not allowed here."
             ),
         ),
-        (r#"{"t":{"columns":[1]}}"#, r#"syntax "[1]": syntax error: array of column names expected"#),
-        (r#"{"t":{"columns":["no"]}}"#, r#"syntax "["no"]": syntax error: no is not a valid column name"#),
+        (
+            r#"{"t":{"columns":[1]}}"#,
+            r#"syntax "[1]": syntax error: array of column names expected"#,
+        ),
+        (
+            r#"{"t":{"columns":["no"]}}"#,
+            r#"syntax "["no"]": syntax error: no is not a valid column name"#,
+        ),
         (
             r#"{"t":{"columns":["i","i"]}}"#,
             r#"syntax "["i","i"]": syntax error: column i mentioned more than once"#,
@@ -105,7 +133,10 @@ fn malformed_requests_are_refused() {
             r#"{"t":[{"columns":["i"]},{"columns":["s","i"]}]}"#,
             r#"syntax "["s","i"]": syntax error: column i mentioned more than once"#,
         ),
-        (r#"{"other":[{"columns":["name"]},{}]}"#, "syntax error: column name mentioned more than once"),
+        (
+            r#"{"other":[{"columns":["name"]},{}]}"#,
+            "syntax error: column name mentioned more than once",
+        ),
     ] {
         assert_eq!(parse(text, true).unwrap_err(), expected, "{text}");
     }
@@ -120,27 +151,50 @@ fn conditions_can_be_changed_for_monitored_tables() {
     let schema = schema();
     let monitored = parse(r#"{"t":{}}"#, true).unwrap();
     let change = |text: &str| {
-        let changes = condition_changes_from_json(&schema, &monitored, &json(text)).map_err(|error| error.to_string())?;
+        let changes = condition_changes_from_json(&schema, &monitored, &json(text))
+            .map_err(|error| error.to_string())?;
         Ok(changes
             .into_iter()
-            .map(|(id, condition)| format!("{} {}", schema.table(id).name, condition.to_json(schema.table(id))))
+            .map(|(id, condition)| {
+                format!(
+                    "{} {}",
+                    schema.table(id).name,
+                    condition.to_json(schema.table(id))
+                )
+            })
             .collect::<Vec<_>>()
             .join("; "))
     };
     for (text, expected) in [
         ("{}", Ok("")),
-        (r#"{"t":[{"where":[["i","==",1]]}]}"#, Ok(r#"t [["i","==",1]]"#)),
+        (
+            r#"{"t":[{"where":[["i","==",1]]}]}"#,
+            Ok(r#"t [["i","==",1]]"#),
+        ),
         (r#"{"t":[{}]}"#, Ok("t []")),
-        ("[]", Err("syntax error: monitor-cond-change-requests must be object")),
+        (
+            "[]",
+            Err("syntax error: monitor-cond-change-requests must be object"),
+        ),
         (r#"{"none":[]}"#, Err("syntax error: no table named none")),
-        (r#"{"other":[]}"#, Err("syntax error: no table named other in monitor session")),
-        (r#"{"t":{}}"#, Err("syntax error: table t no monitor-cond-change JSON array")),
+        (
+            r#"{"other":[]}"#,
+            Err("syntax error: no table named other in monitor session"),
+        ),
+        (
+            r#"{"t":{}}"#,
+            Err("syntax error: table t no monitor-cond-change JSON array"),
+        ),
         (
             r#"{"t":[{"columns":[]}]}"#,
             Err(r#"syntax "{"columns":[]}": syntax error: changing columns is unsupported"#),
         ),
     ] {
-        assert_eq!(change(text), expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+        assert_eq!(
+            change(text),
+            expected.map(str::to_owned).map_err(str::to_owned),
+            "{text}"
+        );
     }
 }
 

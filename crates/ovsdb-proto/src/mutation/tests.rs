@@ -23,7 +23,11 @@ fn check(column: &str, before: &str, cases: &[(&str, Result<&str, &str>)]) {
             .and_then(|mutation| mutation.apply(&mut datum, ty))
             .map(|()| datum.to_json(ty).to_string())
             .map_err(|error| error.to_string());
-        assert_eq!(result, expected.map(str::to_owned).map_err(str::to_owned), "{before} {mutation}");
+        assert_eq!(
+            result,
+            expected.map(str::to_owned).map_err(str::to_owned),
+            "{before} {mutation}"
+        );
     }
 }
 
@@ -54,7 +58,8 @@ fn integers_are_calculated_with() {
 
 #[test]
 fn integers_do_not_wrap_around() {
-    let [add, subtract, multiply, divide, remainder] = ["+=", "-=", "*=", "/=", "%="].map(out_of_range);
+    let [add, subtract, multiply, divide, remainder] =
+        ["+=", "-=", "*=", "/=", "%="].map(out_of_range);
     check(
         "i",
         "9223372036854775807",
@@ -97,7 +102,15 @@ fn reals_are_calculated_with() {
             (r#""/=",-0.0"#, Err("domain error: Division by zero.")),
         ],
     );
-    check("r", "1.7e308", &[(r#""+=",1.7e308"#, Err(&add)), (r#""*=",10"#, Err(&multiply)), (r#""*=",0"#, Ok("0"))]);
+    check(
+        "r",
+        "1.7e308",
+        &[
+            (r#""+=",1.7e308"#, Err(&add)),
+            (r#""*=",10"#, Err(&multiply)),
+            (r#""*=",0"#, Ok("0")),
+        ],
+    );
 }
 
 #[test]
@@ -108,13 +121,30 @@ fn arithmetic_on_a_set_is_done_to_every_element() {
         &[
             (r#""+=",1"#, Ok(r#"["set",[2,3,4]]"#)),
             (r#""*=",-1"#, Ok(r#"["set",[-3,-2,-1]]"#)),
-            (r#""*=",0"#, Err("constraint violation: Result of \"*=\" operation contains duplicates.")),
-            (r#""/=",2"#, Err("constraint violation: Result of \"/=\" operation contains duplicates.")),
+            (
+                r#""*=",0"#,
+                Err("constraint violation: Result of \"*=\" operation contains duplicates."),
+            ),
+            (
+                r#""/=",2"#,
+                Err("constraint violation: Result of \"/=\" operation contains duplicates."),
+            ),
             (r#""/=",0"#, Err("domain error: Division by zero.")),
         ],
     );
-    check("is", r#"["set",[]]"#, &[(r#""+=",1"#, Ok(r#"["set",[]]"#)), (r#""/=",0"#, Ok(r#"["set",[]]"#))]);
-    check("rs", r#"["set",[0.5,1]]"#, &[(r#""*=",2"#, Ok(r#"["set",[1,2]]"#))]);
+    check(
+        "is",
+        r#"["set",[]]"#,
+        &[
+            (r#""+=",1"#, Ok(r#"["set",[]]"#)),
+            (r#""/=",0"#, Ok(r#"["set",[]]"#)),
+        ],
+    );
+    check(
+        "rs",
+        r#"["set",[0.5,1]]"#,
+        &[(r#""*=",2"#, Ok(r#"["set",[1,2]]"#))],
+    );
 }
 
 #[test]
@@ -126,10 +156,22 @@ fn results_must_meet_the_constraints_of_the_column() {
             (r#""+=",3"#, Ok(r#"["set",[2,5]]"#)),
             // The argument itself need not be a value that the column could hold.
             (r#""%=",100"#, Ok(r#"["set",[-1,2]]"#)),
-            (r#""+=",4"#, Err("constraint violation: 6 is not in the valid range -5 to 5 (inclusive)")),
-            (r#""*=",-5"#, Err("constraint violation: -10 is not in the valid range -5 to 5 (inclusive)")),
-            (r#""insert",6"#, Err("constraint violation: 6 is not in the valid range -5 to 5 (inclusive)")),
-            (r#""delete",6"#, Err("constraint violation: 6 is not in the valid range -5 to 5 (inclusive)")),
+            (
+                r#""+=",4"#,
+                Err("constraint violation: 6 is not in the valid range -5 to 5 (inclusive)"),
+            ),
+            (
+                r#""*=",-5"#,
+                Err("constraint violation: -10 is not in the valid range -5 to 5 (inclusive)"),
+            ),
+            (
+                r#""insert",6"#,
+                Err("constraint violation: 6 is not in the valid range -5 to 5 (inclusive)"),
+            ),
+            (
+                r#""delete",6"#,
+                Err("constraint violation: 6 is not in the valid range -5 to 5 (inclusive)"),
+            ),
         ],
     );
 }
@@ -146,7 +188,10 @@ fn elements_come_to_sets_and_go() {
             (r#""delete",3"#, Ok("1")),
             (r#""delete",["set",[1,2,3,4]]"#, Ok(r#"["set",[]]"#)),
             (r#""delete",["set",[]]"#, Ok(r#"["set",[1,3]]"#)),
-            (r#""insert",["set",[5,5]]"#, Err("ovsdb error: set contains duplicate")),
+            (
+                r#""insert",["set",[5,5]]"#,
+                Err("ovsdb error: set contains duplicate"),
+            ),
         ],
     );
     check(
@@ -154,20 +199,43 @@ fn elements_come_to_sets_and_go() {
         r#"["set",[1,3]]"#,
         &[
             (r#""insert",3"#, Ok(r#"["set",[1,3]]"#)),
-            (r#""insert",4"#, Err("constraint violation: Attempted to store 3 elements in set of 1 to 2 integers.")),
+            (
+                r#""insert",4"#,
+                Err(
+                    "constraint violation: Attempted to store 3 elements in set of 1 to 2 integers.",
+                ),
+            ),
             (
                 r#""insert",["set",[1,2,3]]"#,
-                Err(r#"syntax "["set",[1,2,3]]": syntax error: set must have 0 to 2 members but 3 are present"#),
+                Err(
+                    r#"syntax "["set",[1,2,3]]": syntax error: set must have 0 to 2 members but 3 are present"#,
+                ),
             ),
             (r#""delete",1"#, Ok("3")),
             (
                 r#""delete",["set",[1,2,3]]"#,
-                Err("constraint violation: Attempted to store 0 elements in set of 1 to 2 integers."),
+                Err(
+                    "constraint violation: Attempted to store 0 elements in set of 1 to 2 integers.",
+                ),
             ),
         ],
     );
-    check("oi", r#"["set",[]]"#, &[(r#""insert",4"#, Ok("4")), (r#""delete",4"#, Ok(r#"["set",[]]"#))]);
-    check("oi", "3", &[(r#""insert",4"#, Err("constraint violation: Attempted to store 2 elements in set of up to 1 integers."))]);
+    check(
+        "oi",
+        r#"["set",[]]"#,
+        &[
+            (r#""insert",4"#, Ok("4")),
+            (r#""delete",4"#, Ok(r#"["set",[]]"#)),
+        ],
+    );
+    check(
+        "oi",
+        "3",
+        &[(
+            r#""insert",4"#,
+            Err("constraint violation: Attempted to store 2 elements in set of up to 1 integers."),
+        )],
+    );
 }
 
 #[test]
@@ -177,17 +245,38 @@ fn pairs_come_to_maps_and_go() {
         "sm",
         before,
         &[
-            (r#""insert",["map",[["c","3"]]]"#, Ok(r#"["map",[["a","1"],["b","2"],["c","3"]]]"#)),
+            (
+                r#""insert",["map",[["c","3"]]]"#,
+                Ok(r#"["map",[["a","1"],["b","2"],["c","3"]]]"#),
+            ),
             (r#""insert",["map",[["a","9"]]]"#, Ok(before)),
-            (r#""delete",["map",[["a","1"],["b","9"]]]"#, Ok(r#"["map",[["b","2"]]]"#)),
-            (r#""delete",["set",["a","c"]]"#, Ok(r#"["map",[["b","2"]]]"#)),
+            (
+                r#""delete",["map",[["a","1"],["b","9"]]]"#,
+                Ok(r#"["map",[["b","2"]]]"#),
+            ),
+            (
+                r#""delete",["set",["a","c"]]"#,
+                Ok(r#"["map",[["b","2"]]]"#),
+            ),
             (r#""delete","b""#, Ok(r#"["map",[["a","1"]]]"#)),
             (r#""delete",["set",["a","b"]]"#, Ok(r#"["map",[]]"#)),
             (r#""delete",["map",[]]"#, Ok(before)),
-            (r#""delete",["map",0]"#, Err(r#"syntax "["map",0]": syntax error: expected string"#)),
-            (r#""insert",["set",["a"]]"#, Err(r#"syntax "["set",["a"]]": syntax error: expected ["map", <array>]"#)),
-            (r#""insert",["map",[["a","1"],["a","2"]]]"#, Err("ovsdb error: map contains duplicate key")),
-            (r#""insert",["map",[["a"]]]"#, Err(r#"syntax "["a"]": syntax error: expected 2-element array"#)),
+            (
+                r#""delete",["map",0]"#,
+                Err(r#"syntax "["map",0]": syntax error: expected string"#),
+            ),
+            (
+                r#""insert",["set",["a"]]"#,
+                Err(r#"syntax "["set",["a"]]": syntax error: expected ["map", <array>]"#),
+            ),
+            (
+                r#""insert",["map",[["a","1"],["a","2"]]]"#,
+                Err("ovsdb error: map contains duplicate key"),
+            ),
+            (
+                r#""insert",["map",[["a"]]]"#,
+                Err(r#"syntax "["a"]": syntax error: expected 2-element array"#),
+            ),
         ],
     );
 }
@@ -233,7 +322,8 @@ fn mutations_that_do_not_suit_the_column_are_refused() {
     ];
     for (mutation, expected) in cases {
         let list = json(&format!("[{mutation}]"));
-        let error = Mutation::list_from_json(table(&schema), &list, &mut Symbols::none()).unwrap_err();
+        let error =
+            Mutation::list_from_json(table(&schema), &list, &mut Symbols::none()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
@@ -248,7 +338,8 @@ fn mutations_are_printed_as_they_were_written() {
         r#"["sm","delete",["set",["a","b"]]]"#,
         r#"["sm","delete","a"]"#,
     ] {
-        let mutation = Mutation::from_json(table(&schema), &json(text), &mut Symbols::none()).unwrap();
+        let mutation =
+            Mutation::from_json(table(&schema), &json(text), &mut Symbols::none()).unwrap();
         assert_eq!(mutation.to_json(table(&schema)).to_string(), text);
     }
 }

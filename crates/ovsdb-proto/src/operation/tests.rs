@@ -34,7 +34,10 @@ fn show(operation: &Operation) -> String {
     let schema = schema();
     let table = |id: TableId| schema.table(id);
     let columns = |id: TableId, ids: &[ColumnId]| {
-        ids.iter().map(|&column| table(id).column(column).name.as_str()).collect::<Vec<_>>().join(",")
+        ids.iter()
+            .map(|&column| table(id).column(column).name.as_str())
+            .collect::<Vec<_>>()
+            .join(",")
     };
     let row = |id: TableId, row: &RowColumns| {
         let values = row.iter().map(|(column, datum)| {
@@ -45,25 +48,80 @@ fn show(operation: &Operation) -> String {
     };
     let name = operation.name();
     match operation {
-        Operation::Insert { table: id, uuid, explicit, uuid_name, row: values } => {
+        Operation::Insert {
+            table: id,
+            uuid,
+            explicit,
+            uuid_name,
+            row: values,
+        } => {
             let uuid_name = uuid_name.as_deref().unwrap_or("-");
-            format!("{name} {} {uuid} {explicit} {uuid_name} {}", table(*id).name, row(*id, values))
+            format!(
+                "{name} {} {uuid} {explicit} {uuid_name} {}",
+                table(*id).name,
+                row(*id, values)
+            )
         }
-        Operation::Select { table: id, condition, columns: picked, sort } => {
+        Operation::Select {
+            table: id,
+            condition,
+            columns: picked,
+            sort,
+        } => {
             let condition = condition.to_json(table(*id));
-            format!("{name} {} {condition} {} by {}", table(*id).name, columns(*id, picked), columns(*id, sort))
+            format!(
+                "{name} {} {condition} {} by {}",
+                table(*id).name,
+                columns(*id, picked),
+                columns(*id, sort)
+            )
         }
-        Operation::Update { table: id, condition, row: values } => {
-            format!("{name} {} {} {}", table(*id).name, condition.to_json(table(*id)), row(*id, values))
+        Operation::Update {
+            table: id,
+            condition,
+            row: values,
+        } => {
+            format!(
+                "{name} {} {} {}",
+                table(*id).name,
+                condition.to_json(table(*id)),
+                row(*id, values)
+            )
         }
-        Operation::Mutate { table: id, condition, mutations } => {
-            let mutations: Vec<_> = mutations.iter().map(|mutation| mutation.to_json(table(*id)).to_string()).collect();
-            format!("{name} {} {} {}", table(*id).name, condition.to_json(table(*id)), mutations.join(" "))
+        Operation::Mutate {
+            table: id,
+            condition,
+            mutations,
+        } => {
+            let mutations: Vec<_> = mutations
+                .iter()
+                .map(|mutation| mutation.to_json(table(*id)).to_string())
+                .collect();
+            format!(
+                "{name} {} {} {}",
+                table(*id).name,
+                condition.to_json(table(*id)),
+                mutations.join(" ")
+            )
         }
-        Operation::Delete { table: id, condition } => {
-            format!("{name} {} {}", table(*id).name, condition.to_json(table(*id)))
+        Operation::Delete {
+            table: id,
+            condition,
+        } => {
+            format!(
+                "{name} {} {}",
+                table(*id).name,
+                condition.to_json(table(*id))
+            )
         }
-        Operation::Wait { table: id, condition, columns: compared, until_equal, rows, timeout_ms } => {
+        Operation::Wait {
+            table: id,
+            condition,
+            columns: compared,
+            until_equal,
+            rows,
+            timeout_ms,
+        } => {
             let rows: Vec<_> = rows.iter().map(|values| row(*id, values)).collect();
             format!(
                 "{name} {} {} {} {until_equal} {rows:?} {timeout_ms:?}",
@@ -113,7 +171,10 @@ fn operations_are_read_with_their_members() {
             r#"{"op":"mutate","table":"t","where":[],"mutations":[["i","+=",1],["is","insert",2]]}"#,
             r#"mutate t [] ["i","+=",1] ["is","insert",2]"#,
         ),
-        (r#"{"op":"delete","table":"t","where":[false]}"#, "delete t [false]"),
+        (
+            r#"{"op":"delete","table":"t","where":[false]}"#,
+            "delete t [false]",
+        ),
         (
             r#"{"op":"wait","table":"other","where":[],"until":"==","rows":[{"name":"a"},{}]}"#,
             r#"wait other [] _uuid,_version,name true ["name=\"a\"", ""] None"#,
@@ -133,38 +194,100 @@ fn operations_are_read_with_their_members() {
 
 #[test]
 fn errors_of_form_name_the_operation() {
-    let form = |words: &str| format!("syntax \"{{}}\": syntax error: Parsing ovsdb operation 1 of 1 failed: {words}");
+    let form = |words: &str| {
+        format!("syntax \"{{}}\": syntax error: Parsing ovsdb operation 1 of 1 failed: {words}")
+    };
     for (operation, words) in [
         ("{}", "Required 'op' member is missing."),
         (r#"{"op":1}"#, "Type mismatch for member 'op'."),
         (r#"{"op":"no-id"}"#, "Type mismatch for member 'op'."),
         (r#"{"op":"replace"}"#, "No operation \"replace\""),
         (r#"{"op":"insert"}"#, "Required 'table' member is missing."),
-        (r#"{"op":"insert","table":"t"}"#, "Required 'row' member is missing."),
+        (
+            r#"{"op":"insert","table":"t"}"#,
+            "Required 'row' member is missing.",
+        ),
         (r#"{"op":"insert","table":"none"}"#, "No table named none."),
-        (r#"{"op":"insert","table":"t","row":[]}"#, "Type mismatch for member 'row'."),
-        (r#"{"op":"insert","table":"t","row":{},"uuid":1}"#, "Type mismatch for member 'uuid'."),
-        (r#"{"op":"insert","table":"t","row":{},"uuid-name":"1"}"#, "Type mismatch for member 'uuid-name'."),
-        (r#"{"op":"insert","table":"t","row":{},"where":[]}"#, "Member 'where' is present but not allowed here."),
+        (
+            r#"{"op":"insert","table":"t","row":[]}"#,
+            "Type mismatch for member 'row'.",
+        ),
+        (
+            r#"{"op":"insert","table":"t","row":{},"uuid":1}"#,
+            "Type mismatch for member 'uuid'.",
+        ),
+        (
+            r#"{"op":"insert","table":"t","row":{},"uuid-name":"1"}"#,
+            "Type mismatch for member 'uuid-name'.",
+        ),
+        (
+            r#"{"op":"insert","table":"t","row":{},"where":[]}"#,
+            "Member 'where' is present but not allowed here.",
+        ),
         // What is wrong with the form comes before anything else.
-        (r#"{"op":"insert","table":"t","row":{"no":1},"a":1,"b":2}"#, "Member 'a' and 1 other member are present but not allowed here."),
-        (r#"{"op":"select","table":"t"}"#, "Required 'where' member is missing."),
-        (r#"{"op":"select","table":"t","where":{}}"#, "Type mismatch for member 'where'."),
-        (r#"{"op":"select","table":"t","where":[],"columns":"i"}"#, "Type mismatch for member 'columns'."),
-        (r#"{"op":"update","table":"t","where":[]}"#, "Required 'row' member is missing."),
-        (r#"{"op":"mutate","table":"t","where":[]}"#, "Required 'mutations' member is missing."),
-        (r#"{"op":"delete","table":"none"}"#, "Required 'where' member is missing."),
-        (r#"{"op":"delete","table":"none","where":[]}"#, "No table named none."),
-        (r#"{"op":"wait","table":"t","where":[],"rows":[]}"#, "Required 'until' member is missing."),
-        (r#"{"op":"wait","table":"t","where":[],"rows":[],"until":"==","timeout":0.5}"#, "Type mismatch for member 'timeout'."),
-        (r#"{"op":"commit"}"#, "Required 'durable' member is missing."),
-        (r#"{"op":"abort","why":"because"}"#, "Member 'why' is present but not allowed here."),
-        (r#"{"op":"comment"}"#, "Required 'comment' member is missing."),
-        (r#"{"op":"assert","lock":"not an id"}"#, "Type mismatch for member 'lock'."),
+        (
+            r#"{"op":"insert","table":"t","row":{"no":1},"a":1,"b":2}"#,
+            "Member 'a' and 1 other member are present but not allowed here.",
+        ),
+        (
+            r#"{"op":"select","table":"t"}"#,
+            "Required 'where' member is missing.",
+        ),
+        (
+            r#"{"op":"select","table":"t","where":{}}"#,
+            "Type mismatch for member 'where'.",
+        ),
+        (
+            r#"{"op":"select","table":"t","where":[],"columns":"i"}"#,
+            "Type mismatch for member 'columns'.",
+        ),
+        (
+            r#"{"op":"update","table":"t","where":[]}"#,
+            "Required 'row' member is missing.",
+        ),
+        (
+            r#"{"op":"mutate","table":"t","where":[]}"#,
+            "Required 'mutations' member is missing.",
+        ),
+        (
+            r#"{"op":"delete","table":"none"}"#,
+            "Required 'where' member is missing.",
+        ),
+        (
+            r#"{"op":"delete","table":"none","where":[]}"#,
+            "No table named none.",
+        ),
+        (
+            r#"{"op":"wait","table":"t","where":[],"rows":[]}"#,
+            "Required 'until' member is missing.",
+        ),
+        (
+            r#"{"op":"wait","table":"t","where":[],"rows":[],"until":"==","timeout":0.5}"#,
+            "Type mismatch for member 'timeout'.",
+        ),
+        (
+            r#"{"op":"commit"}"#,
+            "Required 'durable' member is missing.",
+        ),
+        (
+            r#"{"op":"abort","why":"because"}"#,
+            "Member 'why' is present but not allowed here.",
+        ),
+        (
+            r#"{"op":"comment"}"#,
+            "Required 'comment' member is missing.",
+        ),
+        (
+            r#"{"op":"assert","lock":"not an id"}"#,
+            "Type mismatch for member 'lock'.",
+        ),
     ] {
         fails(operation, &form(words));
     }
-    fails("3", "syntax error: Parsing ovsdb operation 1 of 1 failed: Object expected.");
+    fails(
+        "3",
+        "syntax error: Parsing ovsdb operation 1 of 1 failed: Object expected.",
+    );
 }
 
 #[test]
@@ -178,7 +301,10 @@ fn other_errors_quote_the_element_at_fault() {
             r#"{"op":"insert","table":"t","row":{"no":1}}"#,
             r#"syntax "{"no":1}": unknown column: No column no in table t."#,
         ),
-        (r#"{"op":"insert","table":"t","row":{"i":"x"}}"#, r#"syntax ""x"": syntax error: expected integer"#),
+        (
+            r#"{"op":"insert","table":"t","row":{"i":"x"}}"#,
+            r#"syntax ""x"": syntax error: expected integer"#,
+        ),
         (
             r#"{"op":"insert","table":"strict","row":{"s":"x"}}"#,
             "constraint violation: 0 is less than minimum allowed value 1",
@@ -243,12 +369,24 @@ fn names_stand_for_rows_wherever_they_are_used() {
             {"op":"update","table":"t","where":[["_uuid","==",["named-uuid","b"]]],"row":{"u":["named-uuid","c"]}}]"#,
     );
     // The first row's own UUID is settled before the names inside it.
-    let Operation::Insert { uuid: first, row, .. } = &transact.operations[0] else { panic!("an insert") };
+    let Operation::Insert {
+        uuid: first, row, ..
+    } = &transact.operations[0]
+    else {
+        panic!("an insert")
+    };
     assert_eq!(*first, uuid(1));
-    assert_eq!(row[0].1, Datum::from_atoms([uuid(2), uuid(3)].map(Atom::Uuid)));
-    let Operation::Insert { uuid: second, .. } = &transact.operations[1] else { panic!("an insert") };
+    assert_eq!(
+        row[0].1,
+        Datum::from_atoms([uuid(2), uuid(3)].map(Atom::Uuid))
+    );
+    let Operation::Insert { uuid: second, .. } = &transact.operations[1] else {
+        panic!("an insert")
+    };
     assert_eq!(*second, uuid(2));
-    let Operation::Update { condition, row, .. } = &transact.operations[2] else { panic!("an update") };
+    let Operation::Update { condition, row, .. } = &transact.operations[2] else {
+        panic!("an update")
+    };
     assert_eq!(condition.uuid(), Some(uuid(3)));
     assert_eq!(row[0].1, Datum::from_atom(Atom::Uuid(uuid(4))));
 }
@@ -268,10 +406,14 @@ fn a_name_belongs_to_one_insert_only() {
 #[test]
 fn an_insert_that_fails_to_parse_tells_the_uuid_that_might_be_taken() {
     let text = uuid(77).to_string();
-    let insert = |more: &str| format!(r#"[{{"op":"insert","table":"other","uuid":"{text}",{more}}}]"#);
+    let insert =
+        |more: &str| format!(r#"[{{"op":"insert","table":"other","uuid":"{text}",{more}}}]"#);
     let contested = |text: &str| parse(text).contested_uuid;
     let table = schema().table_id("other").unwrap();
-    assert_eq!(contested(&insert(r#""row":{"name":1}"#)), Some((table, uuid(77))));
+    assert_eq!(
+        contested(&insert(r#""row":{"name":1}"#)),
+        Some((table, uuid(77)))
+    );
     assert_eq!(contested(&insert(r#""row":{"name":1},"x":1"#)), None);
     assert_eq!(contested(&insert(r#""row":{}"#)), None);
     assert_eq!(
@@ -286,9 +428,15 @@ fn an_insert_that_fails_to_parse_tells_the_uuid_that_might_be_taken() {
 #[test]
 fn operations_that_change_nothing_are_told_apart() {
     for (operations, read_only) in [
-        (r#"[{"op":"select","table":"t","where":[]},{"op":"comment","comment":"x"}]"#, true),
+        (
+            r#"[{"op":"select","table":"t","where":[]},{"op":"comment","comment":"x"}]"#,
+            true,
+        ),
         (r#"[{"op":"abort"},{"op":"assert","lock":"x"}]"#, true),
-        (r#"[{"op":"select","table":"t","where":[]},{"op":"commit","durable":false}]"#, false),
+        (
+            r#"[{"op":"select","table":"t","where":[]},{"op":"commit","durable":false}]"#,
+            false,
+        ),
         (r#"[{"op":"delete","table":"t","where":[]}]"#, false),
         ("[]", true),
     ] {

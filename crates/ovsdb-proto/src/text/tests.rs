@@ -50,7 +50,11 @@ fn strings_are_quoted_where_they_would_be_misread() {
         ("truer", "truer", "truer"),
         ("é", "\"é\"", "é"),
         ("a\"\\\n", r#""a\"\\\n""#, "a\"\\\n"),
-        ("ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0", "\"ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0\"", "ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0"),
+        (
+            "ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0",
+            "\"ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0\"",
+            "ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0",
+        ),
     ] {
         let atom = Atom::from(text);
         assert_eq!(atom_to_string(&atom), string);
@@ -65,9 +69,24 @@ fn datums_are_bracketed_where_there_can_be_several() {
         (r#"{"key":"integer","min":0}"#, r#"["set",[]]"#, "[]", ""),
         (r#"{"key":"integer","min":0}"#, "5", "5", "5"),
         (r#"{"key":"integer","min":0,"max":2}"#, "5", "[5]", "5"),
-        (r#"{"key":"string","min":0,"max":"unlimited"}"#, r#"["set",["b","a c"]]"#, r#"["a c", b]"#, "a c b"),
-        (r#"{"key":"string","value":"integer","min":0}"#, r#"["map",[]]"#, "{}", ""),
-        (r#"{"key":"string","value":"integer","min":0}"#, r#"["map",[["a",1]]]"#, "a=1", "a=1"),
+        (
+            r#"{"key":"string","min":0,"max":"unlimited"}"#,
+            r#"["set",["b","a c"]]"#,
+            r#"["a c", b]"#,
+            "a c b",
+        ),
+        (
+            r#"{"key":"string","value":"integer","min":0}"#,
+            r#"["map",[]]"#,
+            "{}",
+            "",
+        ),
+        (
+            r#"{"key":"string","value":"integer","min":0}"#,
+            r#"["map",[["a",1]]]"#,
+            "a=1",
+            "a=1",
+        ),
         (
             r#"{"key":"string","value":"string","min":0,"max":"unlimited"}"#,
             r#"["map",[["b","x y"],["a","1"]]]"#,
@@ -79,7 +98,10 @@ fn datums_are_bracketed_where_there_can_be_several() {
         let datum = Datum::from_json(&json(value), &ty, &mut Symbols::none()).unwrap();
         assert_eq!(datum_to_string(&datum, &ty), string);
         assert_eq!(datum_to_bare(&datum), bare);
-        assert_eq!(datum_from_string(&ty, string, &mut Symbols::none()), Ok(datum));
+        assert_eq!(
+            datum_from_string(&ty, string, &mut Symbols::none()),
+            Ok(datum)
+        );
     }
 }
 
@@ -87,8 +109,13 @@ fn datums_are_bracketed_where_there_can_be_several() {
 fn check(type_text: &str, cases: &[(&str, Result<&str, &str>)]) {
     let ty = ty(type_text);
     for (text, expected) in cases {
-        let found = datum_from_string(&ty, text, &mut Symbols::none()).map(|datum| datum_to_string(&datum, &ty));
-        assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+        let found = datum_from_string(&ty, text, &mut Symbols::none())
+            .map(|datum| datum_to_string(&datum, &ty));
+        assert_eq!(
+            found,
+            expected.map(str::to_owned).map_err(str::to_owned),
+            "{text}"
+        );
     }
 }
 
@@ -101,11 +128,20 @@ fn scalars_are_typed_in_many_ways() {
             (" -7 ", Ok("-7")),
             ("+7", Ok("7")),
             ("[7]", Ok("7")),
-            ("9223372036854775808", Err("\"9223372036854775808\" is not a valid integer or range")),
+            (
+                "9223372036854775808",
+                Err("\"9223372036854775808\" is not a valid integer or range"),
+            ),
             ("1.5", Err("\"1.5\" is not a valid integer or range")),
             ("x", Err("\"x\" is not a valid integer or range")),
-            ("1 2", Err("1 2: 2 value(s) specified but the maximum number is 1")),
-            ("[]", Err("[]: 0 value(s) specified but the minimum number is 1")),
+            (
+                "1 2",
+                Err("1 2: 2 value(s) specified but the maximum number is 1"),
+            ),
+            (
+                "[]",
+                Err("[]: 0 value(s) specified but the minimum number is 1"),
+            ),
             ("", Err("use \"[]\" to specify the empty set")),
         ],
     );
@@ -129,7 +165,10 @@ fn scalars_are_typed_in_many_ways() {
             ("no", Ok("false")),
             ("off", Ok("false")),
             ("0", Ok("false")),
-            ("TRUE", Err("\"TRUE\" is not a valid boolean (use \"true\" or \"false\")")),
+            (
+                "TRUE",
+                Err("\"TRUE\" is not a valid boolean (use \"true\" or \"false\")"),
+            ),
         ],
     );
     check(
@@ -140,24 +179,39 @@ fn scalars_are_typed_in_many_ways() {
             (r#""two words""#, Ok(r#""two words""#)),
             (r"two\ words", Ok(r#""two words""#)),
             (r#""\u0041\ud834\udd1e""#, Ok("\"A\u{1d11e}\"")),
-            (r#""a"b"#, Err(r#""a"b: missing quote at end of quoted string"#)),
-            (r#""a"b"c""#, Err(r#""a"b"c": quoted string may not include unescaped ""#)),
+            (
+                r#""a"b"#,
+                Err(r#""a"b: missing quote at end of quoted string"#),
+            ),
+            (
+                r#""a"b"c""#,
+                Err(r#""a"b"c": quoted string may not include unescaped ""#),
+            ),
             (r#""\q""#, Err(r#""\q": bad escape \q"#)),
-            (r#""a"#, Err(r#""a: quoted string extends past end of argument"#)),
+            (
+                r#""a"#,
+                Err(r#""a: quoted string extends past end of argument"#),
+            ),
             (r"a\", Err(r"a\: backslash at end of argument")),
         ],
     );
     check(
         r#""uuid""#,
         &[
-            ("EF1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0", Ok("ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0")),
+            (
+                "EF1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0",
+                Ok("ef1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0"),
+            ),
             ("x", Err("\"x\" is not a valid UUID")),
             ("@a", Err("\"@a\" is not a valid UUID")),
         ],
     );
     check(
         r#"{"key":{"type":"integer","maxInteger":5}}"#,
-        &[("6", Err("constraint violation: 6 is greater than maximum allowed value 5"))],
+        &[(
+            "6",
+            Err("constraint violation: 6 is greater than maximum allowed value 5"),
+        )],
     );
 }
 
@@ -167,7 +221,10 @@ fn names_of_rows_begin_with_an_at_sign() {
     let mut symbols = Symbols::new(&mut fresh);
     let ty = ty(r#"{"key":"uuid","max":"unlimited"}"#);
     let datum = datum_from_string(&ty, "@a, @b @c", &mut symbols).unwrap();
-    assert_eq!(datum.uuids().collect::<Vec<_>>(), [uuid(1), uuid(2), uuid(3)]);
+    assert_eq!(
+        datum.uuids().collect::<Vec<_>>(),
+        [uuid(1), uuid(2), uuid(3)]
+    );
     assert_eq!(symbols.resolve("@b"), Some(uuid(2)));
 }
 
@@ -180,7 +237,10 @@ fn sets_and_maps_are_typed_with_or_without_brackets() {
             ("[ 3 , 1 ]", Ok("[1, 3]")),
             ("[1 2", Err("[1 2: missing \"]\" at end of data")),
             ("[1] 2", Err("[1] 2: trailing garbage after \"]\"")),
-            ("1,,2", Err("1,,2: unexpected \",\" parsing set of integers")),
+            (
+                "1,,2",
+                Err("1,,2: unexpected \",\" parsing set of integers"),
+            ),
             ("1=2", Err("1=2: unexpected \"=\" parsing set of integers")),
             ("1 1", Err("1 1: set contains duplicate value")),
         ],
@@ -195,7 +255,10 @@ fn sets_and_maps_are_typed_with_or_without_brackets() {
             ("a", Err("a: syntax error at \"\" expecting \"=\"")),
             ("a:1", Err("a:1: syntax error at \":\" expecting \"=\"")),
             ("a=1 a=2", Err("a=1 a=2: map contains duplicate key")),
-            ("a=1 b=2 c=3", Err("a=1 b=2 c=3: 3 pair(s) specified but the maximum number is 2")),
+            (
+                "a=1 b=2 c=3",
+                Err("a=1 b=2 c=3: 3 pair(s) specified but the maximum number is 2"),
+            ),
         ],
     );
 }
@@ -209,11 +272,16 @@ fn ranges_stand_for_integers() {
             ("-2-+1 7", Ok("[-2, -1, 0, 1, 7]")),
             ("-2--1", Ok("[-2, -1]")),
             ("4-4", Ok("[4]")),
-            ("3-1", Err("\"3-1\" is not a valid range. Range end cannot be before start.")),
+            (
+                "3-1",
+                Err("\"3-1\" is not a valid range. Range end cannot be before start."),
+            ),
             ("1-", Err("\"1-\" is not a valid integer or range")),
             (
                 "1-4097",
-                Err("constraint violation: Range \"1-4097\" is too big. Maximum allowed size is 4096."),
+                Err(
+                    "constraint violation: Range \"1-4097\" is too big. Maximum allowed size is 4096.",
+                ),
             ),
             (
                 "-9223372036854775808-9223372036854775807",
@@ -228,7 +296,10 @@ fn ranges_stand_for_integers() {
         r#"{"key":{"type":"integer","enum":["set",[1,2,4]]},"min":0,"max":"unlimited"}"#,
         &[
             ("1-2", Ok("[1, 2]")),
-            ("1-4", Err("constraint violation: 3 is not one of the allowed values ([1, 2, 4])")),
+            (
+                "1-4",
+                Err("constraint violation: 3 is not one of the allowed values ([1, 2, 4])"),
+            ),
         ],
     );
 }
@@ -244,7 +315,11 @@ fn tokens_end_at_delimiters_that_are_not_quoted() {
         ("=x", Ok(("", "=x"))),
     ] {
         let expected: Result<(&str, &str), String> = expected;
-        assert_eq!(token(text), expected.map(|(token, rest)| (token.to_owned(), rest)), "{text}");
+        assert_eq!(
+            token(text),
+            expected.map(|(token, rest)| (token.to_owned(), rest)),
+            "{text}"
+        );
     }
 }
 
