@@ -266,9 +266,13 @@ impl Datum {
     /// of keys. Says whether that changed anything.
     pub fn subtract(&mut self, other: &Datum) -> bool {
         match (self.is_map(), other.is_map()) {
-            (true, false) => other
-                .keys()
-                .fold(false, |changed, key| self.remove(key) || changed),
+            (true, false) => {
+                let before = self.len();
+                for key in other.keys() {
+                    self.remove(key);
+                }
+                self.len() < before
+            }
             (true, true) => subtract::<Pair>(self, other),
             (false, _) => subtract::<Atom>(self, other),
         }

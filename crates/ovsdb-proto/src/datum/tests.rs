@@ -94,7 +94,7 @@ fn check_form(datum: &Datum, same: &Datum) {
     assert_eq!(hasher.hash_one(datum), hasher.hash_one(same));
     assert_eq!(datum.len(), same.len());
     assert_eq!(datum.iter().count(), datum.len());
-    assert_eq!(datum.is_empty(), datum.len() == 0);
+    assert_eq!(datum.is_empty(), same.iter().next().is_none());
     assert_eq!(
         datum.as_atom().is_some(),
         !datum.is_map() && datum.len() == 1
