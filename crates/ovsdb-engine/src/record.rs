@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
-use ovsdb_proto::json::{Json, write};
+use ovsdb_proto::json::reader::{Event, Reader};
+use ovsdb_proto::json::{self, Json, JsonError, write};
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::uuid::Uuid;
 
 use crate::commit::{Commit, RowChange};
 use crate::database::{Database, Row};
-use crate::draft::Draft;
+use crate::draft::{Draft, RowKey};
 use crate::passes;
 
 /// How records are written.
@@ -203,59 +204,117 @@ fn write_columns<'a>(
     out.push(b'}');
 }
 
-/// Applies a record to the version before it. Gives the version after it and what changed.
+/// Why a record could not be applied.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It is not JSON.
+    #[error("{0}")]
+    Json(#[from] JsonError),
+    /// It does not fit the schema or the version, or the result breaks a constraint.
+    #[error("{0}")]
+    Record(#[from] OvsdbError),
+}
+
+/// Applies a record, which is JSON text, to the version before it. Gives the version after it and what changed.
 ///
-/// The record undergoes the checks of a transaction. `fresh` gives row versions, which files do not keep.
+/// The record undergoes the checks of a transaction. `fresh` gives row versions, which files do not keep. The
+/// text is read row by row, so that a large record needs no memory beside the rows that it makes.
 ///
 /// # Errors
-/// The record does not fit the schema or the version, or the result breaks a constraint.
+/// See [`ReplayError`]. The version is as it was.
 pub fn replay(
     database: &Database,
-    record: &Json,
+    record: &[u8],
     fresh: &mut dyn FnMut() -> Uuid,
-) -> Result<(Database, Option<Commit>), OvsdbError> {
-    let Json::Object(members) = record else {
-        return Err(OvsdbError::syntax(record, "object expected"));
-    };
+) -> Result<(Database, Option<Commit>), ReplayError> {
+    let members = top_level_members(record)?;
     let schema = database.schema().clone();
-    let is_diff = matches!(members.get("_is_diff"), Some(Json::Bool(true)));
+    let is_diff = matches!(members.get("_is_diff"), Some((Event::Bool(true), _)));
     let mut draft = Draft::new(database);
-    for (name, rows) in members.iter() {
-        let Some(id) = schema.table_id(name) else {
-            match (name.as_str(), rows) {
-                ("_date", Json::Integer(_)) | ("_is_diff", Json::Bool(_)) | ("_comment", _) => {
+    for (name, (first, text)) in &members {
+        let Some(table) = schema.table_id(name) else {
+            match (name.as_str(), first) {
+                ("_date", Event::Integer(_)) | ("_is_diff", Event::Bool(_)) | ("_comment", _) => {
                     continue;
                 }
                 _ => {
-                    let details = format!("No table named {name}.");
-                    return Err(OvsdbError::new(ErrorTag::UnknownTable, details).at(record));
+                    let error =
+                        OvsdbError::new(ErrorTag::UnknownTable, format!("No table named {name}."));
+                    return Err(error.at(&json::parse(record)?).into());
                 }
             }
         };
-        let Json::Object(rows_by_uuid) = rows else {
-            return Err(OvsdbError::syntax(rows, "object expected"));
-        };
-        for (uuid, row) in rows_by_uuid.iter() {
-            let Some(uuid) = Uuid::parse(uuid) else {
-                return Err(OvsdbError::syntax(
-                    rows,
-                    format!("\"{uuid}\" is not a valid UUID"),
-                ));
-            };
-            replay_row(&mut draft, &schema, (id, uuid), is_diff, row, fresh)?;
+        if *first != Event::BeginObject {
+            let record = json::parse(record)?;
+            let value = record.get(name).unwrap_or(&Json::Null);
+            return Err(OvsdbError::syntax(value, "object expected").into());
         }
+        replay_table(&mut draft, table, is_diff, text, fresh)?;
     }
-    passes::commit(draft, fresh)
+    Ok(passes::commit(draft, fresh)?)
+}
+
+/// The members of the object that `text` is: how the value of each begins, and its text. The last of equal names
+/// counts.
+#[expect(clippy::type_complexity, reason = "the pair is taken apart at once")]
+fn top_level_members(text: &[u8]) -> Result<BTreeMap<String, (Event<'_>, &[u8])>, ReplayError> {
+    let mut reader = Reader::new(text);
+    let mut members = BTreeMap::new();
+    if reader.next_event()? != Event::BeginObject {
+        return Err(OvsdbError::syntax(&json::parse(text)?, "object expected").into());
+    }
+    while let Event::Name(name) = reader.next_event()? {
+        let begin = reader.offset();
+        let depth = reader.depth();
+        let first = reader.next_event()?;
+        while reader.depth() > depth {
+            reader.next_event()?;
+        }
+        let value = text[begin..reader.offset()].trim_ascii_start();
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_start();
+        members.insert(name.into_owned(), (first, value));
+    }
+    // Nothing but white space may follow.
+    reader.next_event()?;
+    Ok(members)
+}
+
+/// Applies the part of a record that is about one table: `text` is an object from UUIDs to rows.
+fn replay_table(
+    draft: &mut Draft,
+    table: TableId,
+    is_diff: bool,
+    text: &[u8],
+    fresh: &mut dyn FnMut() -> Uuid,
+) -> Result<(), ReplayError> {
+    let mut reader = Reader::new(text);
+    reader.next_event()?;
+    while let Event::Name(name) = reader.next_event()? {
+        let first = reader.next_event()?;
+        let row = reader.value(first)?;
+        let Some(uuid) = Uuid::parse(&name) else {
+            let details = format!("\"{name}\" is not a valid UUID");
+            return Err(OvsdbError::syntax(&json::parse(text)?, details).into());
+        };
+        let key = (table, uuid);
+        if let Some(touched) = draft.touch(&key) {
+            // The name came before: only this one counts.
+            let old = touched.old.clone();
+            draft.set(key, old);
+        }
+        replay_row(draft, key, is_diff, &row, fresh)?;
+    }
+    Ok(())
 }
 
 fn replay_row(
     draft: &mut Draft,
-    schema: &Schema,
-    key: (TableId, Uuid),
+    key: RowKey,
     is_diff: bool,
     json: &Json,
     fresh: &mut dyn FnMut() -> Uuid,
 ) -> Result<(), OvsdbError> {
+    let schema = draft.schema().clone();
     let table = schema.table(key.0);
     let existing = draft.row(&key).cloned();
     let exists = existing.is_some();
