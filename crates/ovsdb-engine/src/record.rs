@@ -210,6 +210,9 @@ pub enum ReplayError {
     /// It is not JSON.
     #[error("{0}")]
     Json(#[from] JsonError),
+    /// It is JSON, but not an object.
+    #[error("a record is an object")]
+    NotObject,
     /// It does not fit the schema or the version, or the result breaks a constraint.
     #[error("{0}")]
     Record(#[from] OvsdbError),
@@ -261,7 +264,8 @@ fn top_level_members(text: &[u8]) -> Result<BTreeMap<String, (Event<'_>, &[u8])>
     let mut reader = Reader::new(text);
     let mut members = BTreeMap::new();
     if reader.next_event()? != Event::BeginObject {
-        return Err(OvsdbError::syntax(&json::parse(text)?, "object expected").into());
+        json::parse(text)?;
+        return Err(ReplayError::NotObject);
     }
     while let Event::Name(name) = reader.next_event()? {
         let begin = reader.offset();

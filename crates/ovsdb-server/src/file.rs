@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ovsdb_engine::{Database, record};
+use ovsdb_engine::Database;
+use ovsdb_engine::record::{self, ReplayError};
 use ovsdb_log::{
     CLUSTERED_MAGIC, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault, STANDALONE_MAGIC,
 };
@@ -135,16 +136,21 @@ pub fn replay(mut log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) 
     let mut database = Database::new(schema);
     let mut records = 1;
     let fault = loop {
-        match read_json(&mut log) {
+        let record = match log.read() {
             Ok(None) => break None,
             Err(error) => break Some(error.into()),
-            Ok(Some(json)) => match record::replay(&database, &json, &mut fresh_uuid) {
-                Ok((next, _)) => database = next,
-                Err(error) => {
-                    log.unread();
-                    break Some(error.into());
-                }
-            },
+            Ok(Some(record)) => record,
+        };
+        match record::replay(&database, &record.payload, &mut fresh_uuid) {
+            Ok((next, _)) => database = next,
+            Err(ReplayError::Json(error)) => {
+                break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
+            }
+            Err(ReplayError::NotObject) => break Some(log.reject(RecordFault::NotObject).into()),
+            Err(ReplayError::Record(error)) => {
+                log.unread();
+                break Some(error.into());
+            }
         }
         records += 1;
         if records == 2 {
