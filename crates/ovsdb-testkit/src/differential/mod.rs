@@ -4,6 +4,7 @@
 //! compared to the byte, but for the named differences of [`rules`].
 
 pub mod contents;
+pub mod dangling;
 pub mod dice;
 pub mod model;
 pub mod operations;

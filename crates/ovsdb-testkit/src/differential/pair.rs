@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::Path;
 
 use super::contents::Contents;
+use super::dangling::Watch;
 use super::model::Model;
 use super::operations::LOCKS;
 use super::pairing::{End, Pairing};
-use super::rules::{Place, RULES, text_of};
+use super::rules::{DANGLING, Place, RULES, text_of};
 use crate::client::RawClient;
 use crate::daemon::Server;
 use crate::programs::Side;
@@ -41,12 +42,22 @@ impl fmt::Display for Difference {
     }
 }
 
+/// How a comparison ended that found no unexplained difference.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Course {
+    /// Both databases are the same.
+    Same,
+    /// A database holds a dangling weak reference; this pair can no longer be compared.
+    Spoilt,
+}
+
 /// Counts of what a run met.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Operations sent.
+    /// Operations compared.
     pub operations: usize,
-    /// Transactions sent.
+    /// Transactions compared.
     pub transactions: usize,
     /// Transactions by the error that ended them; `committed` for those that succeeded.
     pub outcomes: BTreeMap<String, usize>,
@@ -70,10 +81,14 @@ pub struct Pair {
     last_id: usize,
 }
 
+/// The monitor of all columns of all tables, as it appears in updates.
+const EVERYTHING: &str = "\"everything\"";
+
 /// The server must go before the folder that it works in.
 #[derive(Debug)]
 struct Running {
     client: RawClient,
+    watch: Watch,
     _server: Server,
     sandbox: Sandbox,
 }
@@ -87,6 +102,16 @@ struct Answers {
     updates: BTreeMap<String, Vec<(usize, Raw)>>,
 }
 
+impl Answers {
+    /// Forgets what came after so many replies.
+    fn truncate(&mut self, replies: usize) {
+        self.replies.truncate(replies);
+        for updates in self.updates.values_mut() {
+            updates.retain(|(after, _)| *after < replies);
+        }
+    }
+}
+
 impl Pair {
     /// Starts a server of each side with an empty database of `schema`.
     pub fn start(schema: &Path, sides: [Side; 2]) -> Pair {
@@ -98,6 +123,7 @@ impl Pair {
             let server = Server::start(&sandbox, side, &[("database", schema)]);
             Running {
                 client: RawClient::connect(server.socket()),
+                watch: Watch::default(),
                 _server: server,
                 sandbox,
             }
@@ -164,15 +190,13 @@ impl Pair {
     ///
     /// # Errors
     /// The first unexplained difference.
-    pub fn exchange(&mut self, transactions: &[Transaction]) -> Result<(), Difference> {
+    pub fn exchange(&mut self, transactions: &[Transaction]) -> Result<Course, Difference> {
         let mut ids = Vec::new();
         let mut requests = Vec::new();
         for operations in transactions {
             let id = self.next_id();
             ids.push(id);
             requests.push(self.transact(operations, id));
-            self.tally.transactions += 1;
-            self.tally.operations += operations.len();
         }
         self.send(&Raw::Array(requests));
         let answers = self.receive(&ids)?;
@@ -183,7 +207,7 @@ impl Pair {
     ///
     /// # Errors
     /// The first unexplained difference.
-    pub fn cancel(&mut self, operations: &Transaction) -> Result<(), Difference> {
+    pub fn cancel(&mut self, operations: &Transaction) -> Result<Course, Difference> {
         let (id, echo) = (self.next_id(), self.next_id());
         let cancel = Raw::object([
             ("method", Raw::string("cancel")),
@@ -195,8 +219,6 @@ impl Pair {
             cancel,
             request("echo", Raw::Array(Vec::new()), echo),
         ];
-        self.tally.transactions += 1;
-        self.tally.operations += operations.len();
         self.send(&Raw::Array(messages));
         let answers = self.receive(&[echo])?;
         self.compare(&[id, echo], &[operations.clone()], answers)
@@ -222,9 +244,10 @@ impl Pair {
         let id = self.next_id();
         let request = self.transact(&selects, id);
         self.send(&request);
-        let [mut left, right] = self.receive(&[id])?;
-        let reply = left.replies.first().map(|(_, reply)| reply.clone());
-        self.compare(&[id], &[selects], [std::mem::take(&mut left), right])?;
+        let answers = self.receive(&[id])?;
+        let reply = answers[0].replies.first().map(|(_, reply)| reply.clone());
+        // Reads change nothing, so they cannot spoil anything.
+        let _same = self.compare(&[id], &[selects], answers)?;
         let mut reply = reply.expect("a reply has been compared");
         self.pairing.to_numbers(&mut reply, End::Left);
         let results = reply.get("result").and_then(Raw::elements).unwrap_or(&[]);
@@ -323,8 +346,16 @@ impl Pair {
         &mut self,
         ids: &[usize],
         transactions: &[Transaction],
-        [left, right]: [Answers; 2],
-    ) -> Result<(), Difference> {
+        mut answers: [Answers; 2],
+    ) -> Result<Course, Difference> {
+        let spoilt = self.spoilt_after(&answers);
+        if let Some(replies) = spoilt {
+            *self.tally.explained.entry(DANGLING).or_default() += 1;
+            answers
+                .iter_mut()
+                .for_each(|answers| answers.truncate(replies));
+        }
+        let [left, right] = answers;
         let order = |answers: &Answers| -> Vec<usize> {
             answers.replies.iter().map(|(id, _)| *id).collect()
         };
@@ -340,6 +371,10 @@ impl Pair {
         for ((id, left), (_, right)) in left.replies.into_iter().zip(right.replies) {
             let position = ids.iter().position(|known| *known == id);
             let operations = position.and_then(|position| transactions.get(position));
+            if let Some(operations) = operations {
+                self.tally.transactions += 1;
+                self.tally.operations += operations.len();
+            }
             self.compare_replies(operations.map_or(&[], Vec::as_slice), left, right)
                 .map_err(|(what, left, right)| Difference {
                     what,
@@ -348,7 +383,30 @@ impl Pair {
                     right: right.to_string(),
                 })?;
         }
-        self.compare_updates(left.updates, right.updates)
+        self.compare_updates(left.updates, right.updates)?;
+        Ok(match spoilt {
+            Some(_) => Course::Spoilt,
+            None => Course::Same,
+        })
+    }
+
+    /// After how many replies one of the databases first held a dangling reference.
+    fn spoilt_after(&mut self, answers: &[Answers; 2]) -> Option<usize> {
+        let model = &self.model;
+        let ends = self.ends.iter_mut().zip(answers);
+        let found = ends.filter_map(|(running, answers)| {
+            let updates = answers.updates.get(EVERYTHING).into_iter().flatten();
+            updates
+                .filter(|(_, update)| {
+                    let tables = update
+                        .get("params")
+                        .and_then(|params| params.elements()?.get(1));
+                    tables.is_some_and(|tables| running.watch.update(model, tables))
+                })
+                .map(|(after, _)| *after)
+                .min()
+        });
+        found.min()
     }
 
     fn compare_updates(

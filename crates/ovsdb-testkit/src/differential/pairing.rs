@@ -46,6 +46,19 @@ impl Pairing {
         pairing
     }
 
+    /// The same numbers for two servers that both use the UUIDs of one.
+    pub fn of_one(&self, end: End) -> Pairing {
+        let mut pairing = Pairing {
+            pairs: Vec::new(),
+            numbers: Default::default(),
+        };
+        for pair in &self.pairs {
+            let uuid = &pair[end as usize];
+            pairing.bind(uuid, uuid);
+        }
+        pairing
+    }
+
     /// The number of a UUID that requests spell out, so that it is the same on both servers.
     pub fn literal(&mut self, uuid: &str) -> u32 {
         self.number(End::Left, uuid)

@@ -4,7 +4,7 @@ use super::contents::Contents;
 use super::dice::Dice;
 use super::model::Kind;
 use super::operations::by_uuid;
-use super::pair::{Difference, Pair};
+use super::pair::{Course, Difference, Pair};
 use crate::raw::Raw;
 
 /// Milliseconds that a wait lasts which cannot be fulfilled.
@@ -17,7 +17,7 @@ const LONG_MS: i64 = 500;
 ///
 /// # Errors
 /// The first unexplained difference.
-pub fn run(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Result<(), Difference> {
+pub fn run(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Result<Course, Difference> {
     let table = dice.pick(&pair.model.tables).clone();
     let rows = contents.rows(&table.name);
     let never = Raw::Array(vec![Raw::object([("_uuid", Raw::uuid(0))])]);
@@ -56,7 +56,7 @@ pub fn run(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Result<(), 
                 .iter()
                 .find(|column| column.mutable && column.is_scalar() && settable(column.key.kind));
             let (Some(row), Some(column)) = (dice.maybe_pick(rows), column) else {
-                return Ok(());
+                return Ok(Course::Same);
             };
             let current = row.column(&column.name).cloned().unwrap_or(Raw::null());
             let next = match column.key.kind {

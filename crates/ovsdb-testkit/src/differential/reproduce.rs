@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::contents::Contents;
-use super::pair::{Difference, Pair, Transaction};
+use super::pair::{Course, Difference, Pair, Transaction};
 use super::pairing::{End, Pairing};
 use super::run::Settings;
 use crate::raw::Raw;
@@ -136,7 +136,7 @@ pub fn reproduce(
 }
 
 /// One transaction that makes `contents` out of nothing.
-fn load(contents: &Contents) -> Transaction {
+pub fn load(contents: &Contents) -> Transaction {
     let rows = contents
         .tables()
         .flat_map(|(table, rows)| rows.iter().map(move |row| (table, row)));
@@ -164,8 +164,10 @@ fn attempt(settings: &Settings, script: &[Transaction]) -> Option<Difference> {
         }
     }
     for transaction in script {
-        if let Err(difference) = pair.exchange(&[transaction]) {
-            return Some(difference);
+        match pair.exchange(&[transaction]) {
+            Ok(Course::Same) => {}
+            Ok(Course::Spoilt) => return None,
+            Err(difference) => return Some(difference),
         }
     }
     pair.dump().err()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::contents::Contents;
 use super::dice::Dice;
-use super::pair::{Difference, Pair, Tally, Transaction};
+use super::pair::{Course, Difference, Pair, Tally, Transaction};
 use super::pairing::End;
 use super::values::Draft;
 use super::{parked, reproduce};
@@ -125,20 +125,48 @@ pub fn run(settings: &Settings) -> Result<Tally, Box<Failure>> {
                 difference,
             })
         };
-        if let Err(difference) = pair.exchange(&transactions) {
-            return Err(failure(&pair, &contents, difference));
-        }
-        contents = match pair.dump() {
-            Ok(contents) => contents,
+        let compared = pair
+            .exchange(&transactions)
+            .and_then(|course| match course {
+                Course::Same => pair.dump().map(Some),
+                Course::Spoilt => Ok(None),
+            });
+        match compared {
             Err(difference) => return Err(failure(&pair, &contents, difference)),
-        };
-        if dice.chance(20)
-            && let Err(difference) = parked::run(&mut pair, &contents, &mut dice)
-        {
-            return Err(failure(&pair, &contents, difference));
+            Ok(None) => {
+                pair = renew(settings, pair, &contents)
+                    .map_err(|refused| failure(&refused.0, &contents, refused.1))?;
+                continue;
+            }
+            Ok(Some(now)) => contents = now,
+        }
+        if dice.chance(20) {
+            match parked::run(&mut pair, &contents, &mut dice) {
+                Err(difference) => return Err(failure(&pair, &contents, difference)),
+                Ok(Course::Same) => {}
+                Ok(Course::Spoilt) => unreachable!("they delete nothing"),
+            }
         }
     }
     Ok(pair.tally)
+}
+
+/// A fresh pair with the contents of an old one.
+fn renew(
+    settings: &Settings,
+    old: Pair,
+    contents: &Contents,
+) -> Result<Pair, Box<(Pair, Difference)>> {
+    let mut pair = Pair::start(&settings.schema, settings.sides);
+    pair.pairing = old.pairing.of_one(End::Left);
+    match pair.exchange(&[reproduce::load(contents)]) {
+        Ok(_) => {
+            // What was only loaded does not count.
+            pair.tally = old.tally;
+            Ok(pair)
+        }
+        Err(difference) => Err(Box::new((pair, difference))),
+    }
 }
 
 fn compose(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Transaction {
