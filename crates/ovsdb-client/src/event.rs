@@ -1,0 +1,89 @@
+//! What a server sends in its own time.
+
+use ovsdb_proto::json::Json;
+
+use crate::error::RequestError;
+
+/// Names a request whose reply comes as an [`Event`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(pub(crate) u64);
+
+/// One thing that the server sent, in the order of the connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A notification.
+    Notification(Notification),
+    /// The reply to a request made with [`Session::subscribe`](crate::Session::subscribe).
+    Reply {
+        /// The request.
+        id: RequestId,
+        /// Its result, or [`RequestError::Server`].
+        result: Result<Json, RequestError>,
+    },
+}
+
+/// A notification as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notification {
+    /// The method's name.
+    pub method: String,
+    /// Its parameters.
+    pub params: Vec<Json>,
+}
+
+/// A notification understood.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Typed<'a> {
+    /// `update` (RFC 7047, section 4.1.6).
+    Update {
+        /// The `<json-value>` of the monitor request.
+        monitor: &'a Json,
+        /// The `<table-updates>`.
+        updates: &'a Json,
+    },
+    /// `update2` (ovsdb-server(7), section 4.1.14).
+    Update2 {
+        /// The `<json-value>` of the monitor request.
+        monitor: &'a Json,
+        /// The `<table-updates2>`.
+        updates: &'a Json,
+    },
+    /// `update3` (ovsdb-server(7), section 4.1.16).
+    Update3 {
+        /// The `<json-value>` of the monitor request.
+        monitor: &'a Json,
+        /// The id of the last transaction that the update contains.
+        last_transaction: &'a str,
+        /// The `<table-updates2>`.
+        updates: &'a Json,
+    },
+    /// `locked`: this session now owns the lock (RFC 7047, section 4.1.9).
+    Locked(&'a str),
+    /// `stolen`: this session no longer owns the lock (RFC 7047, section 4.1.10).
+    Stolen(&'a str),
+    /// `monitor_canceled`: the database went away or changed its schema (ovsdb-server(7), section 4.1.17).
+    MonitorCanceled(&'a Json),
+    /// Anything else, or one of the above with other parameters.
+    Other,
+}
+
+impl Notification {
+    /// Matches the method and the shape of its parameters.
+    pub fn typed(&self) -> Typed<'_> {
+        match (self.method.as_str(), self.params.as_slice()) {
+            ("update", [monitor, updates]) => Typed::Update { monitor, updates },
+            ("update2", [monitor, updates]) => Typed::Update2 { monitor, updates },
+            ("update3", [monitor, Json::String(last_transaction), updates]) => Typed::Update3 {
+                monitor,
+                last_transaction,
+                updates,
+            },
+            ("locked", [Json::String(lock)]) => Typed::Locked(lock),
+            ("stolen", [Json::String(lock)]) => Typed::Stolen(lock),
+            ("monitor_canceled", [monitor]) => Typed::MonitorCanceled(monitor),
+            _ => Typed::Other,
+        }
+    }
+}
