@@ -1,7 +1,7 @@
 //! An OVSDB client: sessions with a server.
 //!
 //! [`Session`] makes requests over one connection, many at a time, and matches the replies; [`Events`] brings what
-//! the server sends in its own time. [`Remotes`] and [`DatabaseInfo`] are for finding a server that will do.
+//! the server sends in its own time. [`Remotes`], [`Connector`] and [`DatabaseInfo`] find a server that will do.
 //!
 //! This crate knows neither engine nor files, and keeps no copy of a database.
 //!
@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod connector;
 mod database_info;
 mod driver;
 mod error;
@@ -24,6 +25,7 @@ mod event;
 mod remotes;
 mod session;
 
+pub use connector::{Connector, Retry};
 pub use database_info::{DatabaseInfo, InfoError, Model};
 pub use error::{Disconnect, RequestError};
 pub use event::{Event, Notification, RequestId, Typed};
