@@ -1,3 +1,4 @@
 //! The programs: ovsdb-server, ovsdb-client, ovsdb-tool and ovs-appctl.
 
+pub mod table;
 pub mod tool;
