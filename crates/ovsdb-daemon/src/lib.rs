@@ -1,9 +1,17 @@
 //! Being an Open vSwitch daemon: logging, pidfile, detaching and the control socket.
 //!
-//! The programs put these together: [`options`] reads the command line, [`vlog`] logs, [`program`] names and ends the
-//! process. No database is known here.
+//! The programs put these together, in this order: [`program::init`], [`vlog::init`], the command line by [`options`],
+//! [`daemonize::Daemonize::start`] before any thread, the tokio runtime with [`unixctl::Server`], the daemon's own
+//! listeners, and at last [`daemonize::Daemon::complete`]. No database is known here.
 
+pub mod coverage;
+pub mod daemonize;
 pub mod dirs;
+mod fork;
+pub mod memory;
 pub mod options;
+pub mod pidfile;
 pub mod program;
+pub mod signals;
+pub mod unixctl;
 pub mod vlog;

@@ -7,6 +7,7 @@
 //!
 //! Nothing here decides what is worth logging.
 
+mod commands;
 mod facility;
 mod file;
 mod layer;
@@ -19,6 +20,7 @@ mod shared;
 mod spec;
 mod syslog;
 
+pub use commands::register_commands;
 pub use file::LogFileError;
 pub use layer::Layer;
 pub use level::{Destination, Level};
@@ -113,6 +115,14 @@ pub fn reopen_log_file() -> Result<(), LogFileError> {
 /// Closes the log file but remembers its name.
 pub fn close_log_file() {
     shared::get().close_log_file();
+}
+
+/// Gives the log file, if one is open, to another user.
+///
+/// # Errors
+/// What the operating system says.
+pub fn change_log_file_owner(uid: u32, gid: u32) -> std::io::Result<()> {
+    shared::get().change_log_file_owner(uid, gid)
 }
 
 /// The name of the log file, if one was set.
