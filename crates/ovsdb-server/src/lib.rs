@@ -12,6 +12,7 @@
 //! all bounds. `journal` does not know `session`, and `session` reaches the engine only through `database` and versions.
 
 pub mod compaction;
+pub mod configuration;
 pub mod database;
 pub mod feed;
 pub mod file;

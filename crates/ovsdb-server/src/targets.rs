@@ -158,7 +158,7 @@ impl Target {
         if let Some(referred) = self.referred() {
             let table = database.schema().table(referred);
             for row in self.referred_rows(database) {
-                match string(table, &row, "target") {
+                match target_of(table, &row) {
                     Some(target) => {
                         let options = remotes
                             .entry(target.to_owned())
@@ -183,6 +183,11 @@ impl Target {
             }
         }
     }
+}
+
+/// The remote that a row describes.
+pub(crate) fn target_of<'a>(table: &TableSchema, row: &'a Row) -> Option<&'a str> {
+    string(table, row, "target")
 }
 
 fn read_options(table: &TableSchema, row: &Row, options: &mut RemoteOptions) {

@@ -1,0 +1,301 @@
+//! Which remotes are wanted, by the command line, by control commands and by databases, and keeping them open.
+//!
+//! The status of remotes that rows of a database describe is written back to those rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ovsdb_engine::Row;
+use ovsdb_proto::json::{Json, Object};
+use ovsdb_proto::operation::{Operation, parse_transact};
+use ovsdb_proto::schema::TableId;
+use tokio::sync::{Mutex, Notify};
+
+use crate::database::Served;
+use crate::fresh::fresh_uuid;
+use crate::limits;
+use crate::locks::LockState;
+use crate::mailbox::{Mailbox, SessionId, Token};
+use crate::remotes::{RemoteOptions, RemoteStatus, Remotes};
+use crate::server::Server;
+use crate::targets::{self, Target, TargetError};
+use crate::writer::Job;
+
+struct State {
+    wanted: BTreeMap<String, RemoteOptions>,
+    remotes: Remotes,
+    /// What was wrong when it was last looked at, to log it once.
+    error: Option<String>,
+    watched: Vec<(Arc<Served>, Vec<TableId>)>,
+    /// Rung when a database from which remotes come has changed.
+    changed: Arc<Notify>,
+}
+
+/// The remotes of a server as they are configured. See the module's documentation.
+pub struct Configuration {
+    server: Arc<Server>,
+    state: Mutex<State>,
+    /// Rung when the wanted remotes have changed.
+    edited: Notify,
+    /// Where the answers to status updates go, which nobody reads.
+    mailbox: Arc<Mailbox>,
+}
+
+impl Configuration {
+    /// A configuration without remotes.
+    pub fn new(server: Arc<Server>) -> Arc<Configuration> {
+        let state = State {
+            wanted: BTreeMap::new(),
+            remotes: Remotes::new(server.clone()),
+            error: None,
+            watched: Vec::new(),
+            changed: Arc::default(),
+        };
+        Arc::new(Configuration {
+            server,
+            state: Mutex::new(state),
+            edited: Notify::new(),
+            mailbox: Mailbox::new(SessionId::fresh()),
+        })
+    }
+
+    /// Adds a remote: a connection method or `db:DATABASE,TABLE,COLUMN`. It is opened by [`Configuration::apply`].
+    ///
+    /// # Errors
+    /// The name refers to a column that does not exist.
+    pub async fn add(&self, name: &str) -> Result<(), TargetError> {
+        if targets::is_database(name) {
+            Target::find(&self.server, name)?;
+        }
+        self.add_unchecked(name).await;
+        Ok(())
+    }
+
+    /// Adds a remote whose database may be served only later.
+    pub async fn add_unchecked(&self, name: &str) {
+        let options = RemoteOptions::default_for(name);
+        self.state
+            .lock()
+            .await
+            .wanted
+            .entry(name.to_owned())
+            .or_insert(options);
+        self.edited.notify_one();
+    }
+
+    /// Removes a remote. False if there is none of this name.
+    pub async fn remove(&self, name: &str) -> bool {
+        let removed = self.state.lock().await.wanted.remove(name).is_some();
+        self.edited.notify_one();
+        removed
+    }
+
+    /// The names of the remotes, in order.
+    pub async fn list(&self) -> Vec<String> {
+        self.state.lock().await.wanted.keys().cloned().collect()
+    }
+
+    /// Has [`Configuration::run`] look at everything again: databases have come or gone.
+    pub fn refresh(&self) {
+        self.edited.notify_one();
+    }
+
+    /// Brings the open remotes in line with what is wanted now. Returns when new listeners accept connections.
+    pub async fn apply(&self) {
+        let mut state = self.state.lock().await;
+        let state = &mut *state;
+        let mut remotes = BTreeMap::new();
+        let mut watched = Vec::new();
+        let mut errors = Vec::new();
+        for (name, options) in &state.wanted {
+            if !targets::is_database(name) {
+                remotes
+                    .entry(name.clone())
+                    .or_insert_with(|| options.clone());
+                continue;
+            }
+            match Target::find(&self.server, name) {
+                Ok(target) => {
+                    target.collect(&mut remotes);
+                    watched.push((target.database.clone(), target.tables()));
+                }
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        let same = |(a, b): (&(Arc<Served>, Vec<TableId>), &(Arc<Served>, Vec<TableId>))| {
+            Arc::ptr_eq(&a.0, &b.0) && a.1 == b.1
+        };
+        if watched.len() != state.watched.len() || !watched.iter().zip(&state.watched).all(same) {
+            // A change between the look above and this would go unnoticed, so look once more.
+            state.changed = Arc::default();
+            for (database, tables) in &watched {
+                database
+                    .hub()
+                    .ring_on_change(tables.clone(), &state.changed);
+            }
+            state.watched = watched;
+            state.changed.notify_one();
+        }
+        state.remotes.set(&remotes).await;
+        let error = (!errors.is_empty()).then(|| errors.join("\n"));
+        if let Some(error) = error
+            .as_ref()
+            .filter(|error| state.error.as_ref() != Some(*error))
+        {
+            tracing::warn!(target: "ovsdb_server", "{error}");
+        }
+        state.error = error;
+    }
+
+    /// Keeps the remotes in line with what is wanted, and their status in the databases, for as long as it is awaited.
+    pub async fn run(&self) {
+        let mut next_status = Instant::now();
+        loop {
+            self.apply().await;
+            if Instant::now() >= next_status {
+                self.write_status().await;
+                next_status = Instant::now() + limits::STATUS_INTERVAL;
+            }
+            let changed = self.state.lock().await.changed.clone();
+            tokio::select! {
+                () = self.edited.notified() => {}
+                () = changed.notified() => {}
+                () = tokio::time::sleep_until(next_status.into()) => {}
+            }
+        }
+    }
+
+    /// Writes what is known of each remote to the row that describes it.
+    async fn write_status(&self) {
+        for (database, transact) in self.status_updates().await {
+            let job = Job {
+                mailbox: self.mailbox.clone(),
+                token: Token(0),
+                transact,
+                received: Instant::now(),
+                read_only: false,
+            };
+            // A database that was closed meanwhile needs no status.
+            let _ = database.submit(job).await;
+        }
+        for letter in self.mailbox.take() {
+            if let crate::mailbox::Letter::Done(_, crate::mailbox::Answer::Results(results)) =
+                letter
+            {
+                if let Some(error) = results.error() {
+                    tracing::error!(
+                        target: "ovsdb_server", per_minute = 1, burst = 1,
+                        "Failed to update remote status: {error}"
+                    );
+                }
+            }
+        }
+    }
+
+    async fn status_updates(&self) -> Vec<(Arc<Served>, ovsdb_proto::operation::Transact)> {
+        let state = self.state.lock().await;
+        let mut updates = Vec::new();
+        for name in state
+            .wanted
+            .keys()
+            .filter(|name| targets::is_database(name))
+        {
+            let Ok(target) = Target::find(&self.server, name) else {
+                continue;
+            };
+            let Some(table) = target.referred() else {
+                continue;
+            };
+            let schema = target.database.schema().clone();
+            let mut operations = Vec::new();
+            let mut rows = Vec::new();
+            for row in target.referred_rows(&target.database.version().database) {
+                let Some(remote) = targets::target_of(schema.table(table), &row) else {
+                    continue;
+                };
+                let status = state.remotes.status(remote).unwrap_or_default();
+                operations.push(update_of(&schema, table, &row, &status));
+                rows.push(row);
+            }
+            let mut transact = parse_transact(&schema, &operations, &mut fresh_uuid);
+            // Columns that the schema does not have, or not in the usual form, are no reason to complain.
+            let is_new = |(operation, row): (&Operation, &Arc<Row>)| match operation {
+                Operation::Update { row: columns, .. } => columns
+                    .iter()
+                    .any(|(column, datum)| row.get(*column) != datum),
+                _ => false,
+            };
+            if transact.parse_error.is_none() && transact.operations.iter().zip(&rows).any(is_new) {
+                transact.n_operations = transact.operations.len();
+                updates.push((target.database.clone(), transact));
+            }
+        }
+        updates
+    }
+}
+
+/// The operation that writes a remote's status to its row.
+fn update_of(
+    schema: &ovsdb_proto::schema::Schema,
+    table: TableId,
+    row: &Row,
+    status: &RemoteStatus,
+) -> Json {
+    let table = schema.table(table);
+    let mut columns = Object::new();
+    if table.column_id("is_connected").is_some() {
+        columns.insert("is_connected", status.is_connected);
+    }
+    if table.column_id("status").is_some() {
+        let pairs = status_pairs(status);
+        let pairs = pairs
+            .iter()
+            .map(|(key, value)| Json::array([key.as_str(), value.as_str()]));
+        columns.insert(
+            "status",
+            Json::Array(vec![Json::string("map"), Json::array(pairs)]),
+        );
+    }
+    let uuid = Json::array(["uuid", row.uuid().to_string().as_str()]);
+    let clause = Json::Array(vec![Json::string("_uuid"), Json::string("=="), uuid]);
+    let mut operation = Object::new();
+    operation.insert("op", "update");
+    operation.insert("table", table.name.to_string());
+    operation.insert("where", Json::Array(vec![clause]));
+    operation.insert("row", Json::Object(columns));
+    Json::Object(operation)
+}
+
+/// A remote's status as ovs-vswitchd.conf.db(5) describes it for the `status` column of `Manager`.
+fn status_pairs(status: &RemoteStatus) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut put = |key: &str, value: String| pairs.push((key.to_owned(), value));
+    if let Some(stats) = &status.reconnect {
+        put("state", stats.state.to_string());
+        if let Some(ms) = stats.since_connect_ms {
+            put("sec_since_connect", (ms / 1000).to_string());
+        }
+        if let Some(ms) = stats.since_disconnect_ms {
+            put("sec_since_disconnect", (ms / 1000).to_string());
+        }
+    }
+    for (key, wanted) in [
+        ("locks_held", LockState::Held),
+        ("locks_waiting", LockState::Waiting),
+        ("locks_lost", LockState::Lost),
+    ] {
+        let of_state = status.locks.iter().filter(|(_, state)| *state == wanted);
+        let names: Vec<&str> = of_state.map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            put(key, names.join(" "));
+        }
+    }
+    if status.connections > 1 {
+        put("n_connections", status.connections.to_string());
+    }
+    if let Some(port) = status.bound_port {
+        put("bound_port", port.to_string());
+    }
+    pairs
+}

@@ -1,0 +1,82 @@
+//! Clients that do not read: what they are told later, and that nobody else is held up.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ovsdb_proto::framer::Framer;
+use support::Fixture;
+
+#[test]
+fn a_client_that_does_not_read_is_told_later_what_changed_in_all() {
+    let fixture = Fixture::new(&["D"]);
+    let (mut writer, mut watcher) = (fixture.connect(), fixture.connect());
+    let text = "x".repeat(1000);
+    writer.check(r#"{"op":"insert","table":"T","row":{"name":"a"}}"#, r#"[{"uuid":["uuid","U"]}]"#);
+    watcher.call("monitor", r#"["D","m",{"T":{"columns":["n","name"]}}]"#);
+    // Far more than the socket holds.
+    let rounds = 3000;
+    for n in 1..=rounds {
+        let update = format!(r#"{{"op":"update","table":"T","where":[],"row":{{"n":{n},"name":"{n}{text}"}}}}"#);
+        writer.check(&update, r#"[{"count":1}]"#);
+    }
+    let (mut messages, mut last) = (0, 0);
+    while last < rounds {
+        let message = ovsdb_proto::json::parse(&watcher.raw.receive().unwrap().unwrap()).unwrap();
+        let params = message.get("params").and_then(|params| params.as_array()).unwrap();
+        let (_, row) = params[1].get("T").unwrap().as_object().unwrap().iter().next().unwrap();
+        let n = |which: &str| row.get(which).and_then(|row| row.get("n")).and_then(|n| n.as_i64()).unwrap();
+        assert_eq!(n("old"), last, "what is told is without gaps");
+        assert!(n("new") > last);
+        last = n("new");
+        messages += 1;
+    }
+    assert!(messages < rounds, "changes were merged");
+}
+
+#[test]
+fn a_client_that_takes_no_replies_is_not_read_from_and_loses_nothing() {
+    let fixture = Fixture::new(&["D"]);
+    let mut other = fixture.connect();
+    let text = "x".repeat(100_000);
+    let count = 200;
+    let mut receiver = UnixStream::connect(fixture.socket()).unwrap();
+    let mut sender = receiver.try_clone().unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let sending = std::thread::spawn({
+        let sent = sent.clone();
+        move || {
+            for id in 0..count {
+                let request = format!(r#"{{"id":{id},"method":"echo","params":["{text}"]}}"#);
+                sender.write_all(request.as_bytes()).unwrap();
+                sent.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    // Others are served, and however long that takes, the server does not take in everything.
+    for _ in 0..200 {
+        other.check(r#"{"op":"insert","table":"U","row":{}}"#, r#"[{"uuid":["uuid","U"]}]"#);
+    }
+    assert!(sent.load(Ordering::SeqCst) < count, "20 MB went into a server that may queue one");
+
+    let mut framer = Framer::new(1 << 20);
+    let mut buffer = vec![0; 1 << 16];
+    let mut id = 0;
+    while id < count {
+        match framer.next().unwrap() {
+            Some(message) => {
+                assert!(message.starts_with(format!(r#"{{"error":null,"id":{id},"#).as_bytes()));
+                id += 1;
+            }
+            None => {
+                let received = receiver.read(&mut buffer).unwrap();
+                assert!(received > 0, "the server ended the connection after {id} replies");
+                framer.push(&buffer[..received]);
+            }
+        }
+    }
+    sending.join().unwrap();
+}

@@ -1,0 +1,281 @@
+//! A server in this process with real sockets and files, clients that speak bytes, and a disk that fails on demand.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test program uses the part of this that it needs"
+)]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use ovsdb_log::{Access, Disk, File, FileSystem, LockPolicy, OpenMode};
+use ovsdb_proto::json;
+use ovsdb_proto::schema::Schema;
+use ovsdb_server::configuration::Configuration;
+use ovsdb_server::database::Storage;
+use ovsdb_server::file;
+use ovsdb_server::server::Server;
+use ovsdb_server::writer::WriterOptions;
+use ovsdb_testkit::client::RawClient;
+use tokio::runtime::Runtime;
+
+/// A schema with what the tests need: a table of named numbers, unique by name, and one that is not kept.
+pub fn schema(name: &str) -> Schema {
+    let text = format!(
+        r#"{{"name":"{name}","version":"1.0.0","tables":{{
+            "T":{{"isRoot":true,"indexes":[["name"]],"columns":{{
+                "name":{{"type":"string"}},
+                "n":{{"type":"integer"}},
+                "tags":{{"type":{{"key":"string","min":0,"max":"unlimited"}}}},
+                "note":{{"type":"string","ephemeral":true}}}}}},
+            "U":{{"isRoot":true,"columns":{{"n":{{"type":"integer"}}}}}}}}}}"#
+    );
+    Schema::from_json(&json::parse(text.as_bytes()).expect("valid JSON")).expect("a valid schema")
+}
+
+/// A server under test, with its files in a folder of its own.
+pub struct Fixture {
+    pub runtime: Runtime,
+    pub server: Arc<Server>,
+    pub configuration: Arc<Configuration>,
+    pub disk: FailingDisk,
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl Fixture {
+    /// A server that serves a new database file for each name.
+    pub fn new(databases: &[&str]) -> Fixture {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        for name in databases {
+            file::create(&folder.path().join(format!("{name}.db")), &schema(name))
+                .expect("a new file");
+        }
+        Fixture::open(folder, databases)
+    }
+
+    fn open(folder: Arc<tempfile::TempDir>, databases: &[&str]) -> Fixture {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let server = Server::new(WriterOptions { column_diff: true });
+        let configuration = Configuration::new(server.clone());
+        let fixture = Fixture {
+            runtime,
+            server,
+            configuration,
+            disk: FailingDisk::default(),
+            folder,
+        };
+        for name in databases {
+            fixture.serve(name);
+        }
+        fixture.runtime.block_on(async {
+            let socket = format!("punix:{}", fixture.socket().display());
+            fixture
+                .configuration
+                .add(&socket)
+                .await
+                .expect("a connection method is no column");
+            fixture.configuration.apply().await;
+        });
+        fixture
+    }
+
+    /// Serves the file `NAME.db`.
+    pub fn serve(&self, name: &str) {
+        let path = self.path(name);
+        let disk = Arc::new(self.disk.clone());
+        let loaded = file::load_on(disk, &path, OpenMode::ReadWrite, LockPolicy::IfWritable)
+            .expect("a sound file");
+        assert!(loaded.fault.is_none(), "{:?}", loaded.fault);
+        let added = self.server.add_database(Storage::File { loaded, path });
+        self.runtime.block_on(added).expect("a new database");
+    }
+
+    /// Ends the server and starts another on the same files.
+    pub fn restart(self, databases: &[&str]) -> Fixture {
+        self.runtime.block_on(self.server.close());
+        let folder = self.folder.clone();
+        drop(self);
+        Fixture::open(folder, databases)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.db"))
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("db.sock")
+    }
+
+    pub fn connect(&self) -> Client {
+        Client {
+            raw: RawClient::connect(&self.socket()),
+        }
+    }
+
+    /// Waits until the server has noticed that clients have gone.
+    pub fn wait_for_sessions(&self, count: usize) {
+        while self.server.sessions() != count {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A client that sends what it is told.
+pub struct Client {
+    pub raw: RawClient,
+}
+
+impl Client {
+    /// Sends a request with an id.
+    pub fn request(&mut self, id: &str, method: &str, params: &str) {
+        let text = format!(r#"{{"id":{id},"method":"{method}","params":{params}}}"#);
+        self.raw.send(text.as_bytes()).expect("the server reads");
+    }
+
+    /// Sends a notification.
+    pub fn notify(&mut self, method: &str, params: &str) {
+        self.request("null", method, params);
+    }
+
+    /// The next message, with every UUID replaced by `U`.
+    pub fn next(&mut self) -> String {
+        match self.raw.receive() {
+            Ok(Some(bytes)) => without_uuids(&String::from_utf8_lossy(&bytes)),
+            Ok(None) => String::from("end"),
+            Err(error) => panic!("no message: {error}"),
+        }
+    }
+
+    /// Sends a request and returns the next message.
+    pub fn call(&mut self, method: &str, params: &str) -> String {
+        self.request("0", method, params);
+        self.next()
+    }
+
+    /// Executes operations on the database `D` and returns the results.
+    pub fn transact(&mut self, operations: &str) -> String {
+        let reply = self.call("transact", &format!(r#"["D",{operations}]"#));
+        let result = reply
+            .strip_prefix(r#"{"error":null,"id":0,"result":"#)
+            .and_then(|rest| rest.strip_suffix('}'));
+        result
+            .unwrap_or_else(|| panic!("no result: {reply}"))
+            .to_owned()
+    }
+
+    /// Executes operations and checks the results.
+    #[track_caller]
+    pub fn check(&mut self, operations: &str, results: &str) {
+        assert_eq!(self.transact(operations), results, "{operations}");
+    }
+}
+
+/// The text with every UUID replaced by `U`.
+pub fn without_uuids(text: &str) -> String {
+    let is_uuid = |part: &str| {
+        part.len() == 36
+            && part.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    let parts: Vec<&str> = text
+        .split('"')
+        .map(|part| if is_uuid(part) { "U" } else { part })
+        .collect();
+    parts.join("\"")
+}
+
+/// The disk, except that writing and syncing fail while they are told to.
+#[derive(Clone, Default)]
+pub struct FailingDisk {
+    write: Arc<AtomicI32>,
+    sync: Arc<AtomicI32>,
+}
+
+/// The error numbers that the tests use.
+pub const ENOSPC: i32 = 28;
+/// See [`ENOSPC`].
+pub const EIO: i32 = 5;
+
+impl FailingDisk {
+    /// Has every write fail with an error number; 0 ends that.
+    pub fn fail_writes(&self, errno: i32) {
+        self.write.store(errno, Ordering::SeqCst);
+    }
+
+    /// Has every sync fail with an error number; 0 ends that.
+    pub fn fail_syncs(&self, errno: i32) {
+        self.sync.store(errno, Ordering::SeqCst);
+    }
+}
+
+fn fail(errno: &AtomicI32) -> io::Result<()> {
+    match errno.load(Ordering::SeqCst) {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+struct FailingFile {
+    file: Arc<dyn File>,
+    disk: FailingDisk,
+}
+
+impl FileSystem for FailingDisk {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
+        let file = Disk.open(path, access)?;
+        Ok(Arc::new(FailingFile {
+            file,
+            disk: self.clone(),
+        }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        Disk.sync_directory(directory)
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        Disk.read_link(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        Disk.exists(path)
+    }
+}
+
+impl File for FailingFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        fail(&self.disk.write)?;
+        self.file.write_at(buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        fail(&self.disk.sync)?;
+        self.file.sync_data()
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+}
