@@ -28,11 +28,17 @@ fn a_full_disk_fails_transactions_until_there_is_room_again() {
     for operations in [String::from(ADD), format!("{ADD},{DURABLE}")] {
         let reply = client.transact(&operations);
         assert!(reply.contains("write failed"), "{reply}");
-        assert!(reply.contains(r#""error":"I/O error","io-error":"No space left on device"}]"#), "{reply}");
+        assert!(
+            reply.contains(r#""error":"I/O error","io-error":"No space left on device"}]"#),
+            "{reply}"
+        );
         assert_eq!(select(&mut client), r#"[{"rows":[{"n":1}]}]"#);
     }
     // A change that is not kept needs no disk.
-    client.check(r#"{"op":"update","table":"T","where":[],"row":{"note":"x"}}"#, r#"[{"count":1}]"#);
+    client.check(
+        r#"{"op":"update","table":"T","where":[],"row":{"note":"x"}}"#,
+        r#"[{"count":1}]"#,
+    );
     assert!(fixture.server.database("D").unwrap().trouble().is_some());
 
     fixture.disk.fail_writes(0);
@@ -56,19 +62,39 @@ fn a_failed_sync_takes_back_what_stood_on_it_and_the_file_is_written_anew() {
     fixture.disk.fail_syncs(EIO);
     client.request("1", "transact", &format!(r#"["D",{ADD},{DURABLE}]"#));
     client.request("2", "transact", &format!(r#"["D",{ADD}]"#));
-    client.request("3", "transact", r#"["D",{"op":"select","table":"T","where":[],"columns":["n"]}]"#);
+    client.request(
+        "3",
+        "transact",
+        r#"["D",{"op":"select","table":"T","where":[],"columns":["n"]}]"#,
+    );
     for id in [1, 2] {
         let reply = client.next();
-        assert!(reply.starts_with(&format!(r#"{{"error":null,"id":{id},"#)), "{reply}");
+        assert!(
+            reply.starts_with(&format!(r#"{{"error":null,"id":{id},"#)),
+            "{reply}"
+        );
         // The second may have been asked for after the first had failed, or before.
-        assert!(reply.contains(r#""error":"I/O error","io-error":"Input/output error"}]"#), "{reply}");
+        assert!(
+            reply.contains(r#""error":"I/O error","io-error":"Input/output error"}]"#),
+            "{reply}"
+        );
     }
-    assert_eq!(client.next(), r#"{"error":null,"id":3,"result":[{"rows":[{"n":1}]}]}"#);
-    assert_eq!(watcher.call("echo", "[]"), r#"{"error":null,"id":0,"result":[]}"#, "no update was sent");
+    assert_eq!(
+        client.next(),
+        r#"{"error":null,"id":3,"result":[{"rows":[{"n":1}]}]}"#
+    );
+    assert_eq!(
+        watcher.call("echo", "[]"),
+        r#"{"error":null,"id":0,"result":[]}"#,
+        "no update was sent"
+    );
 
     fixture.disk.fail_syncs(0);
     let database = fixture.server.database("D").unwrap();
-    fixture.runtime.block_on(database.compact()).expect("the disk works again");
+    fixture
+        .runtime
+        .block_on(database.compact())
+        .expect("the disk works again");
     client.check(&format!("{ADD},{DURABLE}"), r#"[{"count":1},{}]"#);
     let fixture = fixture.restart(&["D"]);
     assert_eq!(select(&mut fixture.connect()), r#"[{"rows":[{"n":2}]}]"#);
@@ -102,7 +128,10 @@ fn a_compaction_that_fails_leaves_the_file_as_it_was() {
     prepare(&mut client);
     let database = fixture.server.database("D").unwrap();
     fixture.disk.fail_syncs(EIO);
-    let error = fixture.runtime.block_on(database.compact()).expect_err("the disk fails");
+    let error = fixture
+        .runtime
+        .block_on(database.compact())
+        .expect_err("the disk fails");
     assert!(error.to_string().contains("Input/output error"), "{error}");
     fixture.disk.fail_syncs(0);
     client.check(ADD, r#"[{"count":1}]"#);

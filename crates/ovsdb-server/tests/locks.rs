@@ -17,7 +17,10 @@ fn locks_pass_between_sessions_and_assert_follows() {
     a.check(assert_x, "[{}]");
     b.check(assert_x, not_owner);
 
-    assert_eq!(a.call("unlock", r#"["x"]"#), r#"{"error":null,"id":0,"result":{}}"#);
+    assert_eq!(
+        a.call("unlock", r#"["x"]"#),
+        r#"{"error":null,"id":0,"result":{}}"#
+    );
     assert_eq!(b.next(), r#"{"id":null,"method":"locked","params":["x"]}"#);
     b.check(assert_x, "[{}]");
     a.check(assert_x, not_owner);
@@ -54,9 +57,21 @@ fn an_assert_sees_the_locks_of_its_own_session_as_requested_before_it() {
         client.request("2", "transact", transact);
         client.request("3", "unlock", r#"["x"]"#);
         client.request("4", "transact", transact);
-        assert_eq!(client.next(), r#"{"error":null,"id":1,"result":{"locked":true}}"#, "{round}");
-        assert_eq!(client.next(), r#"{"error":null,"id":2,"result":[{},{"uuid":["uuid","U"]}]}"#, "{round}");
-        assert_eq!(client.next(), r#"{"error":null,"id":3,"result":{}}"#, "{round}");
+        assert_eq!(
+            client.next(),
+            r#"{"error":null,"id":1,"result":{"locked":true}}"#,
+            "{round}"
+        );
+        assert_eq!(
+            client.next(),
+            r#"{"error":null,"id":2,"result":[{},{"uuid":["uuid","U"]}]}"#,
+            "{round}"
+        );
+        assert_eq!(
+            client.next(),
+            r#"{"error":null,"id":3,"result":{}}"#,
+            "{round}"
+        );
         assert!(client.next().contains(r#""error":"not owner""#), "{round}");
     }
 }

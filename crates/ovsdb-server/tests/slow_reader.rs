@@ -15,20 +15,40 @@ fn a_client_that_does_not_read_is_told_later_what_changed_in_all() {
     let fixture = Fixture::new(&["D"]);
     let (mut writer, mut watcher) = (fixture.connect(), fixture.connect());
     let text = "x".repeat(1000);
-    writer.check(r#"{"op":"insert","table":"T","row":{"name":"a"}}"#, r#"[{"uuid":["uuid","U"]}]"#);
+    writer.check(
+        r#"{"op":"insert","table":"T","row":{"name":"a"}}"#,
+        r#"[{"uuid":["uuid","U"]}]"#,
+    );
     watcher.call("monitor", r#"["D","m",{"T":{"columns":["n","name"]}}]"#);
     // Far more than the socket holds.
     let rounds = 3000;
     for n in 1..=rounds {
-        let update = format!(r#"{{"op":"update","table":"T","where":[],"row":{{"n":{n},"name":"{n}{text}"}}}}"#);
+        let update = format!(
+            r#"{{"op":"update","table":"T","where":[],"row":{{"n":{n},"name":"{n}{text}"}}}}"#
+        );
         writer.check(&update, r#"[{"count":1}]"#);
     }
     let (mut messages, mut last) = (0, 0);
     while last < rounds {
         let message = ovsdb_proto::json::parse(&watcher.raw.receive().unwrap().unwrap()).unwrap();
-        let params = message.get("params").and_then(|params| params.as_array()).unwrap();
-        let (_, row) = params[1].get("T").unwrap().as_object().unwrap().iter().next().unwrap();
-        let n = |which: &str| row.get(which).and_then(|row| row.get("n")).and_then(|n| n.as_i64()).unwrap();
+        let params = message
+            .get("params")
+            .and_then(|params| params.as_array())
+            .unwrap();
+        let (_, row) = params[1]
+            .get("T")
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap();
+        let n = |which: &str| {
+            row.get(which)
+                .and_then(|row| row.get("n"))
+                .and_then(|n| n.as_i64())
+                .unwrap()
+        };
         assert_eq!(n("old"), last, "what is told is without gaps");
         assert!(n("new") > last);
         last = n("new");
@@ -58,9 +78,15 @@ fn a_client_that_takes_no_replies_is_not_read_from_and_loses_nothing() {
     });
     // Others are served, and however long that takes, the server does not take in everything.
     for _ in 0..200 {
-        other.check(r#"{"op":"insert","table":"U","row":{}}"#, r#"[{"uuid":["uuid","U"]}]"#);
+        other.check(
+            r#"{"op":"insert","table":"U","row":{}}"#,
+            r#"[{"uuid":["uuid","U"]}]"#,
+        );
     }
-    assert!(sent.load(Ordering::SeqCst) < count, "20 MB went into a server that may queue one");
+    assert!(
+        sent.load(Ordering::SeqCst) < count,
+        "20 MB went into a server that may queue one"
+    );
 
     let mut framer = Framer::new(1 << 20);
     let mut buffer = vec![0; 1 << 16];
@@ -73,7 +99,10 @@ fn a_client_that_takes_no_replies_is_not_read_from_and_loses_nothing() {
             }
             None => {
                 let received = receiver.read(&mut buffer).unwrap();
-                assert!(received > 0, "the server ended the connection after {id} replies");
+                assert!(
+                    received > 0,
+                    "the server ended the connection after {id} replies"
+                );
                 framer.push(&buffer[..received]);
             }
         }

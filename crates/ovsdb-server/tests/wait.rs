@@ -15,12 +15,19 @@ fn wait_for_a(timeout: &str) -> String {
 
 fn park(client: &mut Client, id: &str, timeout: &str) {
     let select = r#"{"op":"select","table":"T","where":[],"columns":["n"]}"#;
-    client.request(id, "transact", &format!(r#"["D",{},{select}]"#, wait_for_a(timeout)));
+    client.request(
+        id,
+        "transact",
+        &format!(r#"["D",{},{select}]"#, wait_for_a(timeout)),
+    );
 }
 
 /// Returns once everything sent before has been looked at.
 fn settle(client: &mut Client) {
-    assert_eq!(client.call("echo", "[]"), r#"{"error":null,"id":0,"result":[]}"#);
+    assert_eq!(
+        client.call("echo", "[]"),
+        r#"{"error":null,"id":0,"result":[]}"#
+    );
 }
 
 fn insert_a(client: &mut Client, n: u32) {
@@ -36,7 +43,10 @@ fn a_wait_is_tried_again_when_its_table_changes() {
     let (mut waiter, mut other) = (fixture.connect(), fixture.connect());
     park(&mut waiter, "\"w\"", "");
     settle(&mut waiter);
-    other.check(r#"{"op":"insert","table":"U","row":{"n":5}}"#, r#"[{"uuid":["uuid","U"]}]"#);
+    other.check(
+        r#"{"op":"insert","table":"U","row":{"n":5}}"#,
+        r#"[{"uuid":["uuid","U"]}]"#,
+    );
     insert_a(&mut other, 4);
     settle(&mut waiter);
     other.check(
@@ -52,8 +62,15 @@ fn a_session_may_go_on_while_a_transaction_of_its_own_waits() {
     let mut client = fixture.connect();
     park(&mut client, "\"w\"", "");
     insert_a(&mut client, 4);
-    client.request("1", "transact", r#"["D",{"op":"update","table":"T","where":[],"row":{"n":5}}]"#);
-    assert_eq!(client.next(), r#"{"error":null,"id":1,"result":[{"count":1}]}"#);
+    client.request(
+        "1",
+        "transact",
+        r#"["D",{"op":"update","table":"T","where":[],"row":{"n":5}}]"#,
+    );
+    assert_eq!(
+        client.next(),
+        r#"{"error":null,"id":1,"result":[{"count":1}]}"#
+    );
     assert_eq!(client.next(), SUCCESS);
 }
 
@@ -67,7 +84,10 @@ fn a_wait_fails_when_its_time_is_over() {
         reply
     };
     let at_once = timed_out(&mut client, r#","timeout":0"#);
-    assert_eq!(at_once, r#"[{"details":"\"where\" clause test failed","error":"timed out"}]"#);
+    assert_eq!(
+        at_once,
+        r#"[{"details":"\"where\" clause test failed","error":"timed out"}]"#
+    );
     let later = timed_out(&mut client, r#","timeout":20"#);
     assert!(later.contains("\\\"wait\\\" timed out after "), "{later}");
 }
@@ -89,10 +109,16 @@ fn a_canceled_wait_is_answered_so_and_its_id_is_free_again() {
     park(&mut client, "\"w\"", "");
     park(&mut client, "\"w\"", "");
     let duplicate = client.next();
-    assert!(duplicate.contains(r#""details":"transact: duplicate request ID""#), "{duplicate}");
+    assert!(
+        duplicate.contains(r#""details":"transact: duplicate request ID""#),
+        "{duplicate}"
+    );
     client.notify("cancel", r#"["other"]"#);
     client.notify("cancel", r#"["w"]"#);
-    assert_eq!(client.next(), r#"{"error":"canceled","id":"w","result":null}"#);
+    assert_eq!(
+        client.next(),
+        r#"{"error":"canceled","id":"w","result":null}"#
+    );
     insert_a(&mut client, 5);
     park(&mut client, "\"w\"", "");
     assert_eq!(client.next(), SUCCESS);
@@ -107,7 +133,10 @@ fn nothing_is_left_of_the_waits_of_a_client_that_has_gone() {
         client.request(
             &id.to_string(),
             "transact",
-            &format!(r#"["D",{},{{"op":"insert","table":"U","row":{{"n":{id}}}}}]"#, wait_for_a("")),
+            &format!(
+                r#"["D",{},{{"op":"insert","table":"U","row":{{"n":{id}}}}}]"#,
+                wait_for_a("")
+            ),
         );
     }
     settle(&mut client);
@@ -117,7 +146,10 @@ fn nothing_is_left_of_the_waits_of_a_client_that_has_gone() {
     fixture.wait_for_sessions(1);
     insert_a(&mut other, 5);
     assert_eq!(database.parked(), 0);
-    other.check(r#"{"op":"select","table":"U","where":[]}"#, r#"[{"rows":[]}]"#);
+    other.check(
+        r#"{"op":"select","table":"U","where":[]}"#,
+        r#"[{"rows":[]}]"#,
+    );
 }
 
 #[test]
@@ -129,7 +161,10 @@ fn transactions_woken_together_run_in_the_order_of_their_arrival() {
         client.request(
             &id.to_string(),
             "transact",
-            &format!(r#"["D",{},{{"op":"insert","table":"U","row":{{"n":{id}}}}}]"#, wait_for_a("")),
+            &format!(
+                r#"["D",{},{{"op":"insert","table":"U","row":{{"n":{id}}}}}]"#,
+                wait_for_a("")
+            ),
         );
     }
     settle(&mut client);
