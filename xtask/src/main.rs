@@ -3,6 +3,7 @@
 //! Each task is a module; this file only maps words to calls. No task changes anything but the files it
 //! names, and none is needed to build or to use the programs.
 
+mod man;
 mod reference;
 mod tidy;
 mod workspace;
@@ -23,6 +24,11 @@ const TASKS: &[Task] = &[
         name: "tidy",
         help: "check what the compiler does not: headers, edges between crates, words, lengths",
         run: tidy::run,
+    },
+    Task {
+        name: "man",
+        help: "write the man pages into docs/man",
+        run: man::run,
     },
     Task {
         name: "reference-tests",

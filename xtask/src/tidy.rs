@@ -5,6 +5,7 @@
 
 mod edges;
 mod manifests;
+mod manuals;
 mod sources;
 
 use std::fmt;
@@ -45,6 +46,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
     }
     problems.extend(edges::check(&workspace.metadata));
     problems.extend(manifests::check(workspace)?);
+    problems.extend(manuals::check(workspace));
     for problem in &problems {
         eprintln!("{problem}");
     }

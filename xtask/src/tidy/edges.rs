@@ -130,6 +130,7 @@ const OUTSIDE: &[Outside] = &[
     Outside {
         name: "tracing",
         holders: &[
+            "ovsdb-log",
             "ovsdb-net",
             "ovsdb-daemon",
             "ovsdb-client",
@@ -137,6 +138,11 @@ const OUTSIDE: &[Outside] = &[
             "ovsdb-tools",
         ],
         reason: "log lines come from the crates that do I/O; pure crates return what happened",
+    },
+    Outside {
+        name: "jiff",
+        holders: &["ovsdb-daemon"],
+        reason: "local time with its zone, for log patterns that ask for it",
     },
     Outside {
         name: "tracing-subscriber",

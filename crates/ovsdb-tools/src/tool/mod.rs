@@ -255,6 +255,18 @@ pub fn options() -> Table<Opt> {
         .shared("More options", COMMON, Opt::Common)
 }
 
+/// The commands of `ovsdb-tool`: how each is written, and what it does.
+pub fn commands() -> impl Iterator<Item = (String, &'static str)> {
+    COMMANDS.iter().map(|command| {
+        let synopsis = match command.name {
+            // Its name has no room for the arguments that lists of commands leave out.
+            "needs-conversion" => String::from("needs-conversion [DB [SCHEMA]]"),
+            name => format!("{name} {}", command.usage.to_uppercase()),
+        };
+        (synopsis.trim_end().to_owned(), command.help)
+    })
+}
+
 /// The program: takes the command line of this process and answers with its exit code.
 pub fn main() -> ExitCode {
     program::init("ovsdb-tool");
@@ -338,13 +350,8 @@ fn help_text() -> String {
     let mut text = format!(
         "{name}: Open vSwitch database management utility\nusage: {name} [OPTIONS] COMMAND [ARG...]\n"
     );
-    for command in COMMANDS {
-        let synopsis = match command.name {
-            // Its name has no room for the arguments that lists of commands leave out.
-            "needs-conversion" => String::from("needs-conversion [DB [SCHEMA]]"),
-            name => format!("{name} {}", command.usage.to_uppercase()),
-        };
-        text.push_str(&format!("  {:<31} {}\n", synopsis.trim_end(), command.help));
+    for (synopsis, help) in commands() {
+        text.push_str(&format!("  {synopsis:<31} {help}\n"));
     }
     text.push_str(&format!(
         "The default DB is {}.\nThe default SCHEMA is {}.\n",
