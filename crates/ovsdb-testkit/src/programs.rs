@@ -68,7 +68,7 @@ pub fn reference(name: &str) -> PathBuf {
     })
 }
 
-/// Like [`reference`], for a test that can say something about its absence.
+/// Like [`reference()`], for a test that can say something about its absence.
 pub fn find_reference(name: &str) -> Option<PathBuf> {
     let first = env::var_os(REFERENCE_DIRS).unwrap_or_default();
     let path = env::var_os("PATH").unwrap_or_default();

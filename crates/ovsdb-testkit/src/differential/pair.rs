@@ -504,14 +504,24 @@ impl Pair {
             }
         }
         *self.tally.outcomes.entry(outcome).or_default() += 1;
-        // The rest of the reply: its members and their order.
-        if different.is_none() && left_shape(&left) != left_shape(&right) {
+        // The rest of the reply.
+        if different.is_none() && self.shape(&left) != self.shape(&right) {
             different = Some("the form of the reply differs".to_owned());
         }
         match different {
             None => Ok(()),
             Some(what) => Err((what, left, right)),
         }
+    }
+
+    /// A reply without its results, which have been compared one by one.
+    fn shape(&self, reply: &Raw) -> String {
+        let mut shape = reply.clone();
+        if let Some(results) = results(&mut shape) {
+            results.clear();
+        }
+        self.pairing.sort(&mut shape, End::Left);
+        shape.to_string()
     }
 
     /// Puts the rows of a `select` into an order of their own where the request leaves it open.
@@ -559,15 +569,6 @@ impl Pair {
             .collect();
         columns.unwrap_or_default()
     }
-}
-
-/// A reply without its results, which have been compared one by one.
-fn left_shape(reply: &Raw) -> String {
-    let mut shape = reply.clone();
-    if let Some(results) = results(&mut shape) {
-        results.clear();
-    }
-    shape.to_string()
 }
 
 fn results(reply: &mut Raw) -> Option<&mut Vec<Raw>> {

@@ -1,8 +1,9 @@
 //! Which UUID of one server is which of the other: both make up their own.
 //!
 //! Two texts are equal if they are the same byte by byte, and the UUIDs in them stand for each other one to one
-//! in everything seen so far. What depends on the value of UUIDs (the order of sets, of map keys and of object
-//! members) is put into an order of its own first. It knows no rows and no operations.
+//! in everything seen so far. What depends on the value of UUIDs (the order of sets and of map keys) is put into an
+//! order of its own first, and so are the members of objects, which the reference writes in the order of a hash
+//! table. It knows no rows and no operations.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -105,8 +106,8 @@ impl Pairing {
         equal
     }
 
-    /// Puts what is ordered by UUIDs into the order of their numbers: elements of sets, pairs of maps, members
-    /// of objects.
+    /// Puts what is ordered by UUIDs into the order of their numbers: elements of sets, pairs of maps. Members of
+    /// objects are put into the order of their names.
     pub fn sort(&self, raw: &mut Raw, end: End) {
         match raw {
             Raw::Token(_) | Raw::Name(_) => {}
@@ -136,9 +137,7 @@ impl Pairing {
                 members
                     .iter_mut()
                     .for_each(|(_, value)| self.sort(value, end));
-                if members.iter().any(|(name, _)| is_uuid(name)) {
-                    members.sort_by_cached_key(|(name, _)| self.neutral(name, end));
-                }
+                members.sort_by_cached_key(|(name, _)| self.neutral(name, end));
             }
         }
     }
@@ -384,5 +383,18 @@ mod tests {
             &mut parse(r#"["set",["a","b"]]"#),
             &mut parse(r#"["set",["b","a"]]"#)
         ));
+    }
+
+    #[test]
+    fn members_have_no_order_but_count_one_by_one() {
+        let parse = |text: &str| Raw::parse(text).expect("it is well formed");
+        let mut pairing = Pairing::new();
+        let mut equal = |left, right| pairing.equal_values(&mut parse(left), &mut parse(right));
+        assert!(equal(
+            r#"{"a":1,"b":{"c":2,"d":3}}"#,
+            r#"{"b":{"d":3,"c":2},"a":1}"#
+        ));
+        assert!(!equal(r#"{"a":1,"a":1}"#, r#"{"a":1}"#));
+        assert!(!equal(r#"{"a":1,"b":2}"#, r#"{"a":2,"b":1}"#));
     }
 }

@@ -1,0 +1,503 @@
+//! The bad input itself.
+
+/// What is sent, and what happens after it.
+pub(crate) struct Case {
+    /// What is wrong.
+    pub(crate) name: String,
+    /// What is sent.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether every byte is sent on its own.
+    pub(crate) byte_by_byte: bool,
+    /// What the sender does then.
+    pub(crate) ending: Ending,
+}
+
+/// What the sender does after its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    /// It waits for the server to end the connection.
+    Dropped,
+    /// It sends one more request, and then no more.
+    Open,
+    /// It stops sending at once.
+    HalfClosed,
+}
+
+fn case(ending: Ending, bytes: impl AsRef<[u8]>) -> Case {
+    let bytes = bytes.as_ref();
+    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
+    Case {
+        name: format!("{shown:?} ({} bytes)", bytes.len()),
+        bytes: bytes.to_vec(),
+        byte_by_byte: false,
+        ending,
+    }
+}
+
+/// Text that is no JSON, alone and inside of a request.
+pub(crate) fn malformed() -> Vec<Case> {
+    let alone: [&[u8]; 20] = [
+        b"}",
+        b"]",
+        b"nonsense",
+        b"hello world\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"{]",
+        b"[}",
+        b"[1,2}",
+        b"{\"a\":1]",
+        b"{,}",
+        b"{1:2}",
+        b"{\"a\"}",
+        b"{\"a\":}",
+        b"{\"a\":1,}",
+        b"{\"a\" 1}",
+        b"{'a':1}",
+        b"[1,]",
+        b"[,1]",
+        b"[1 2]",
+        b"\xef\xbb\xbf{}",
+    ];
+    // In place of a value within a request that is well formed apart from it.
+    let values: [&[u8]; 60] = [
+        b"nul",
+        b"nulll",
+        b"True",
+        b"undefined",
+        b"NaN",
+        b"Infinity",
+        b"-Infinity",
+        b"01",
+        b"-01",
+        b"00",
+        b"1.",
+        b".5",
+        b"-",
+        b"--1",
+        b"+1",
+        b"1e",
+        b"1e+",
+        b"1.e5",
+        b"0x10",
+        b"1_000",
+        b"1e400",
+        b"-1e400",
+        b"1e99999999999999999999",
+        b"1e-400",
+        b"5e-324",
+        b"1.1.1",
+        b"/* comment */ 1",
+        b"// comment",
+        b"#",
+        b"\"\\x41\"",
+        b"\"\\u12\"",
+        b"\"\\u12G4\"",
+        b"\"\\U00000041\"",
+        b"\"\\'\"",
+        b"\"\\ \"",
+        b"\"\\u0000\"",
+        b"\"a\\u0000b\"",
+        b"\"\\ud800\"",
+        b"\"\\ud800x\"",
+        b"\"\\udc00\"",
+        b"\"\\ud800\\u0041\"",
+        b"\"\\ud800\\ud800\"",
+        b"\"\\ud800\\\"",
+        b"\"line\nbreak\"",
+        b"\"tab\there\"",
+        b"\"\x01\"",
+        b"\"\x1f\"",
+        b"\"\x00\"",
+        b"\x00",
+        b"1\x002",
+        b"\xff",
+        b"\xc3\xa9",
+        b"\"\xff\"",
+        b"\"\xfe\xff\"",
+        b"\"\xc3\"",
+        b"\"\xc3(\"",
+        b"\"\xe2\x82\"",
+        b"\"\xc0\xaf\"",
+        b"\"\xed\xa0\x80\"",
+        b"\"\xf4\x90\x80\x80\"",
+    ];
+    let mut cases: Vec<Case> = alone.map(|bytes| case(Ending::Open, bytes)).into();
+    for value in values {
+        let request = [&br#"{"id":1,"method":"echo","params":["#[..], value, b"]}"].concat();
+        cases.push(case(Ending::Open, &request));
+    }
+    // The same without anything after it: the server must end the connection by itself.
+    for value in ["nul", "1.", "1e400", r#""\x""#] {
+        let request = format!(r#"{{"id":1,"method":"echo","params":[{value}]}}"#);
+        cases.push(case(Ending::Dropped, request));
+    }
+    // What came before is answered.
+    let echo = r#"{"id":1,"method":"echo","params":[]}"#;
+    cases.push(case(Ending::Dropped, format!("{echo}{echo}}}")));
+    cases.push(case(Ending::Dropped, format!("{echo}\n{{]")));
+    for depth in [1_001, 5_000, 100_000] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let request = format!(r#"{{"id":1,"method":"echo","params":{deep}}}"#);
+        cases.push(case(Ending::Open, request));
+        cases.push(case(Ending::Open, "[".repeat(depth)));
+        cases.push(case(Ending::Open, r#"{"a":"#.repeat(depth)));
+    }
+    cases
+}
+
+/// JSON that a lesser parser would stumble over.
+pub(crate) fn unusual() -> Vec<Case> {
+    let values = [
+        "0",
+        "-0",
+        "-0.0",
+        "0.0",
+        "0e0",
+        "1.0",
+        "1e2",
+        "1E+2",
+        "100e-2",
+        "1.5",
+        "-1.5e-7",
+        "0.1",
+        "1e15",
+        "1e16",
+        "1e17",
+        "1e18",
+        "1e19",
+        "1e20",
+        "1e22",
+        "1e308",
+        "123456789012345678",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551616",
+        "9223372036854775807.0",
+        "92233720368547758070e-1",
+        "0.30000000000000004",
+        "3.141592653589793",
+        "1e-7",
+        "0.000001",
+        "0.0000001",
+        "123456.789e3",
+        "2.5e-308",
+        "1.7976931348623e308",
+        "99999999999999999999999999999999999999999999999999",
+        "0.1e1",
+        "10.00000000000000000001",
+        r#""""#,
+        r#""\u0041\u00e9\u65e5\ud83d\ude00""#,
+        r#""\"\\\/\b\f\n\r\t""#,
+        r#""/""#,
+        "\"\u{7f}\u{80}\u{a0}\u{2028}\u{2029}\u{feff}\u{fffd}\u{ffff}\u{10ffff}\"",
+        r#""\u0001\u001f\u007f\u0080""#,
+        r#""</script>""#,
+        "[]",
+        "{}",
+        "[[]]",
+        "[{}]",
+        r#"{"":""}"#,
+        r#"{"b":1,"a":2,"b":3}"#,
+        r#"{"z":1,"é":2,"A":3,"a":4,"":5,"aa":6}"#,
+        r#"{"\u0061":1,"a":2}"#,
+        " [ 1 , 2 ] ",
+        "\t\r\n[\n]\n",
+        "true",
+        "false",
+        "null",
+    ];
+    let mut cases: Vec<Case> = values
+        .iter()
+        .map(|value| {
+            let request = format!(r#"{{"id":1,"method":"echo","params":[{value}]}}"#);
+            case(Ending::Open, request)
+        })
+        .collect();
+    for depth in [10, 100, 990, 995, 996, 997, 998, 999, 1_000] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        cases.push(case(
+            Ending::Open,
+            format!(r#"{{"id":1,"method":"echo","params":{deep}}}"#),
+        ));
+    }
+    for digits in [50, 400, 5_000] {
+        let number = format!("0.{}1", "0".repeat(digits.min(290)));
+        let number = if digits > 300 {
+            format!("0.{}", "3".repeat(digits))
+        } else {
+            number
+        };
+        cases.push(case(
+            Ending::Open,
+            format!(r#"{{"id":1,"method":"echo","params":[{number}]}}"#),
+        ));
+    }
+    let long = "x".repeat(300_000);
+    cases.push(case(
+        Ending::Open,
+        format!(r#"{{"id":1,"method":"echo","params":["{long}"]}}"#),
+    ));
+    cases.push(case(
+        Ending::Open,
+        format!("{}{}", " \n\t\r".repeat(10_000), ""),
+    ));
+    let many = r#"{"id":1,"method":"echo","params":[1]}"#.repeat(500);
+    cases.push(case(Ending::Open, many));
+    for text in [
+        r#"{"id":1,"method":"echo","params":["é😀\u00e9"]}"#,
+        r#"{"id":2,"method":"list_dbs","params":[]}"#,
+        r#"{"id":3,"method":"transact","params":["Limits",{"op":"select","table":"ByName","where":[]}]}"#,
+    ] {
+        cases.push(Case {
+            byte_by_byte: true,
+            ..case(Ending::Open, text)
+        });
+    }
+    cases
+}
+
+/// Messages that are JSON, but no request as RFC 7047, section 4, has them.
+pub(crate) fn envelopes() -> Vec<Case> {
+    [
+        "{}",
+        "[]",
+        "[1]",
+        r#""text""#,
+        "1",
+        "null",
+        r#"{"id":1}"#,
+        r#"{"id":1,"method":"echo"}"#,
+        r#"{"id":1,"params":[]}"#,
+        r#"{"method":"echo","params":[]}"#,
+        r#"{"id":null,"method":"echo","params":[]}"#,
+        r#"{"id":1,"method":"echo","params":{}}"#,
+        r#"{"id":1,"method":"echo","params":null}"#,
+        r#"{"id":1,"method":"echo","params":"x"}"#,
+        r#"{"id":1,"method":1,"params":[]}"#,
+        r#"{"id":1,"method":null,"params":[]}"#,
+        r#"{"id":1,"method":"","params":[]}"#,
+        r#"{"id":1,"method":"echo","params":[],"extra":1}"#,
+        r#"{"id":1,"method":"echo","params":[],"result":[]}"#,
+        r#"{"id":1,"method":"echo","params":[],"error":null}"#,
+        r#"{"id":1,"method":"echo","params":[],"result":null,"error":null}"#,
+        r#"{"id":1,"method":"echo","method":"list_dbs","params":[]}"#,
+        r#"{"id":1,"id":2,"method":"echo","params":[]}"#,
+        r#"{"id":1,"jsonrpc":"2.0","method":"echo","params":[]}"#,
+        r#"{"id":"","method":"echo","params":[]}"#,
+        r#"{"id":"é","method":"echo","params":[]}"#,
+        r#"{"id":true,"method":"echo","params":[]}"#,
+        r#"{"id":1.5,"method":"echo","params":[]}"#,
+        r#"{"id":1e3,"method":"echo","params":[]}"#,
+        r#"{"id":9223372036854775808,"method":"echo","params":[]}"#,
+        r#"{"id":[1,{"b":2,"a":1}],"method":"echo","params":[]}"#,
+        r#"{"id":{},"method":"echo","params":[{"b":1,"a":[null]}]}"#,
+        r#"{"id":1,"method":"nosuch","params":[]}"#,
+        r#"{"id":1,"method":"Echo","params":[]}"#,
+        r#"{"id":1,"method":"transact ","params":[]}"#,
+        r#"{"id":1,"method":"é","params":[{"a":1}]}"#,
+        r#"{"id":1,"method":"update","params":[]}"#,
+        r#"{"id":null,"method":"nosuch","params":[]}"#,
+        r#"{"id":null,"method":"update","params":["x",{}]}"#,
+        r#"{"id":null,"method":"transact","params":["Limits"]}"#,
+        r#"{"id":null,"method":"cancel","params":[1]}"#,
+        r#"{"id":null,"method":"cancel","params":[]}"#,
+        r#"{"id":null,"method":"cancel","params":[1,2]}"#,
+        r#"{"id":1,"method":"cancel","params":[1]}"#,
+        r#"{"id":1,"result":[],"error":null}"#,
+        r#"{"id":1,"result":null,"error":"x"}"#,
+        r#"{"id":1,"result":[],"error":"x"}"#,
+        r#"{"id":null,"result":[],"error":null}"#,
+        r#"{"id":1,"result":null,"error":null}"#,
+        r#"{"result":[],"error":null}"#,
+        r#"{"id":1,"error":"x"}"#,
+        r#"{"id":1,"result":[]}"#,
+        r#"[{"id":1,"method":"echo","params":[]}]"#,
+    ]
+    .map(|text| case(Ending::Open, text))
+    .into()
+}
+
+/// Requests with parameters that their methods do not take.
+pub(crate) fn parameters() -> Vec<Case> {
+    // Method and parameters. A "monitor" with fewer than three is missing: those crash the reference.
+    let requests: &[(&str, &[&str])] = &[
+        ("list_dbs", &["[]", "[1]", r#"["x","y"]"#]),
+        (
+            "get_schema",
+            &[
+                "[]",
+                "[1]",
+                "[null]",
+                r#"["nosuch"]"#,
+                r#"["Limits"]"#,
+                r#"["Limits",1]"#,
+                r#"["_Server",[]]"#,
+                r#"[["Limits"]]"#,
+            ],
+        ),
+        ("get_server_id", &["[1]"]),
+        (
+            "set_db_change_aware",
+            &["[]", "[1]", "[true,true]", "[null]", "[false]"],
+        ),
+        ("echo", &["[]", r#"[1,"a",null,{"b":[],"a":{}}]"#]),
+        (
+            "lock",
+            &[
+                "[]",
+                "[1]",
+                r#"["a","b"]"#,
+                r#"[""]"#,
+                r#"["a b"]"#,
+                r#"["1a"]"#,
+                r#"["é"]"#,
+                r#"["L"]"#,
+            ],
+        ),
+        ("steal", &["[]", "[1]", r#"["a b"]"#, r#"["S"]"#]),
+        ("unlock", &["[]", "[1]", r#"["never"]"#, r#"["a b"]"#]),
+        (
+            "monitor_cancel",
+            &[
+                "[]",
+                "[1]",
+                r#"["nosuch"]"#,
+                r#"["a","b"]"#,
+                r#"[{"b":1,"a":2}]"#,
+            ],
+        ),
+        (
+            "monitor",
+            &[
+                r#"["nosuch","m",{}]"#,
+                r#"[1,"m",{}]"#,
+                r#"["Limits","m",[]]"#,
+                r#"["Limits","m",1]"#,
+                r#"["Limits","m",{}]"#,
+                r#"["Limits","m",{"nosuch":{}}]"#,
+                r#"["Limits","m",{"ByName":1}]"#,
+                r#"["Limits","m",{"ByName":null}]"#,
+                r#"["Limits","m",{"ByName":[]}]"#,
+                r#"["Limits","m",{"ByName":[1]}]"#,
+                r#"["Limits","m",{"ByName":{"columns":1}}]"#,
+                r#"["Limits","m",{"ByName":{"columns":[]}}]"#,
+                r#"["Limits","m",{"ByName":{"columns":[1]}}]"#,
+                r#"["Limits","m",{"ByName":{"columns":["nosuch"]}}]"#,
+                r#"["Limits","m",{"ByName":{"columns":["name","name"]}}]"#,
+                r#"["Limits","m",{"ByName":[{"columns":["name"]},{"columns":["name"]}]}]"#,
+                r#"["Limits","m",{"ByName":[{"columns":["name"]},{"columns":["note"]}]}]"#,
+                r#"["Limits","m",{"ByName":{"columns":["_uuid","_version"]}}]"#,
+                r#"["Limits","m",{"ByName":{"select":1}}]"#,
+                r#"["Limits","m",{"ByName":{"select":{"initial":1}}}]"#,
+                r#"["Limits","m",{"ByName":{"select":{"nosuch":true}}}]"#,
+                r#"["Limits","m",{"ByName":{"extra":1}}]"#,
+                r#"["Limits",null,{"ByName":{}}]"#,
+                r#"["Limits",{"b":1,"a":2},{"ByName":{}}]"#,
+                r#"["Limits","m",{},"more"]"#,
+            ],
+        ),
+        (
+            "transact",
+            &[
+                "[]",
+                "[1]",
+                "[null]",
+                r#"["nosuch"]"#,
+                r#"["nosuch",{"op":"abort"}]"#,
+                r#"[["Limits"]]"#,
+                r#"["Limits"]"#,
+                r#"["Limits",1]"#,
+                r#"["Limits",null]"#,
+                r#"["Limits",[]]"#,
+                r#"["Limits",{}]"#,
+                r#"["Limits",{"op":1}]"#,
+                r#"["Limits",{"op":"nosuch"}]"#,
+                r#"["Limits",{"op":"a b"}]"#,
+                r#"["Limits",{"op":"comment","comment":1},{"op":"abort"}]"#,
+                r#"["Limits",{"op":"comment","comment":"x"},[],{"op":"abort"}]"#,
+                r#"["Limits",{"op":"insert"}]"#,
+                r#"["Limits",{"op":"insert","table":"nosuch","row":{}}]"#,
+                r#"["Limits",{"op":"insert","table":"ByName","row":{},"extra":1}]"#,
+                r#"["Limits",{"op":"select","table":"ByName","where":[["a"]]}]"#,
+                r#"["Limits",{"op":"wait","table":"ByName","where":[],"until":"=","rows":[],"timeout":0}]"#,
+                r#"["Limits",{"op":"wait","table":"ByName","where":[],"until":"!=","rows":[],"timeout":-1}]"#,
+                r#"["Limits",{"op":"wait","table":"ByName","where":[],"until":"!=","rows":[],"timeout":1.5}]"#,
+                r#"["Limits",{"op":"assert","lock":"a b"}]"#,
+                r#"["Limits",{"op":"assert","lock":"L"}]"#,
+                r#"["Limits",{"op":"commit"}]"#,
+                r#"["Limits",{"op":"commit","durable":1}]"#,
+                r#"["Limits",{"op":"commit","durable":true}]"#,
+                r#"["_Server",{"op":"insert","table":"Database","row":{}}]"#,
+                r#"["_Server",{"op":"comment","comment":"x"}]"#,
+                r#"["_Server",{"op":"select","table":"Database","where":[["name","==","Limits"]],"columns":["connected","leader","model","name"]}]"#,
+            ],
+        ),
+    ];
+    let mut cases = Vec::new();
+    for (method, all) in requests {
+        for parameters in *all {
+            let request = format!(r#"{{"id":1,"method":"{method}","params":{parameters}}}"#);
+            cases.push(case(Ending::Open, request));
+        }
+    }
+    let message = |id: u32, method: &str, parameters: &str| {
+        format!(r#"{{"id":{id},"method":"{method}","params":{parameters}}}"#)
+    };
+    let forever = r#"["Limits",{"op":"wait","table":"ByName","where":[],"columns":["name"],"until":"==","rows":[{"name":"zzz"}]}]"#;
+    let monitor = r#"["Limits","m",{"ByName":{}}]"#;
+    let sequences = [
+        // Equal ids: of answered requests they are nobody's business, of waiting ones an error.
+        message(1, "echo", "[]").repeat(2),
+        message(1, "transact", forever).repeat(2),
+        message(1, "transact", forever) + &message(1, "echo", "[]"),
+        message(1, "transact", forever) + &message(1, "transact", r#"["Limits"]"#),
+        message(1, "monitor", monitor).repeat(2),
+        message(1, "monitor", monitor) + &message(2, "monitor_cancel", r#"["m"]"#).repeat(2),
+        message(1, "lock", r#"["K"]"#).repeat(2),
+        message(1, "lock", r#"["K"]"#) + &message(2, "steal", r#"["K"]"#),
+        message(1, "lock", r#"["K"]"#) + &message(2, "unlock", r#"["K"]"#).repeat(2),
+    ];
+    cases.extend(sequences.map(|text| case(Ending::Open, text)));
+    cases
+}
+
+/// Messages whose end never comes, and peers that stop sending.
+pub(crate) fn interrupted() -> Vec<Case> {
+    let select = r#"{"id":1,"method":"transact","params":["Limits",{"op":"select","table":"ByName","where":[]}]}"#;
+    let forever = r#"{"id":1,"method":"transact","params":["Limits",{"op":"wait","table":"ByName","where":[],"columns":["name"],"until":"==","rows":[{"name":"zzz"}]}]}"#;
+    let monitor = r#"{"id":2,"method":"monitor","params":["Limits","m",{"ByName":{}}]}"#;
+    let lock = r#"{"id":3,"method":"lock","params":["K"]}"#;
+    let long = format!(
+        r#"{{"id":1,"method":"echo","params":["{}"#,
+        "x".repeat(200_000)
+    );
+    let mut cases: Vec<Case> = [
+        String::new(),
+        "{".to_owned(),
+        "[1,2".to_owned(),
+        r#"{"id":1,"method":"echo","params":["\"#.to_owned(),
+        r#"{"id":1,"method":"echo","params":["\ud83d"#.to_owned(),
+        select[..select.len() - 1].to_owned(),
+        select.to_owned(),
+        format!("{select}{{"),
+        select.repeat(20),
+        forever.to_owned(),
+        format!("{forever}{select}"),
+        monitor.to_owned(),
+        format!("{monitor}{lock}"),
+        lock.to_owned(),
+        long,
+    ]
+    .map(|text| case(Ending::HalfClosed, text))
+    .into();
+    cases.push(case(Ending::HalfClosed, b"{\"id\":1,\"method\":\"\xe2\x82"));
+    for text in [select, forever, r#"{"id":1,"#] {
+        cases.push(Case {
+            byte_by_byte: true,
+            ..case(Ending::HalfClosed, text)
+        });
+    }
+    cases
+}
