@@ -1,4 +1,5 @@
 //! The programs: ovsdb-server, ovsdb-client, ovsdb-tool and ovs-appctl.
 
+pub mod appctl;
 pub mod table;
 pub mod tool;
