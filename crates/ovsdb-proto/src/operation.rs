@@ -280,8 +280,7 @@ impl<'a> OperationParser<'a, '_, '_> {
             "abort" => Ok(Some(Operation::Abort)),
             "comment" => {
                 let comment = self.members.required("comment", Kinds::STRING);
-                Ok(comment
-                    .map(|comment| Operation::Comment(comment.as_str().unwrap_or_default().into())))
+                Ok(comment.map(|comment| Operation::Comment(text_of(comment))))
             }
             "assert" => {
                 let lock = self
@@ -494,6 +493,15 @@ impl<'a> OperationParser<'a, '_, '_> {
             rows,
             timeout_ms,
         }))
+    }
+}
+
+/// A string for people; what is not UTF-8 in it is replaced.
+fn text_of(json: &Json) -> String {
+    match json {
+        Json::String(text) => text.to_string(),
+        Json::NotUtf8(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
     }
 }
 

@@ -306,14 +306,11 @@ impl Datum {
     /// # Errors
     /// If the column may not hold so many or so few elements.
     pub fn apply_diff(&self, diff: &Datum, ty: &ColumnType) -> Result<Datum, OvsdbError> {
-        if !ty.is_composite() {
-            return Ok(diff.clone());
-        }
         let mut datum = self.clone();
-        if ty.is_map() {
-            toggle::<Pair>(&mut datum, diff);
-        } else {
-            toggle::<Atom>(&mut datum, diff);
+        match () {
+            () if !ty.is_composite() => datum = diff.clone(),
+            () if ty.is_map() => toggle::<Pair>(&mut datum, diff),
+            () => toggle::<Atom>(&mut datum, diff),
         }
         if ty.allows_len(datum.len()) {
             Ok(datum)

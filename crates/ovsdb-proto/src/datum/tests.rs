@@ -422,6 +422,16 @@ fn a_difference_that_breaks_the_number_of_elements_is_refused() {
 }
 
 #[test]
+fn a_column_of_at_most_one_element_is_not_given_two() {
+    let ty = ColumnType {
+        max: 1,
+        ..set_type()
+    };
+    let two = Datum::from_atoms([1, 2].map(Atom::Integer));
+    assert!(Datum::empty().apply_diff(&two, &ty).is_err());
+}
+
+#[test]
 fn of_pairs_with_one_key_the_smallest_value_stays() {
     let pairs = [(1, 5), (0, 9), (1, 3), (1, 4)];
     let datum =
