@@ -3,6 +3,7 @@
 //! Each task is a module; this file only maps words to calls. No task changes anything but the files it
 //! names, and none is needed to build or to use the programs.
 
+mod limits;
 mod man;
 mod reference;
 mod tidy;
@@ -29,6 +30,11 @@ const TASKS: &[Task] = &[
         name: "man",
         help: "write the man pages into docs/man",
         run: man::run,
+    },
+    Task {
+        name: "limits",
+        help: "write docs/limits.md from the constants of the code",
+        run: limits::run,
     },
     Task {
         name: "reference-tests",

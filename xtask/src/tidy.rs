@@ -5,8 +5,8 @@
 
 mod edges;
 mod manifests;
-mod manuals;
 mod sources;
+mod written;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
     }
     problems.extend(edges::check(&workspace.metadata));
     problems.extend(manifests::check(workspace)?);
-    problems.extend(manuals::check(workspace));
+    problems.extend(written::check(workspace)?);
     for problem in &problems {
         eprintln!("{problem}");
     }

@@ -1,29 +1,31 @@
-//! Rules about the man pages: every program has one, and every page says what the program says of itself.
+//! Rules about files that `xtask` writes: they are up to date, and every program has its man page.
 
 use std::fs;
 
 use super::Problem;
-use crate::man;
 use crate::workspace::Workspace;
+use crate::{limits, man};
 
 /// The crate whose programs users run.
 const PROGRAMS: &str = "ovsdb-tools";
 
-/// Compares `docs/man` with what `xtask man` would write there, and with the programs there are.
-pub(super) fn check(workspace: &Workspace) -> Vec<Problem> {
-    let files = man::files();
-    let mut problems: Vec<Problem> = files
-        .iter()
-        .filter(|(path, text)| {
-            fs::read_to_string(workspace.root.join(path)).ok().as_ref() != Some(text)
-        })
-        .map(|(path, _)| {
-            Problem::new(
-                path.as_str(),
-                "is not up to date: run `cargo run -p xtask -- man`",
-            )
-        })
-        .collect();
+/// Compares the files with what `xtask man` and `xtask limits` would write, and the man pages with the programs.
+pub(super) fn check(workspace: &Workspace) -> Result<Vec<Problem>, crate::Error> {
+    let pages = man::files();
+    let written = [
+        ("man", pages.clone()),
+        ("limits", limits::files(workspace)?),
+    ];
+    let mut problems = Vec::new();
+    for (task, files) in written {
+        for (path, text) in files {
+            // A file that is missing is not up to date.
+            if fs::read_to_string(workspace.root.join(&path)).ok().as_ref() != Some(&text) {
+                let text = format!("is not up to date: run `cargo run -p xtask -- {task}`");
+                problems.push(Problem::new(path, text));
+            }
+        }
+    }
     let packages = workspace.metadata.workspace_packages();
     let programs = packages
         .iter()
@@ -33,9 +35,9 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Problem> {
         .map(|target| target.name.as_str());
     problems.extend(without_page(
         programs,
-        files.iter().map(|(path, _)| path.as_str()),
+        pages.iter().map(|(path, _)| path.as_str()),
     ));
-    problems
+    Ok(problems)
 }
 
 fn without_page<'a>(
