@@ -1,10 +1,12 @@
-//! The one call of `fork`, and the only unsafe code of the project.
+//! The two system calls that Rust calls unsafe: `fork`, and giving a signal its default effect back. The only unsafe
+//! code of the project.
 //!
 //! It refuses to fork a process with more than one thread, which is what makes a fork unsafe; nothing else is done here.
 #![allow(unsafe_code)]
 
 use std::io;
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, Pid};
 
 /// Which side of a fork this is.
@@ -39,4 +41,19 @@ pub(crate) fn fork() -> io::Result<Side> {
         ForkResult::Parent { child } => Ok(Side::Parent { child }),
         ForkResult::Child => Ok(Side::Child),
     }
+}
+
+/// Gives signals of memory faults their default effect back. The standard library's handler, which tells a stack
+/// overflow from other faults, takes the first one that another process sends for nothing; a daemon must die of it, so
+/// that its monitor starts it again.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn restore_fault_signals() -> io::Result<()> {
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: the default action runs no code of ours in a signal handler, and nobody relies on the handler that
+        // it replaces: without it a stack overflow still ends the process, by the signal itself.
+        unsafe { signal(fault, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
+use crate::fork::restore_fault_signals;
 use crate::options::{Arg, Spec};
 use crate::pidfile::{self, Pidfile};
 use crate::vlog::{self, Destination, Level};
@@ -178,7 +179,7 @@ impl Daemonize {
             Pidfile::create(path, self.overwrite_pidfile)
                 .unwrap_or_else(|error| fatal(format_args!("{error}")))
         });
-        if let Err(error) = signals::install() {
+        if let Err(error) = restore_fault_signals().and_then(|()| signals::install()) {
             fatal(format_args!(
                 "signal setup failed ({})",
                 ovsdb_net::errno_text(&error)
