@@ -25,12 +25,15 @@ use crate::writer::Job;
 struct State {
     wanted: BTreeMap<String, RemoteOptions>,
     remotes: Remotes,
-    /// What was wrong when it was last looked at, to log it once.
-    error: Option<String>,
     watched: Vec<(Arc<Served>, Vec<TableId>)>,
     /// Rung when a database from which remotes come has changed.
     changed: Arc<Notify>,
 }
+
+/// What is wrong with remotes that databases should name: a line each.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct TargetErrors(pub Vec<TargetError>);
 
 /// The remotes of a server as they are configured. See the module's documentation.
 pub struct Configuration {
@@ -48,7 +51,6 @@ impl Configuration {
         let state = State {
             wanted: BTreeMap::new(),
             remotes: Remotes::new(server.clone()),
-            error: None,
             watched: Vec::new(),
             changed: Arc::default(),
         };
@@ -102,7 +104,10 @@ impl Configuration {
     }
 
     /// Brings the open remotes in line with what is wanted now. Returns when new listeners accept connections.
-    pub async fn apply(&self) {
+    ///
+    /// # Errors
+    /// Some remotes name columns that do not exist. All others are open, or will be tried again.
+    pub async fn apply(&self) -> Result<(), TargetErrors> {
         let mut state = self.state.lock().await;
         let state = &mut *state;
         let mut remotes = BTreeMap::new();
@@ -120,7 +125,7 @@ impl Configuration {
                     target.collect(&mut remotes);
                     watched.push((target.database.clone(), target.tables()));
                 }
-                Err(error) => errors.push(error.to_string()),
+                Err(error) => errors.push(error),
             }
         }
         let same = |(a, b): (&(Arc<Served>, Vec<TableId>), &(Arc<Served>, Vec<TableId>))| {
@@ -138,21 +143,20 @@ impl Configuration {
             state.changed.notify_one();
         }
         state.remotes.set(&remotes).await;
-        let error = (!errors.is_empty()).then(|| errors.join("\n"));
-        if let Some(error) = error
-            .as_ref()
-            .filter(|error| state.error.as_ref() != Some(*error))
-        {
-            tracing::warn!(target: "ovsdb_server", "{error}");
-        }
-        state.error = error;
+        if errors.is_empty() { Ok(()) } else { Err(TargetErrors(errors)) }
     }
 
     /// Keeps the remotes in line with what is wanted, and their status in the databases, for as long as it is awaited.
     pub async fn run(&self) {
         let mut next_status = Instant::now();
+        let mut last_error = None;
         loop {
-            self.apply().await;
+            let error = self.apply().await.err();
+            // Each trouble is logged once.
+            if let Some(error) = error.as_ref().filter(|error| last_error.as_ref() != Some(*error)) {
+                tracing::warn!(target: "ovsdb_server", "{error}");
+            }
+            last_error = error;
             if Instant::now() >= next_status {
                 self.write_status().await;
                 next_status = Instant::now() + limits::STATUS_INTERVAL;

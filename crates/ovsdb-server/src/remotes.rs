@@ -57,10 +57,18 @@ impl RemoteOptions {
 /// Why a remote cannot be opened.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
-    #[error("{}", .0.reason())]
+    #[error("{}", net_reason(.0))]
     Net(#[from] NetError),
     #[error("access control by role is not supported")]
     Role,
+}
+
+/// The reason in the system's words, or in ours where the system has no part in it.
+fn net_reason(error: &NetError) -> String {
+    match error {
+        NetError::TlsNotBuiltIn { .. } => String::from("TLS is not supported"),
+        error => error.reason(),
+    }
 }
 
 /// What is known of an open remote.
@@ -334,7 +342,7 @@ async fn connect(
     options: &RemoteOptions,
     reconnect: &Mutex<Reconnect>,
 ) -> Result<Stream, Disconnect> {
-    let method = method.map_err(|error| Disconnect::Error(error.reason()))?;
+    let method = method.map_err(|error| Disconnect::Error(net_reason(error)))?;
     let deadline = reconnect
         .lock()
         .deadline_ms(server.now_ms())
@@ -348,5 +356,5 @@ async fn connect(
         },
         None => connected.await,
     };
-    result.map_err(|error| Disconnect::Error(error.reason()))
+    result.map_err(|error| Disconnect::Error(net_reason(&error)))
 }

@@ -1,5 +1,6 @@
 //! The programs: ovsdb-server, ovsdb-client, ovsdb-tool and ovs-appctl.
 
 pub mod appctl;
+pub mod server;
 pub mod table;
 pub mod tool;

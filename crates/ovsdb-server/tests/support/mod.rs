@@ -82,7 +82,7 @@ impl Fixture {
                 .add(&socket)
                 .await
                 .expect("a connection method is no column");
-            fixture.configuration.apply().await;
+            fixture.configuration.apply().await.expect("no remote is a column");
         });
         fixture
     }

@@ -1,0 +1,283 @@
+//! The control commands of `ovsdb-server` (ovsdb-server(1), "Runtime management commands"): a line for each, then what
+//! each does. The answers are the reference program's.
+//!
+//! No command holds up the server: all work on versions, or hand the work over and wait.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use ovsdb_daemon::unixctl::{Answer, Call, Commands};
+use ovsdb_daemon::{memory, signals};
+use ovsdb_server::configuration::Configuration;
+use ovsdb_server::server::Server;
+use tokio::sync::Notify;
+
+use super::options::is_tls;
+use super::saved::{Contents, Saved};
+
+type Reply = Result<String, String>;
+
+/// What the commands work on.
+pub(super) struct Control {
+    server: Arc<Server>,
+    configuration: Arc<Configuration>,
+    saved: Saved,
+    exit: Arc<Notify>,
+    /// What was last said about trimming memory: 0 for nothing.
+    trimming: AtomicU8,
+}
+
+impl Control {
+    pub(super) fn new(
+        server: Arc<Server>,
+        configuration: Arc<Configuration>,
+        saved: Saved,
+        exit: Arc<Notify>,
+    ) -> Control {
+        Control {
+            server,
+            configuration,
+            saved,
+            exit,
+            trimming: AtomicU8::new(0),
+        }
+    }
+
+    /// Adds the commands of this program to the table.
+    pub(super) fn register(self: &Arc<Control>, commands: &Commands) {
+        let add = Adder {
+            control: self,
+            commands,
+        };
+        add.command("ovsdb-server/compact", "", 0, 1, Control::compact);
+        add.command("ovsdb-server/memory-trim-on-compaction", "on|off", 1, 1, Control::trim);
+        add.command("ovsdb-server/reconnect", "", 0, 0, Control::reconnect);
+        add.command("ovsdb-server/reload", "", 0, 0, Control::reload);
+        add.command("ovsdb-server/add-remote", "REMOTE", 1, 1, Control::add_remote);
+        add.command("ovsdb-server/remove-remote", "REMOTE", 1, 1, Control::remove_remote);
+        add.command("ovsdb-server/list-remotes", "", 0, 0, Control::list_remotes);
+        add.command("ovsdb-server/add-db", "DB", 1, 1, Control::add_db);
+        add.command("ovsdb-server/remove-db", "DB", 1, 1, Control::remove_db);
+        add.command("ovsdb-server/list-dbs", "", 0, 0, Control::list_dbs);
+        add.command("ovsdb-server/sync-status", "", 0, 0, Control::sync_status);
+        add.command(
+            "ovsdb-server/get-db-storage-status",
+            "DB",
+            1,
+            1,
+            Control::storage_status,
+        );
+        let exit = self.exit.clone();
+        commands.register("exit", Some(""), 0..=0, move |_| {
+            let exit = exit.clone();
+            Ok(Answer::text("").then(move || exit.notify_one()))
+        });
+    }
+
+    async fn compact(self: Arc<Control>, args: Vec<String>) -> Reply {
+        let wanted = args.first();
+        if wanted.is_some_and(|name| name.starts_with('_')) {
+            return Err(String::from("cannot compact built-in databases"));
+        }
+        let mut databases = self.server.databases();
+        databases.retain(|database| wanted.is_none_or(|name| name == database.name()));
+        if databases.is_empty() {
+            return Err(String::from("no database by that name"));
+        }
+        let mut errors = String::new();
+        for database in databases {
+            let name = database.name();
+            tracing::info!(target: "ovsdb_server", "compacting {name} database by user request");
+            if let Err(error) = database.compact().await {
+                errors.push_str(&format!("{error}\n"));
+            }
+        }
+        if errors.is_empty() { Ok(String::new()) } else { Err(errors) }
+    }
+
+    /// The allocator gives memory back on its own, whatever this says.
+    async fn trim(self: Arc<Control>, args: Vec<String>) -> Reply {
+        let (code, state) = match args[0].as_str() {
+            "on" => (1, "enabled"),
+            "off" => (2, "disabled"),
+            _ => return Err(String::from("invalid argument")),
+        };
+        if self.trimming.swap(code, Ordering::Relaxed) != code {
+            tracing::info!(target: "ovsdb_server", "memory trimming after compaction {state}.");
+        }
+        Ok(String::new())
+    }
+
+    async fn reconnect(self: Arc<Control>, _: Vec<String>) -> Reply {
+        self.server.disconnect_all(true, "user ran ovsdb-server/reconnect");
+        Ok(String::new())
+    }
+
+    async fn reload(self: Arc<Control>, _: Vec<String>) -> Reply {
+        Err(String::from("Configuration file was not specified on command line"))
+    }
+
+    async fn add_remote(self: Arc<Control>, args: Vec<String>) -> Reply {
+        if is_tls(&args[0]) {
+            return Err(format!("{}: TLS is not supported by this server", args[0]));
+        }
+        self.configuration.add(&args[0]).await.map_err(|error| error.to_string())?;
+        self.save().await;
+        Ok(String::new())
+    }
+
+    async fn remove_remote(self: Arc<Control>, args: Vec<String>) -> Reply {
+        if !self.configuration.remove(&args[0]).await {
+            return Err(String::from("no such remote"));
+        }
+        self.save().await;
+        Ok(String::new())
+    }
+
+    async fn list_remotes(self: Arc<Control>, _: Vec<String>) -> Reply {
+        Ok(lines(self.configuration.list().await))
+    }
+
+    async fn add_db(self: Arc<Control>, args: Vec<String>) -> Reply {
+        self.server
+            .add_file(Path::new(&args[0]))
+            .await
+            .map_err(|error| error.to_string())?;
+        self.configuration.refresh();
+        self.save().await;
+        Ok(String::new())
+    }
+
+    async fn remove_db(self: Arc<Control>, args: Vec<String>) -> Reply {
+        let name = &args[0];
+        if name.starts_with('_') {
+            return Err(String::from("Cannot remove reserved database."));
+        }
+        let comment = format!("removing {name} database by user request");
+        if !self.server.remove(name, &comment).await {
+            return Err(String::from("Failed to find the database."));
+        }
+        self.configuration.refresh();
+        self.save().await;
+        Ok(String::new())
+    }
+
+    async fn list_dbs(self: Arc<Control>, _: Vec<String>) -> Reply {
+        let databases = self.server.databases();
+        Ok(lines(databases.iter().map(|database| database.name().to_owned())))
+    }
+
+    /// No database here is a backup.
+    async fn sync_status(self: Arc<Control>, _: Vec<String>) -> Reply {
+        Ok(String::from("state: active\n"))
+    }
+
+    async fn storage_status(self: Arc<Control>, args: Vec<String>) -> Reply {
+        match self.server.database(&args[0]) {
+            None => Err(String::from("Failed to find the database.")),
+            Some(database) => Ok(match database.trouble() {
+                None => String::from("status: ok"),
+                Some(error) => format!("status: {error}"),
+            }),
+        }
+    }
+
+    /// Keeps what is served now for a daemon that is started again.
+    async fn save(&self) {
+        let databases = self.server.databases();
+        let paths = databases.iter().filter_map(|database| database.path());
+        let contents = Contents {
+            databases: paths.map(|path| path.display().to_string()).collect(),
+            remotes: self.configuration.list().await,
+        };
+        if let Err(error) = self.saved.save(&contents) {
+            tracing::warn!(target: "ovsdb_server", "{error}");
+        }
+    }
+
+    /// The figures of `memory/show`. Those that are zero are left out, as in the reference, but for a few.
+    pub(super) fn memory_report(&self) -> impl Future<Output = memory::Report> + Send + use<> {
+        let server = self.server.clone();
+        async move {
+            let counting = tokio::task::spawn_blocking(move || count(&server));
+            // Counting does not panic; and a report without figures would be no harm.
+            counting.await.unwrap_or_default()
+        }
+    }
+}
+
+fn count(server: &Server) -> memory::Report {
+    let mut report: BTreeMap<String, u64> = BTreeMap::new();
+    let mut add = |name: &str, count: usize| *report.entry(name.to_owned()).or_default() += count as u64;
+    add("atoms", 0);
+    add("cells", 0);
+    add("monitors", 0);
+    if server.sessions() > 0 {
+        add("sessions", server.sessions());
+    }
+    for served in server.databases() {
+        add("monitors", served.hub().monitors());
+        if served.parked() > 0 {
+            add("triggers", served.parked());
+        }
+        let version = served.version();
+        let database = &version.database;
+        for id in database.table_ids() {
+            let table = database.table(id);
+            add("cells", table.len() * database.schema().table(id).columns.len());
+            for row in table.iter() {
+                for datum in row.columns() {
+                    add("atoms", datum.len() * if datum.is_map() { 2 } else { 1 });
+                }
+            }
+        }
+    }
+    report
+}
+
+/// Registers methods of [`Control`] as commands.
+struct Adder<'a> {
+    control: &'a Arc<Control>,
+    commands: &'a Commands,
+}
+
+impl Adder<'_> {
+    fn command<F>(
+        &self,
+        name: &str,
+        usage: &str,
+        args_min: usize,
+        args_max: usize,
+        method: fn(Arc<Control>, Vec<String>) -> F,
+    ) where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let control = self.control.clone();
+        self.commands
+            .register_async(name, Some(usage), args_min..=args_max, move |call: Call| {
+                method(control.clone(), call.args)
+            });
+    }
+}
+
+fn lines(names: impl IntoIterator<Item = String>) -> String {
+    names.into_iter().map(|name| name + "\n").collect()
+}
+
+/// How a process ended, in the reference program's words.
+pub(super) fn exit_text(status: ExitStatus) -> String {
+    let mut text = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed ({})", signals::name(signal)),
+        (None, None) => format!("terminated abnormally ({status})"),
+    };
+    if status.core_dumped() {
+        text.push_str(", core dumped");
+    }
+    text
+}

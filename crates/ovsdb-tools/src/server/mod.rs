@@ -1,0 +1,171 @@
+//! `ovsdb-server`: serves database files (ovsdb-server(1)).
+//!
+//! This module starts the parts in the order in which they need each other, and waits for the end. What the parts do is
+//! the libraries'. Messages, log lines and exit codes at start are the reference program's.
+
+mod control;
+mod options;
+mod saved;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ovsdb_daemon::daemonize::Daemon;
+use ovsdb_daemon::unixctl::{self, Commands};
+use ovsdb_daemon::{coverage, memory, program, vlog};
+use ovsdb_server::configuration::Configuration;
+use ovsdb_server::server::Server;
+use ovsdb_server::writer::WriterOptions;
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+use self::control::Control;
+use self::options::{Command as Asked, Settings};
+use self::saved::Saved;
+
+pub use self::options::{Id, table};
+
+/// Why the program ends before it serves anybody.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("server configuration failed")]
+    Configuration,
+    #[error(transparent)]
+    ControlSocket(#[from] unixctl::ServerError),
+    #[error("{command}: process failed to start ({source})")]
+    Run {
+        command: String,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    Saved(#[from] saved::SavedError),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    program::init("ovsdb-server");
+    vlog::init();
+    let settings = match options::parse(std::env::args_os().skip(1)) {
+        Ok(Asked::Serve(settings)) => settings,
+        Ok(Asked::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) if error.is_usage() => program::usage_error(error),
+        Err(error) => program::fatal(error),
+    };
+    // Made before the fork, so that a daemon that is started again after a crash finds what was changed since.
+    let saved = Saved::create(&settings).unwrap_or_else(|error| program::fatal(error));
+    let mut daemon = settings.daemonize.clone().start();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("worker")
+        .build()
+        .unwrap_or_else(|error| program::fatal(format_args!("cannot start threads ({error})")));
+    match runtime.block_on(serve(&settings, saved, &mut daemon)) {
+        Ok(code) => code,
+        Err(error) => program::fatal(error),
+    }
+}
+
+async fn serve(settings: &Settings, saved: Saved, daemon: &mut Daemon) -> Result<ExitCode, StartError> {
+    let server = Server::new(WriterOptions {
+        column_diff: settings.column_diff,
+    });
+    let configuration = Configuration::new(server.clone());
+    configure(&server, &configuration, &saved).await?;
+
+    let commands = Commands::new();
+    let exit = Arc::new(Notify::new());
+    let control = Arc::new(Control::new(server.clone(), configuration.clone(), saved, exit.clone()));
+    control.register(&commands);
+    vlog::register_commands(&commands);
+    coverage::register_commands(&commands);
+    {
+        let control = control.clone();
+        memory::register_commands(&commands, move || control.memory_report());
+    }
+    let socket = unixctl::Server::bind(settings.unixctl.as_deref(), commands).await?;
+
+    let mut run = match &settings.run {
+        Some(command) => Some(start_command(command)?),
+        None => None,
+    };
+    daemon.complete();
+    if run.is_none() {
+        tracing::info!(target: "ovsdb_server", "{}", program::version());
+    }
+
+    if let Some(socket) = socket {
+        tokio::spawn(socket.run());
+    }
+    tokio::spawn(coverage::run());
+    tokio::spawn(async move { memory::run(|| control.memory_report()).await });
+    let remotes = tokio::spawn(async move { configuration.run().await });
+    let code = tokio::select! {
+        () = exit.notified() => ExitCode::SUCCESS,
+        code = wait_for(&mut run, settings) => code,
+    };
+    // Listeners first, so that nobody finds a server without databases.
+    remotes.abort();
+    server.close().await;
+    Ok(code)
+}
+
+/// Opens the databases and the remotes.
+async fn configure(
+    server: &Server,
+    configuration: &Configuration,
+    saved: &Saved,
+) -> Result<(), StartError> {
+    let contents = saved.load()?;
+    let mut databases_failed = false;
+    for name in &contents.databases {
+        if let Err(error) = server.add_file(Path::new(name)).await {
+            tracing::warn!(target: "ovsdb_server", "failed to open database '{name}': {error}");
+            databases_failed = true;
+        }
+    }
+    if databases_failed {
+        tracing::warn!(target: "ovsdb_server", "failed to configure databases");
+    }
+    for name in &contents.remotes {
+        configuration.add_unchecked(name).await;
+    }
+    let remotes = configuration.apply().await;
+    if let Err(error) = &remotes {
+        tracing::warn!(target: "ovsdb_server", "failed to configure remotes: {error}");
+    }
+    match (databases_failed, remotes) {
+        (false, Ok(())) => Ok(()),
+        _ => Err(StartError::Configuration),
+    }
+}
+
+fn start_command(command: &str) -> Result<Child, StartError> {
+    let child = Command::new("/bin/sh").arg("-c").arg(command).spawn();
+    child.map_err(|source| StartError::Run {
+        command: command.to_owned(),
+        source,
+    })
+}
+
+/// Waits for the command of `--run`; for ever if there is none.
+async fn wait_for(run: &mut Option<Child>, settings: &Settings) -> ExitCode {
+    let Some(child) = run else {
+        return std::future::pending().await;
+    };
+    let command = settings.run.as_deref().unwrap_or_default();
+    match child.wait().await {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => {
+            program::error(format_args!("{command}: child exited, {}", control::exit_text(status)));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            program::error(format_args!("{command}: child exited, {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The command line of `ovsdb-server`.
+//!
+//! Options of services that this server does not have are known, so that they are refused with a clear message instead
+//! of being taken for something else.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ovsdb_daemon::daemonize::{self, Daemonize, UserError};
+use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table};
+use ovsdb_daemon::vlog::{self, VlogOptionError};
+use ovsdb_daemon::{dirs, program, unixctl};
+use ovsdb_net::Method;
+use ovsdb_proto::error::OvsdbError;
+use ovsdb_proto::json::{self, JsonError};
+use ovsdb_proto::schema::Schema;
+use ovsdb_server::file::{self, FileError};
+
+use super::saved::Contents;
+
+/// The options of `ovsdb-server`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Id {
+    /// `--remote`.
+    Remote,
+    /// `--create`.
+    Create,
+    /// `--run`.
+    Run,
+    /// `--no-dbs`.
+    NoDbs,
+    /// `--unixctl`.
+    Unixctl,
+    /// `--disable-file-column-diff`.
+    DisableFileColumnDiff,
+    /// `--disable-file-no-data-conversion`.
+    DisableFileNoDataConversion,
+    /// Files and names for TLS.
+    Tls,
+    /// A service that this server does not offer.
+    Unsupported(&'static str),
+    /// Every daemon's.
+    Daemon(daemonize::Opt),
+    /// Every program's, for logging.
+    Vlog(vlog::Opt),
+    /// Every program's.
+    Common(Common),
+}
+
+/// All options, for the command line, the help text and the man page.
+pub fn table() -> Table<Id> {
+    let file = Arg::Required("FILE");
+    let unsupported = |name, arg, help| Spec::long(Id::Unsupported(name), name, arg, help);
+    Table::new()
+        .group(
+            "JSON-RPC options (may be specified any number of times)",
+            [Spec::long(
+                Id::Remote,
+                "remote",
+                Arg::Required("REMOTE"),
+                "connect or listen to REMOTE",
+            )],
+        )
+        .group(
+            "Database options",
+            [
+                Spec::long(
+                    Id::Create,
+                    "create",
+                    Arg::Required("SCHEMA"),
+                    "create each DATABASE that is missing\nwith the schema in the file SCHEMA",
+                ),
+                Spec::long(Id::NoDbs, "no-dbs", Arg::No, "do not add default database"),
+                Spec::long(
+                    Id::DisableFileColumnDiff,
+                    "disable-file-column-diff",
+                    Arg::No,
+                    "don't use column diff in database file",
+                ),
+                Spec::long(
+                    Id::DisableFileNoDataConversion,
+                    "disable-file-no-data-conversion",
+                    Arg::No,
+                    "accepted for compatibility; concerns clusters only",
+                ),
+            ],
+        )
+        .group(
+            "PKI configuration (accepted; TLS connections are refused)",
+            [
+                Spec::both(Id::Tls, "private-key", 'p', file, "file with private key"),
+                Spec::both(
+                    Id::Tls,
+                    "certificate",
+                    'c',
+                    file,
+                    "file with certificate for private key",
+                ),
+                Spec::both(Id::Tls, "ca-cert", 'C', file, "file with peer CA certificate"),
+                Spec::long(
+                    Id::Tls,
+                    "bootstrap-ca-cert",
+                    file,
+                    "file with peer CA certificate to read or create",
+                ),
+                Spec::long(
+                    Id::Tls,
+                    "peer-ca-cert",
+                    file,
+                    "file with CA certificate to send to peers",
+                ),
+                Spec::long(
+                    Id::Tls,
+                    "ssl-protocols",
+                    Arg::Required("PROTOS"),
+                    "range of SSL/TLS protocols to enable",
+                ),
+                Spec::long(
+                    Id::Tls,
+                    "ssl-ciphers",
+                    Arg::Required("CIPHERS"),
+                    "list of SSL/TLS ciphers to enable with TLSv1.2",
+                ),
+                Spec::long(
+                    Id::Tls,
+                    "ssl-ciphersuites",
+                    Arg::Required("SUITES"),
+                    "list of SSL/TLS ciphersuites to enable\nwith TLSv1.3 and later",
+                ),
+                Spec::long(
+                    Id::Tls,
+                    "ssl-server-name",
+                    Arg::Required("NAME"),
+                    "server name for TLS Server Name Indication",
+                ),
+            ],
+        )
+        .shared("Daemon options", daemonize::OPTIONS, Id::Daemon)
+        .shared("Logging options", vlog::OPTIONS, Id::Vlog)
+        .group(
+            "Options of services that are not supported",
+            [
+                unsupported("config-file", file, "file with databases and remotes"),
+                unsupported("sync-from", Arg::Required("SERVER"), "active server of a backup"),
+                unsupported(
+                    "sync-exclude-tables",
+                    Arg::Required("DB:TABLE,..."),
+                    "tables that a backup leaves out",
+                ),
+                unsupported("active", Arg::No, "start a backup as active server"),
+                unsupported("record", Arg::Optional("DIR"), "write a recording"),
+                unsupported("replay", Arg::Optional("DIR"), "run from a recording"),
+            ],
+        )
+        .group(
+            "Other options",
+            [
+                Spec::long(
+                    Id::Run,
+                    "run",
+                    Arg::Required("COMMAND"),
+                    "run COMMAND as subprocess then exit",
+                ),
+                unixctl::OPTION.map(|()| Id::Unixctl),
+            ],
+        )
+        .shared("Common options", COMMON, Id::Common)
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// To serve.
+    Serve(Box<Settings>),
+    /// To print something and end.
+    Print(String),
+}
+
+/// How the server is to be set up.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) contents: Contents,
+    pub(super) unixctl: Option<String>,
+    pub(super) run: Option<String>,
+    pub(super) column_diff: bool,
+    pub(super) daemonize: Daemonize,
+}
+
+/// Why a command line is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArgumentError {
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    #[error(transparent)]
+    Vlog(#[from] VlogOptionError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error("--{0} is not supported by this server")]
+    Unsupported(&'static str),
+    #[error("{0}: relays are not supported by this server")]
+    Relay(String),
+    #[error("{0}: TLS is not supported by this server")]
+    Tls(String),
+    #[error("--create needs a DATABASE")]
+    CreateWithoutDatabase,
+    #[error("{}: failed to read schema ({reason})", .path.display())]
+    SchemaFile { path: PathBuf, reason: String },
+    #[error("{}: {source}", .path.display())]
+    SchemaJson { path: PathBuf, source: JsonError },
+    #[error("{source}")]
+    Schema { source: OvsdbError },
+    #[error(transparent)]
+    Create(#[from] FileError),
+}
+
+impl ArgumentError {
+    /// Whether `getopt_long` would have complained.
+    pub(super) fn is_usage(&self) -> bool {
+        matches!(self, ArgumentError::Option(_))
+    }
+}
+
+/// Reads the command line, without the program's name, and makes missing files for `--create`.
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgumentError> {
+    let table = table();
+    let parsed = table.parse(arguments, Order::Anywhere)?;
+    let mut settings = Settings {
+        contents: Contents::default(),
+        unixctl: None,
+        run: None,
+        column_diff: true,
+        daemonize: Daemonize::new(),
+    };
+    let mut create = None;
+    let mut default_database = true;
+    for (id, value) in parsed.options {
+        let text = value.clone().unwrap_or_default();
+        match id {
+            Id::Remote => add_once(&mut settings.contents.remotes, text),
+            Id::Create => create = Some(PathBuf::from(text)),
+            Id::Run => settings.run = Some(text),
+            Id::NoDbs => default_database = false,
+            Id::Unixctl => settings.unixctl = Some(text),
+            Id::DisableFileColumnDiff => settings.column_diff = false,
+            // TLS remotes are refused by name; who only passes the files, as the start scripts do, need not care.
+            Id::DisableFileNoDataConversion | Id::Tls => {}
+            Id::Unsupported(name) => return Err(ArgumentError::Unsupported(name)),
+            Id::Daemon(option) => settings.daemonize.apply(option, value.as_deref())?,
+            Id::Vlog(option) => vlog::apply(option, value.as_deref())?,
+            Id::Common(Common::Help) => return Ok(Command::Print(help(&table))),
+            Id::Common(Common::ListOptions) => return Ok(Command::Print(table.list())),
+            Id::Common(Common::Version) => return Ok(Command::Print(program::version_text())),
+        }
+    }
+    if let Some(remote) = settings.contents.remotes.iter().find(|remote| is_tls(remote)) {
+        return Err(ArgumentError::Tls(remote.clone()));
+    }
+    let operands = parsed.operands;
+    if let Some(relay) = operands.iter().find(|name| name.starts_with("relay:")) {
+        return Err(ArgumentError::Relay(relay.clone()));
+    }
+    if let Some(schema) = create {
+        if operands.is_empty() {
+            return Err(ArgumentError::CreateWithoutDatabase);
+        }
+        create_missing(&schema, &operands)?;
+    }
+    if operands.is_empty() && default_database {
+        let path = dirs::dbdir().join("conf.db");
+        settings.contents.databases.push(path.display().to_string());
+    }
+    for name in operands {
+        if !add_once(&mut settings.contents.databases, name.clone()) {
+            tracing::warn!(target: "ovsdb_server", "Duplicate database configuration: {name}");
+        }
+    }
+    Ok(Command::Serve(Box::new(settings)))
+}
+
+/// Whether a remote asks for TLS.
+pub(super) fn is_tls(remote: &str) -> bool {
+    Method::parse(remote).is_ok_and(|method| method.is_tls())
+}
+
+fn add_once(names: &mut Vec<String>, name: String) -> bool {
+    let is_new = !names.contains(&name);
+    if is_new {
+        names.push(name);
+    }
+    is_new
+}
+
+fn create_missing(schema: &Path, databases: &[String]) -> Result<(), ArgumentError> {
+    let missing: Vec<&String> = databases.iter().filter(|name| !Path::new(name).exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let path = || schema.to_owned();
+    let text = std::fs::read(schema).map_err(|error| ArgumentError::SchemaFile {
+        path: path(),
+        reason: ovsdb_net::errno_text(&error),
+    })?;
+    let json = json::parse(&text).map_err(|source| ArgumentError::SchemaJson { path: path(), source })?;
+    let schema = Schema::from_json(&json).map_err(|source| ArgumentError::Schema { source })?;
+    for name in missing {
+        file::create(Path::new(name), &schema)?;
+    }
+    Ok(())
+}
+
+fn help(table: &Table<Id>) -> String {
+    let name = program::name();
+    format!(
+        "{name}: Open vSwitch database server\n\
+         usage: {name} [OPTIONS] [DATABASE...]\n\
+         where each DATABASE is a database file in ovsdb format.\n\
+         The default DATABASE, if none is given, is\n{}/conf.db.\n\
+         \n\
+         Active JSON-RPC connection methods:\n\
+         \x20 tcp:HOST:PORT           PORT at remote HOST\n\
+         \x20 unix:FILE               Unix domain socket named FILE\n\
+         Passive JSON-RPC connection methods:\n\
+         \x20 ptcp:PORT[:IP]          listen to TCP PORT on IP\n\
+         \x20 punix:FILE              listen on Unix domain socket FILE\n\
+         \x20 pfd:N                   listen on the inherited descriptor N\n\
+         \x20 db:DB,TABLE,COLUMN      what that column says\n{}",
+        dirs::dbdir().display(),
+        table.help(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: &str) {
+        let shown = match parse(line.split_whitespace().map(OsString::from)) {
+            Ok(Command::Serve(settings)) => {
+                let Contents { databases, remotes } = &settings.contents;
+                format!("{} | {}", databases.join(" "), remotes.join(" "))
+            }
+            Ok(Command::Print(text)) => text.lines().next().unwrap_or_default().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected, "{line}");
+    }
+
+    #[test]
+    fn databases_and_remotes_are_taken_as_given_and_once() {
+        check("a.db", "a.db | ");
+        check("a.db --remote=punix:x b.db --remote ptcp:0 --remote=punix:x", "a.db b.db | punix:x ptcp:0");
+        check("--no-dbs --remote=db:A,B,C", " | db:A,B,C");
+        check("a.db a.db", "a.db | ");
+    }
+
+    #[test]
+    fn what_start_scripts_pass_is_accepted() {
+        check(
+            "a.db --remote=punix:x --private-key=db:Open_vSwitch,SSL,private_key \
+             --certificate=db:Open_vSwitch,SSL,certificate --bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert \
+             --ssl-protocols=db:X,SSL,p --ssl-ciphersuites=db:X,SSL,c --disable-file-column-diff",
+            "a.db | punix:x",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_by_name() {
+        check("--remote=pssl:6640 a.db", "pssl:6640: TLS is not supported by this server");
+        check("--remote=ssl:[::1]:6640 a.db", "ssl:[::1]:6640: TLS is not supported by this server");
+        check("--sync-from=tcp:1.2.3.4:5", "--sync-from is not supported by this server");
+        check("--config-file x", "--config-file is not supported by this server");
+        check("relay:A:tcp:x", "relay:A:tcp:x: relays are not supported by this server");
+        check("--create=x", "--create needs a DATABASE");
+        check("--create=/no/such a.db", "/no/such: failed to read schema (No such file or directory)");
+        check("--bogus", "unrecognized option '--bogus'");
+    }
+}
