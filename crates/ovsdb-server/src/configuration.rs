@@ -143,7 +143,11 @@ impl Configuration {
             state.changed.notify_one();
         }
         state.remotes.set(&remotes).await;
-        if errors.is_empty() { Ok(()) } else { Err(TargetErrors(errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(TargetErrors(errors))
+        }
     }
 
     /// Keeps the remotes in line with what is wanted, and their status in the databases, for as long as it is awaited.
@@ -153,7 +157,10 @@ impl Configuration {
         loop {
             let error = self.apply().await.err();
             // Each trouble is logged once.
-            if let Some(error) = error.as_ref().filter(|error| last_error.as_ref() != Some(*error)) {
+            if let Some(error) = error
+                .as_ref()
+                .filter(|error| last_error.as_ref() != Some(*error))
+            {
                 tracing::warn!(target: "ovsdb_server", "{error}");
             }
             last_error = error;

@@ -82,7 +82,11 @@ impl Fixture {
                 .add(&socket)
                 .await
                 .expect("a connection method is no column");
-            fixture.configuration.apply().await.expect("no remote is a column");
+            fixture
+                .configuration
+                .apply()
+                .await
+                .expect("no remote is a column");
         });
         fixture
     }

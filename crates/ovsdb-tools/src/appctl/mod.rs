@@ -91,7 +91,13 @@ fn table() -> Table<Opt> {
     Table::new()
         .group(
             "Targets",
-            [Spec::both(Opt::Target, "target", 't', Arg::Required("TARGET"), "pidfile or socket to contact")],
+            [Spec::both(
+                Opt::Target,
+                "target",
+                't',
+                Arg::Required("TARGET"),
+                "pidfile or socket to contact",
+            )],
         )
         .group(
             "Output options",
@@ -116,7 +122,13 @@ fn table() -> Table<Opt> {
                     Arg::Required("SECS"),
                     "wait at most SECS seconds for a response",
                 ),
-                Spec::both(Opt::Execute, "execute", 'e', Arg::No, "ignored, for old scripts"),
+                Spec::both(
+                    Opt::Execute,
+                    "execute",
+                    'e',
+                    Arg::No,
+                    "ignored, for old scripts",
+                ),
             ],
         )
         .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
@@ -152,7 +164,10 @@ fn read_command_line(parsed: ovsdb_daemon::options::Parsed<Opt>) -> Result<Todo,
             Opt::Target => target = Some(text.to_owned()),
             Opt::Execute if execute => return Err(UsageError::TwoExecutes),
             Opt::Execute => execute = true,
-            Opt::Format => format = Format::from_name(text).ok_or_else(|| UsageError::Format(text.to_owned()))?,
+            Opt::Format => {
+                format =
+                    Format::from_name(text).ok_or_else(|| UsageError::Format(text.to_owned()))?
+            }
             Opt::Pretty => pretty = true,
             Opt::Timeout => {
                 let secs = text.parse().ok().filter(|secs| *secs > 0);
@@ -196,7 +211,10 @@ pub fn main() -> ExitCode {
     match output {
         Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => program::fatal(format_args!("write to stdout failed ({})", ovsdb_net::errno_text(&error))),
+            Err(error) => program::fatal(format_args!(
+                "write to stdout failed ({})",
+                ovsdb_net::errno_text(&error)
+            )),
         },
         Err(error) => {
             let code = match &error {
@@ -216,18 +234,29 @@ pub fn main() -> ExitCode {
 
 fn call(settings: &Settings) -> Result<String, CallError> {
     signals::set_timeout(settings.timeout_s)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut client = Client::connect(&settings.target).await?;
         let daemon_error = |error| match reply::text(&error) {
-            Ok(text) => CallError::Daemon { target: settings.target.clone(), text },
+            Ok(text) => CallError::Daemon {
+                target: settings.target.clone(),
+                text,
+            },
             Err(error) => CallError::Reply(error),
         };
         if settings.format != Format::Text {
             let options = ["--format".to_owned(), settings.format.name().to_owned()];
-            client.call("set-options", &options).await?.map_err(daemon_error)?;
+            client
+                .call("set-options", &options)
+                .await?
+                .map_err(daemon_error)?;
         }
-        let result = client.call(&settings.command, &settings.args).await?.map_err(daemon_error)?;
+        let result = client
+            .call(&settings.command, &settings.args)
+            .await?
+            .map_err(daemon_error)?;
         Ok(match settings.format {
             Format::Text => reply::text(&result)?,
             Format::Json => reply::json(&result, settings.pretty),
@@ -240,31 +269,38 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expect: &str) {
-        let shown = match table().parse(line.split_whitespace().map(Into::into), Order::OptionsFirst) {
-            Err(error) => error.to_string(),
-            Ok(parsed) => match read_command_line(parsed) {
+        let shown =
+            match table().parse(line.split_whitespace().map(Into::into), Order::OptionsFirst) {
                 Err(error) => error.to_string(),
-                Ok(Todo::Print(text)) => text.lines().next().unwrap_or_default().to_owned(),
-                Ok(Todo::Call(settings)) => format!(
-                    "{} {}{} {:?} {} {:?}",
-                    settings.target,
-                    settings.format.name(),
-                    if settings.pretty { "!" } else { "" },
-                    settings.timeout_s,
-                    settings.command,
-                    settings.args
-                ),
-            },
-        };
+                Ok(parsed) => match read_command_line(parsed) {
+                    Err(error) => error.to_string(),
+                    Ok(Todo::Print(text)) => text.lines().next().unwrap_or_default().to_owned(),
+                    Ok(Todo::Call(settings)) => format!(
+                        "{} {}{} {:?} {} {:?}",
+                        settings.target,
+                        settings.format.name(),
+                        if settings.pretty { "!" } else { "" },
+                        settings.timeout_s,
+                        settings.command,
+                        settings.args
+                    ),
+                },
+            };
         assert_eq!(shown, expect, "{line}");
     }
 
     #[test]
     fn command_lines_are_read() {
         check("version", "ovs-vswitchd text None version []");
-        check("-t ovsdb-server -T 5 exit now", "ovsdb-server text Some(5) exit [\"now\"]");
+        check(
+            "-t ovsdb-server -T 5 exit now",
+            "ovsdb-server text Some(5) exit [\"now\"]",
+        );
         check("--target=/x.ctl -e foo", "/x.ctl text None foo []");
-        check("vlog/set -v --target", "ovs-vswitchd text None vlog/set [\"-v\", \"--target\"]");
+        check(
+            "vlog/set -v --target",
+            "ovs-vswitchd text None vlog/set [\"-v\", \"--target\"]",
+        );
         check("-f json --pretty x", "ovs-vswitchd json! None x []");
         check("--format TEXT x", "ovs-vswitchd text None x []");
         check("-V", &program::version());
@@ -273,14 +309,23 @@ mod tests {
 
     #[test]
     fn wrong_command_lines_are_refused() {
-        check("", "at least one non-option argument is required (use --help for help)");
+        check(
+            "",
+            "at least one non-option argument is required (use --help for help)",
+        );
         check("-t a -t b x", "-t or --target may be specified only once");
         check("-e -e x", "-e or --execute may be speciifed only once");
         check("-T 0 x", "value 0 on -T or --timeout is invalid");
         check("-T 1s x", "value 1s on -T or --timeout is invalid");
         check("-f xml x", "value xml on -f or --format is invalid");
-        check("--pretty x", "--pretty is supported with --format json only");
-        check("-v=bogus x", "processing \"=bogus\": no destination, level, or module \"=bogus\"");
+        check(
+            "--pretty x",
+            "--pretty is supported with --format json only",
+        );
+        check(
+            "-v=bogus x",
+            "processing \"=bogus\": no destination, level, or module \"=bogus\"",
+        );
         check("--nonsense", "unrecognized option '--nonsense'");
     }
 }

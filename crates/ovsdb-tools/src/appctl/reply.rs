@@ -17,13 +17,19 @@ fn with_newline(mut text: String) -> String {
 
 /// An answer in plain text.
 pub(super) fn text(reply: &Json) -> Result<String, ReplyError> {
-    let text = reply.as_str().ok_or_else(|| ReplyError(reply.type_name()))?;
+    let text = reply
+        .as_str()
+        .ok_or_else(|| ReplyError(reply.type_name()))?;
     Ok(with_newline(text.to_owned()))
 }
 
 /// An answer in JSON.
 pub(super) fn json(reply: &Json, pretty: bool) -> String {
-    with_newline(if pretty { reply.to_pretty_string() } else { reply.to_string() })
+    with_newline(if pretty {
+        reply.to_pretty_string()
+    } else {
+        reply.to_string()
+    })
 }
 
 #[cfg(test)]
@@ -40,7 +46,10 @@ mod tests {
     #[test]
     fn text_must_be_a_string() {
         let error = text(&Json::Array(Vec::new())).expect_err("an array");
-        assert_eq!(error.to_string(), "Unexpected reply type in JSON rpc reply: array");
+        assert_eq!(
+            error.to_string(),
+            "Unexpected reply type in JSON rpc reply: array"
+        );
     }
 
     #[test]

@@ -55,11 +55,29 @@ impl Control {
             commands,
         };
         add.command("ovsdb-server/compact", "", 0, 1, Control::compact);
-        add.command("ovsdb-server/memory-trim-on-compaction", "on|off", 1, 1, Control::trim);
+        add.command(
+            "ovsdb-server/memory-trim-on-compaction",
+            "on|off",
+            1,
+            1,
+            Control::trim,
+        );
         add.command("ovsdb-server/reconnect", "", 0, 0, Control::reconnect);
         add.command("ovsdb-server/reload", "", 0, 0, Control::reload);
-        add.command("ovsdb-server/add-remote", "REMOTE", 1, 1, Control::add_remote);
-        add.command("ovsdb-server/remove-remote", "REMOTE", 1, 1, Control::remove_remote);
+        add.command(
+            "ovsdb-server/add-remote",
+            "REMOTE",
+            1,
+            1,
+            Control::add_remote,
+        );
+        add.command(
+            "ovsdb-server/remove-remote",
+            "REMOTE",
+            1,
+            1,
+            Control::remove_remote,
+        );
         add.command("ovsdb-server/list-remotes", "", 0, 0, Control::list_remotes);
         add.command("ovsdb-server/add-db", "DB", 1, 1, Control::add_db);
         add.command("ovsdb-server/remove-db", "DB", 1, 1, Control::remove_db);
@@ -97,7 +115,11 @@ impl Control {
                 errors.push_str(&format!("{error}\n"));
             }
         }
-        if errors.is_empty() { Ok(String::new()) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(String::new())
+        } else {
+            Err(errors)
+        }
     }
 
     /// The allocator gives memory back on its own, whatever this says.
@@ -114,19 +136,25 @@ impl Control {
     }
 
     async fn reconnect(self: Arc<Control>, _: Vec<String>) -> Reply {
-        self.server.disconnect_all(true, "user ran ovsdb-server/reconnect");
+        self.server
+            .disconnect_all(true, "user ran ovsdb-server/reconnect");
         Ok(String::new())
     }
 
     async fn reload(self: Arc<Control>, _: Vec<String>) -> Reply {
-        Err(String::from("Configuration file was not specified on command line"))
+        Err(String::from(
+            "Configuration file was not specified on command line",
+        ))
     }
 
     async fn add_remote(self: Arc<Control>, args: Vec<String>) -> Reply {
         if is_tls(&args[0]) {
             return Err(format!("{}: TLS is not supported by this server", args[0]));
         }
-        self.configuration.add(&args[0]).await.map_err(|error| error.to_string())?;
+        self.configuration
+            .add(&args[0])
+            .await
+            .map_err(|error| error.to_string())?;
         self.save().await;
         Ok(String::new())
     }
@@ -169,7 +197,9 @@ impl Control {
 
     async fn list_dbs(self: Arc<Control>, _: Vec<String>) -> Reply {
         let databases = self.server.databases();
-        Ok(lines(databases.iter().map(|database| database.name().to_owned())))
+        Ok(lines(
+            databases.iter().map(|database| database.name().to_owned()),
+        ))
     }
 
     /// No database here is a backup.
@@ -213,7 +243,8 @@ impl Control {
 
 fn count(server: &Server) -> memory::Report {
     let mut report: BTreeMap<String, u64> = BTreeMap::new();
-    let mut add = |name: &str, count: usize| *report.entry(name.to_owned()).or_default() += count as u64;
+    let mut add =
+        |name: &str, count: usize| *report.entry(name.to_owned()).or_default() += count as u64;
     add("atoms", 0);
     add("cells", 0);
     add("monitors", 0);
@@ -229,7 +260,10 @@ fn count(server: &Server) -> memory::Report {
         let database = &version.database;
         for id in database.table_ids() {
             let table = database.table(id);
-            add("cells", table.len() * database.schema().table(id).columns.len());
+            add(
+                "cells",
+                table.len() * database.schema().table(id).columns.len(),
+            );
             for row in table.iter() {
                 for datum in row.columns() {
                     add("atoms", datum.len() * if datum.is_map() { 2 } else { 1 });

@@ -69,7 +69,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn serve(settings: &Settings, saved: Saved, daemon: &mut Daemon) -> Result<ExitCode, StartError> {
+async fn serve(
+    settings: &Settings,
+    saved: Saved,
+    daemon: &mut Daemon,
+) -> Result<ExitCode, StartError> {
     let server = Server::new(WriterOptions {
         column_diff: settings.column_diff,
     });
@@ -78,7 +82,12 @@ async fn serve(settings: &Settings, saved: Saved, daemon: &mut Daemon) -> Result
 
     let commands = Commands::new();
     let exit = Arc::new(Notify::new());
-    let control = Arc::new(Control::new(server.clone(), configuration.clone(), saved, exit.clone()));
+    let control = Arc::new(Control::new(
+        server.clone(),
+        configuration.clone(),
+        saved,
+        exit.clone(),
+    ));
     control.register(&commands);
     vlog::register_commands(&commands);
     coverage::register_commands(&commands);
@@ -160,7 +169,10 @@ async fn wait_for(run: &mut Option<Child>, settings: &Settings) -> ExitCode {
     match child.wait().await {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(status) => {
-            program::error(format_args!("{command}: child exited, {}", control::exit_text(status)));
+            program::error(format_args!(
+                "{command}: child exited, {}",
+                control::exit_text(status)
+            ));
             ExitCode::FAILURE
         }
         Err(error) => {

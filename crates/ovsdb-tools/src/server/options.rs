@@ -96,7 +96,13 @@ pub fn table() -> Table<Id> {
                     file,
                     "file with certificate for private key",
                 ),
-                Spec::both(Id::Tls, "ca-cert", 'C', file, "file with peer CA certificate"),
+                Spec::both(
+                    Id::Tls,
+                    "ca-cert",
+                    'C',
+                    file,
+                    "file with peer CA certificate",
+                ),
                 Spec::long(
                     Id::Tls,
                     "bootstrap-ca-cert",
@@ -141,7 +147,11 @@ pub fn table() -> Table<Id> {
             "Options of services that are not supported",
             [
                 unsupported("config-file", file, "file with databases and remotes"),
-                unsupported("sync-from", Arg::Required("SERVER"), "active server of a backup"),
+                unsupported(
+                    "sync-from",
+                    Arg::Required("SERVER"),
+                    "active server of a backup",
+                ),
                 unsupported(
                     "sync-exclude-tables",
                     Arg::Required("DB:TABLE,..."),
@@ -221,7 +231,9 @@ impl ArgumentError {
 }
 
 /// Reads the command line, without the program's name, and makes missing files for `--create`.
-pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgumentError> {
+pub(super) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Command, ArgumentError> {
     let table = table();
     let parsed = table.parse(arguments, Order::Anywhere)?;
     let mut settings = Settings {
@@ -236,7 +248,9 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     for (id, value) in parsed.options {
         let text = value.clone().unwrap_or_default();
         match id {
-            Id::Remote => add_once(&mut settings.contents.remotes, text),
+            Id::Remote => {
+                add_once(&mut settings.contents.remotes, text);
+            }
             Id::Create => create = Some(PathBuf::from(text)),
             Id::Run => settings.run = Some(text),
             Id::NoDbs => default_database = false,
@@ -252,7 +266,12 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Id::Common(Common::Version) => return Ok(Command::Print(program::version_text())),
         }
     }
-    if let Some(remote) = settings.contents.remotes.iter().find(|remote| is_tls(remote)) {
+    if let Some(remote) = settings
+        .contents
+        .remotes
+        .iter()
+        .find(|remote| is_tls(remote))
+    {
         return Err(ArgumentError::Tls(remote.clone()));
     }
     let operands = parsed.operands;
@@ -291,7 +310,10 @@ fn add_once(names: &mut Vec<String>, name: String) -> bool {
 }
 
 fn create_missing(schema: &Path, databases: &[String]) -> Result<(), ArgumentError> {
-    let missing: Vec<&String> = databases.iter().filter(|name| !Path::new(name).exists()).collect();
+    let missing: Vec<&String> = databases
+        .iter()
+        .filter(|name| !Path::new(name).exists())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -300,7 +322,10 @@ fn create_missing(schema: &Path, databases: &[String]) -> Result<(), ArgumentErr
         path: path(),
         reason: ovsdb_net::errno_text(&error),
     })?;
-    let json = json::parse(&text).map_err(|source| ArgumentError::SchemaJson { path: path(), source })?;
+    let json = json::parse(&text).map_err(|source| ArgumentError::SchemaJson {
+        path: path(),
+        source,
+    })?;
     let schema = Schema::from_json(&json).map_err(|source| ArgumentError::Schema { source })?;
     for name in missing {
         file::create(Path::new(name), &schema)?;
@@ -348,7 +373,10 @@ mod tests {
     #[test]
     fn databases_and_remotes_are_taken_as_given_and_once() {
         check("a.db", "a.db | ");
-        check("a.db --remote=punix:x b.db --remote ptcp:0 --remote=punix:x", "a.db b.db | punix:x ptcp:0");
+        check(
+            "a.db --remote=punix:x b.db --remote ptcp:0 --remote=punix:x",
+            "a.db b.db | punix:x ptcp:0",
+        );
         check("--no-dbs --remote=db:A,B,C", " | db:A,B,C");
         check("a.db a.db", "a.db | ");
     }
@@ -365,13 +393,31 @@ mod tests {
 
     #[test]
     fn what_cannot_be_served_is_refused_by_name() {
-        check("--remote=pssl:6640 a.db", "pssl:6640: TLS is not supported by this server");
-        check("--remote=ssl:[::1]:6640 a.db", "ssl:[::1]:6640: TLS is not supported by this server");
-        check("--sync-from=tcp:1.2.3.4:5", "--sync-from is not supported by this server");
-        check("--config-file x", "--config-file is not supported by this server");
-        check("relay:A:tcp:x", "relay:A:tcp:x: relays are not supported by this server");
+        check(
+            "--remote=pssl:6640 a.db",
+            "pssl:6640: TLS is not supported by this server",
+        );
+        check(
+            "--remote=ssl:[::1]:6640 a.db",
+            "ssl:[::1]:6640: TLS is not supported by this server",
+        );
+        check(
+            "--sync-from=tcp:1.2.3.4:5",
+            "--sync-from is not supported by this server",
+        );
+        check(
+            "--config-file x",
+            "--config-file is not supported by this server",
+        );
+        check(
+            "relay:A:tcp:x",
+            "relay:A:tcp:x: relays are not supported by this server",
+        );
         check("--create=x", "--create needs a DATABASE");
-        check("--create=/no/such a.db", "/no/such: failed to read schema (No such file or directory)");
+        check(
+            "--create=/no/such a.db",
+            "/no/such: failed to read schema (No such file or directory)",
+        );
         check("--bogus", "unrecognized option '--bogus'");
     }
 }

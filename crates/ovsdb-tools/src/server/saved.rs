@@ -73,7 +73,11 @@ impl Saved {
         let json = json::parse(&text).map_err(|error| fail(io::Error::other(error)))?;
         let list = |name: &str| {
             let names = json.get(name).and_then(Json::as_array).unwrap_or_default();
-            names.iter().filter_map(Json::as_str).map(str::to_owned).collect()
+            names
+                .iter()
+                .filter_map(Json::as_str)
+                .map(str::to_owned)
+                .collect()
         };
         Ok(Contents {
             databases: list("databases"),
@@ -85,9 +89,17 @@ impl Saved {
 /// A file in the temporary folder that goes away with its last descriptor.
 fn unnamed_file() -> io::Result<File> {
     let folder = std::env::temp_dir();
-    let name = format!("ovsdb-server-{}-{}", std::process::id(), uuid::Uuid::new_v4());
+    let name = format!(
+        "ovsdb-server-{}-{}",
+        std::process::id(),
+        uuid::Uuid::new_v4()
+    );
     let path = folder.join(name);
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }
