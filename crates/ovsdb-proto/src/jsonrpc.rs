@@ -315,7 +315,6 @@ impl Message {
             Message::Error { error, id } => {
                 object.insert("error", error.clone());
                 object.insert("id", id.clone());
-                object.insert("result", Json::Null);
             }
         }
         Json::Object(object)
@@ -330,18 +329,8 @@ impl Message {
             Message::Notification { method, params } => {
                 call(method, &Json::Null, out, |out| write::array(params, out));
             }
-            Message::Reply { result, id } => answer(
-                id,
-                out,
-                |out| out.extend_from_slice(b"null"),
-                |out| result.write_to(out),
-            ),
-            Message::Error { error, id } => answer(
-                id,
-                out,
-                |out| error.write_to(out),
-                |out| out.extend_from_slice(b"null"),
-            ),
+            Message::Reply { result, id } => write_reply_with(id, |out| result.write_to(out), out),
+            Message::Error { error, id } => write_error_with(id, |out| error.write_to(out), out),
         }
     }
 
@@ -387,22 +376,12 @@ impl fmt::Display for ArrayText<'_> {
 /// Appends a reply whose result is JSON text already.
 pub fn write_reply(id: &Json, result: &[u8], out: &mut Vec<u8>) {
     out.reserve(result.len() + 64);
-    answer(
-        id,
-        out,
-        |out| out.extend_from_slice(b"null"),
-        |out| out.extend_from_slice(result),
-    );
+    write_reply_with(id, |out| out.extend_from_slice(result), out);
 }
 
 /// Appends an error reply whose error is JSON text already.
 pub fn write_error(id: &Json, error: &[u8], out: &mut Vec<u8>) {
-    answer(
-        id,
-        out,
-        |out| out.extend_from_slice(error),
-        |out| out.extend_from_slice(b"null"),
-    );
+    write_error_with(id, |out| out.extend_from_slice(error), out);
 }
 
 /// Appends a request whose parameters are the text of a JSON array already.
@@ -420,7 +399,21 @@ pub fn write_notification(method: &str, params: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a reply whose result `write` appends as JSON text.
 pub fn write_reply_with(id: &Json, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
-    answer(id, out, |out| out.extend_from_slice(b"null"), write);
+    out.extend_from_slice(b"{\"error\":null,\"id\":");
+    id.write_to(out);
+    out.extend_from_slice(b",\"result\":");
+    write(out);
+    out.push(b'}');
+}
+
+/// Appends an error reply whose error `write` appends as JSON text. It has no member `result`: RFC 7047 wants one that
+/// is `null`, the reference sends none, and receivers accept both.
+pub fn write_error_with(id: &Json, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"error\":");
+    write(out);
+    out.extend_from_slice(b",\"id\":");
+    id.write_to(out);
+    out.push(b'}');
 }
 
 /// Appends a notification whose parameters `write` appends as the text of a JSON array.
@@ -435,20 +428,5 @@ fn call(method: &str, id: &Json, out: &mut Vec<u8>, params: impl FnOnce(&mut Vec
     write::string(method, out);
     out.extend_from_slice(b",\"params\":");
     params(out);
-    out.push(b'}');
-}
-
-fn answer(
-    id: &Json,
-    out: &mut Vec<u8>,
-    error: impl FnOnce(&mut Vec<u8>),
-    result: impl FnOnce(&mut Vec<u8>),
-) {
-    out.extend_from_slice(b"{\"error\":");
-    error(out);
-    out.extend_from_slice(b",\"id\":");
-    id.write_to(out);
-    out.extend_from_slice(b",\"result\":");
-    result(out);
     out.push(b'}');
 }

@@ -46,6 +46,8 @@ pub struct Session {
     last_message_bytes: usize,
     /// Nothing more is expected from the peer, and it has this long to take what is due.
     lingers_until: Option<Instant>,
+    /// Why nothing more is taken from the peer. What it had asked for before is still answered.
+    failed: Option<End>,
 }
 
 /// Why a session ends.
@@ -88,6 +90,7 @@ impl Session {
             held: None,
             last_message_bytes: 0,
             lingers_until: None,
+            failed: None,
         }
     }
 
@@ -112,13 +115,20 @@ impl Session {
             for letter in self.mailbox.take() {
                 self.open_letter(letter, reconnect)?;
             }
-            let more = self.handle_requests().await?;
+            let more = match self.handle_requests().await {
+                Ok(more) => more,
+                Err(end) => {
+                    self.failed = Some(end);
+                    self.lingers_until = Some(Instant::now() + limits::LINGER);
+                    false
+                }
+            };
             if self.link.backlog() == 0 {
                 self.send_updates();
             }
             self.link.send_now().await?;
-            if self.link.is_at_end() && self.is_done() {
-                return Ok(End::Eof);
+            if (self.link.is_at_end() || self.failed.is_some()) && self.is_done() {
+                return Ok(self.end());
             }
             if more {
                 tokio::task::yield_now().await;
@@ -150,7 +160,7 @@ impl Session {
                 () = self.mailbox.rung() => {}
                 () = sleep_until(deadline) => {
                     if self.lingers_until.is_some_and(|until| until <= Instant::now()) {
-                        return Ok(End::Eof);
+                        return Ok(self.end());
                     }
                 }
             }
@@ -161,6 +171,11 @@ impl Session {
         }
     }
 
+    /// Why the session ends, once nothing more is due to the peer.
+    fn end(&mut self) -> End {
+        self.failed.take().unwrap_or(End::Eof)
+    }
+
     /// Whether everything that the peer has asked for is done and sent.
     fn is_done(&self) -> bool {
         self.held.is_none() && self.transactions.in_flight() == 0 && self.link.backlog() == 0
@@ -169,6 +184,7 @@ impl Session {
     /// Whether the peer may cause more work.
     fn may_receive(&self) -> bool {
         self.held.is_none()
+            && self.failed.is_none()
             && self.link.backlog() <= limits::OUTBOX_BYTES_MAX
             && self.transactions.in_flight() < limits::SESSION_IN_FLIGHT_MAX
     }

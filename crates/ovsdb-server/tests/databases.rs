@@ -84,7 +84,7 @@ fn removing_a_database_ends_its_monitors_and_waits() {
     assert_eq!(
         told,
         [
-            r#"{"error":"canceled","id":"w","result":null}"#,
+            r#"{"error":"canceled","id":"w"}"#,
             r#"{"id":null,"method":"monitor_canceled","params":["e"]}"#,
         ]
     );
