@@ -3,9 +3,9 @@
 //! A message is copied once into the buffer and scanned once for brackets and quotes; its receiver parses it. Nothing here
 //! reads or writes: the caller brings the bytes.
 //!
-//! Limits: a message has at most the bytes given to [`Framer::new`] and [`MAX_DEPTH`](crate::json::MAX_DEPTH) levels. What cannot become JSON is
-//! refused early: the wrong first byte and wrong brackets at once, all else when the incomplete message has doubled in
-//! size since the last check, or by whoever parses the complete message.
+//! Limits: a message has at most the bytes given to [`Framer::new`] and [`MAX_DEPTH`](crate::json::MAX_DEPTH) levels.
+//! What cannot become JSON is refused early: the wrong first byte and wrong brackets at once, all else when the incomplete
+//! message has doubled in size since the last check, or by whoever parses the complete message.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -49,7 +49,7 @@ pub struct Framer {
     /// The message that is being received, and whatever follows it.
     buffer: BytesMut,
     max_message_bytes: usize,
-    /// Bytes of the buffer that `nesting` and `place_in_text` account for.
+    /// Bytes of the buffer that `within` and `nesting` account for.
     scanned: usize,
     within: Within,
     nesting: Nesting,
@@ -119,9 +119,11 @@ impl Framer {
         }
     }
 
-    /// Adds the next bytes of the stream.
+    /// Adds the next bytes of the stream. After a failure they are dropped.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        if self.failure.is_none() {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// The buffer, to read the next bytes of the stream straight into its end. Leave alone what is there.

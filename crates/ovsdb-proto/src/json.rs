@@ -8,6 +8,10 @@
 //! - The last of several members with the same name counts; members are written in the order of their names.
 //! - `\u0000` is refused, and so are more than [`MAX_DEPTH`] levels.
 //!
+//! Where the reference loses or garbles data, this does not: reals are written with as many digits as it takes to read
+//! them back, integers beyond 64 bits do not wrap around, denormal reals and the largest ones can be read again, and a NUL
+//! byte does not hide the rest of a number. Strings that are not UTF-8 are kept apart, as [`Json::NotUtf8`].
+//!
 //! Nothing here does I/O, and no input makes it panic or overflow the stack.
 
 mod error;

@@ -161,6 +161,8 @@ impl Members {
         let method = match self.method {
             None => None,
             Some(Json::String(method)) => Some(method),
+            // No method is called that, which is for the callee to say.
+            Some(Json::NotUtf8(method)) => Some(String::from_utf8_lossy(&method).into()),
             Some(_) => return Err(MessageError::MethodNotString),
         };
         if let Some(name) = self.unexpected {

@@ -122,9 +122,6 @@ pub enum JsonErrorKind {
     /// More than [`super::MAX_DEPTH`] arrays and objects inside each other.
     #[error("input exceeds maximum nesting depth {}", super::MAX_DEPTH)]
     TooDeep,
-    /// A member name that is not UTF-8. (A string value that is not becomes [`super::Json::NotUtf8`].)
-    #[error("object member name is not valid UTF-8")]
-    NameNotUtf8,
     /// The input holds nothing but white space.
     #[error("empty input stream")]
     Empty,

@@ -183,8 +183,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The number of bytes before the first quote, backslash or control character.
-fn plain_prefix(bytes: &[u8]) -> usize {
+/// The number of bytes before the first quote, backslash or control character: those that a string holds as they are.
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;

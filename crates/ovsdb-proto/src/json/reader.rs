@@ -23,7 +23,8 @@ pub enum Event<'a> {
     BeginArray,
     /// `]`
     EndArray,
-    /// The name of an object's member; its value follows.
+    /// The name of an object's member; its value follows. What is not UTF-8 in it is replaced by U+FFFD, which no name
+    /// of the protocol contains.
     Name(Cow<'a, str>),
     /// `null`
     Null,
@@ -246,7 +247,9 @@ impl<'a> Reader<'a> {
                 escaped,
             } => match self.decode(start, end, escaped)? {
                 Text::Utf8(text) => Event::Name(text),
-                Text::NotUtf8(_) => return Err(self.error(end, JsonErrorKind::NameNotUtf8)),
+                Text::NotUtf8(bytes) => {
+                    Event::Name(String::from_utf8_lossy(&bytes).into_owned().into())
+                }
             },
             Step::String {
                 start,

@@ -2,25 +2,8 @@
 //!
 //! Nothing here checks that the pieces form a whole; [`super::Json::write_to`] and the writers of typed values do.
 
+use super::lexer::plain_prefix;
 use super::{Json, Object};
-
-/// What a byte of a string needs: 0 for nothing, `u` for a `\u` escape, else the letter after the backslash.
-static ESCAPES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut c = 0;
-    while c < 0x20 {
-        table[c] = b'u';
-        c += 1;
-    }
-    table[0x08] = b'b';
-    table[b'\t' as usize] = b't';
-    table[b'\n' as usize] = b'n';
-    table[0x0c] = b'f';
-    table[b'\r' as usize] = b'r';
-    table[b'"' as usize] = b'"';
-    table[b'\\' as usize] = b'\\';
-    table
-};
 
 /// Appends `text` as a JSON string.
 #[inline]
@@ -33,20 +16,27 @@ pub(crate) fn bytes(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|&c| ESCAPES[usize::from(c)] != 0) {
-        out.extend_from_slice(&rest[..at]);
-        let c = rest[at];
-        match ESCAPES[usize::from(c)] {
-            b'u' => {
+    loop {
+        let plain = plain_prefix(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(&c) = rest.get(plain) else {
+            break;
+        };
+        rest = &rest[plain + 1..];
+        match c {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', c]),
+            0x08 => out.extend_from_slice(b"\\b"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            _ => {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
                 let (high, low) = (HEX[usize::from(c >> 4)], HEX[usize::from(c & 15)]);
                 out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
             }
-            letter => out.extend_from_slice(&[b'\\', letter]),
         }
-        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
