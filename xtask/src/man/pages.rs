@@ -3,14 +3,14 @@
 //! Says how to use a program; how it works inside stands in `docs/`.
 
 use ovsdb_daemon::options::Table;
-use ovsdb_tools::tool;
+use ovsdb_tools::{appctl, tool};
 
 use super::{Block, Options, Page};
 use Block::{Example, Item, Text};
 
 /// Every page.
 pub(super) fn all() -> Vec<Page> {
-    vec![ovsdb_tool()]
+    vec![ovsdb_tool(), ovs_appctl()]
 }
 
 /// A program's table of options as its page shows it.
@@ -38,6 +38,13 @@ const FOLDERS: (&str, &[Block]) = (
         Item("OVS_PKGDATADIR", "Folder of schemas."),
     ],
 );
+
+/// Commands that a page lists because no table of the program has them.
+fn commands(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter()
+        .map(|(synopsis, text)| ((*synopsis).to_owned(), (*text).to_owned()))
+        .collect()
+}
 
 fn ovsdb_tool() -> Page {
     Page {
@@ -78,6 +85,75 @@ fn ovsdb_tool() -> Page {
             (
                 "SEE ALSO",
                 &[Text("ovsdb-server(1), ovsdb-client(1), ovs-appctl(8)")],
+            ),
+        ],
+    }
+}
+
+fn ovs_appctl() -> Page {
+    Page {
+        program: "ovs-appctl",
+        section: 8,
+        summary: "give commands to running Open vSwitch daemons",
+        usage: &["[OPTION...] [-t TARGET] COMMAND [ARGUMENT...]"],
+        description: &[
+            "Connects to the control socket of a daemon, gives it one command and prints the answer. It works with \
+             every daemon of Open vSwitch and OVN, whoever has written it.",
+            "TARGET is the absolute path of a control socket, or the name of a daemon: then the daemon's pidfile \
+             TARGET.pid is looked up in the folder of pidfiles, and with the process id in it the control socket \
+             TARGET.PID.ctl. Without it ovs-vswitchd is meant.",
+        ],
+        commands: commands(&[
+            (
+                "list-commands",
+                "list the commands that the target understands",
+            ),
+            ("version", "print the target's version"),
+            ("exit", "end the target"),
+            ("vlog/list", "list log levels by module and destination"),
+            (
+                "vlog/list-pattern",
+                "list the patterns of log lines by destination",
+            ),
+            (
+                "vlog/set [SPEC...]",
+                "set log levels; SPEC is a module, a destination (syslog, console, file) and a level (off, emer, \
+                 err, warn, info, dbg), separated by colons, each of which may be left out",
+            ),
+            (
+                "vlog/reopen",
+                "open the log file anew, after it was moved away",
+            ),
+            ("memory/show", "print what the target uses its memory for"),
+            ("coverage/show", "print counters of events and their rates"),
+        ]),
+        options: options(&appctl::options()),
+        sections: &[
+            (
+                "EXIT STATUS",
+                &[
+                    Item(
+                        "0",
+                        "The target has done it; its answer is on standard output.",
+                    ),
+                    Item("1", "The target cannot be asked."),
+                    Item(
+                        "2",
+                        "The target has answered with an error, which is on standard error.",
+                    ),
+                ],
+            ),
+            FOLDERS,
+            (
+                "EXAMPLES",
+                &[Example(
+                    "ovs-appctl -t ovsdb-server ovsdb-server/list-dbs\n\
+                     ovs-appctl -t /tmp/inventory.ctl vlog/set jsonrpc:file:dbg",
+                )],
+            ),
+            (
+                "SEE ALSO",
+                &[Text("ovsdb-server(1), ovsdb-tool(1), ovsdb-client(1)")],
             ),
         ],
     }
