@@ -51,7 +51,7 @@ fn members_that_are_not_null_tell_the_kind() {
         ),
         (
             r#"{"error":"bad","result":null,"id":0}"#,
-            r#"error {"error":"bad","id":0,"result":null}"#,
+            r#"error {"error":"bad","id":0}"#,
         ),
         (
             r#"{"id":1,"id":null,"method":3,"method":"m","params":[]}"#,
