@@ -16,7 +16,7 @@ fn the_references_appctl_controls_our_daemon() {
         (
             "-t daemon version",
             Some(0),
-            "daemon (Open vSwitch) 3.7.1\n",
+            "daemon (Open vSwitch) 3.7.1",
             "",
         ),
         ("-t daemon echo a b", Some(0), "a b", ""),
