@@ -2,12 +2,16 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ovsdb_log::{LockPolicy, OpenMode};
 use ovsdb_server::file::{self, Loaded};
 
 use super::ToolError;
+
+/// How often the bar shows that something is going on.
+const TICK: Duration = Duration::from_millis(200);
 
 /// The smallest file, in bytes, that is worth a bar.
 const SHOWN_BYTES_MIN: u64 = 50 << 20;
@@ -34,7 +38,12 @@ fn bar(path: &Path) -> ProgressBar {
     if size < SHOWN_BYTES_MIN || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("reading {bytes} of {total_bytes} {wide_bar} {eta}")
-        .expect("the template above is valid");
-    ProgressBar::new(size).with_style(style)
+    let style = ProgressStyle::with_template(
+        "{spinner} reading {bytes} of {total_bytes} {wide_bar} {elapsed}",
+    )
+    .expect("the template above is valid");
+    let bar = ProgressBar::new(size).with_style(style);
+    // A compacted file is one record, after which all is done: until then there is the spinner to look at.
+    bar.enable_steady_tick(TICK);
+    bar
 }
