@@ -272,6 +272,10 @@ impl<'a> Reader<'a> {
     /// If `first` begins no value: a name, the end of an array or object, or the end.
     pub fn value(&mut self, first: Event<'a>) -> Result<Json, JsonError> {
         let mut open: Vec<Open> = Vec::new();
+        // What belongs to arrays and objects whose ends are still to come. Each gets its share in one allocation of the
+        // right size, once that is known.
+        let mut elements: Vec<Json> = Vec::new();
+        let mut members: Vec<(EcoString, Json)> = Vec::new();
         let mut event = first;
         loop {
             let value = match event {
@@ -282,13 +286,15 @@ impl<'a> Reader<'a> {
                 Event::String(text) => Json::String(EcoString::from(&*text)),
                 Event::NotUtf8(bytes) => Json::NotUtf8(bytes),
                 Event::BeginArray => {
-                    open.push(Open::Array(Vec::new()));
+                    open.push(Open::Array {
+                        first: elements.len(),
+                    });
                     event = self.next_event()?;
                     continue;
                 }
                 Event::BeginObject => {
                     open.push(Open::Object {
-                        members: Vec::new(),
+                        first: members.len(),
                         name: EcoString::new(),
                     });
                     event = self.next_event()?;
@@ -303,17 +309,17 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 Event::EndArray | Event::EndObject | Event::End => match open.pop() {
-                    Some(Open::Array(elements)) => Json::Array(elements),
-                    Some(Open::Object { members, .. }) => {
-                        Json::Object(Object::from_members(members))
+                    Some(Open::Array { first }) => Json::Array(elements.drain(first..).collect()),
+                    Some(Open::Object { first, .. }) => {
+                        Json::Object(Object::from_members(members.drain(first..).collect()))
                     }
                     None => panic!("an end begins no value"),
                 },
             };
             match open.last_mut() {
                 None => return Ok(value),
-                Some(Open::Array(elements)) => elements.push(value),
-                Some(Open::Object { members, name }) => members.push((std::mem::take(name), value)),
+                Some(Open::Array { .. }) => elements.push(value),
+                Some(Open::Object { name, .. }) => members.push((std::mem::take(name), value)),
             }
             event = self.next_event()?;
         }
@@ -509,13 +515,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An array or object whose end has not been read yet.
+/// An array or object whose end has not been read yet, with the place of its first element or member among those that
+/// are waiting.
 enum Open {
-    Array(Vec<Json>),
-    Object {
-        members: Vec<(EcoString, Json)>,
-        name: EcoString,
-    },
+    Array { first: usize },
+    Object { first: usize, name: EcoString },
 }
 
 /// An [`Event`] whose string is still a range of the input.
