@@ -58,10 +58,18 @@ pub struct Call {
 
 /// The answer to a call that succeeded.
 pub struct Answer {
-    pub(super) body: Json,
-    pub(super) is_text: bool,
-    pub(super) then: Option<Box<dyn FnOnce() + Send>>,
+    body: Body,
+    then: Option<Then>,
 }
+
+#[derive(Debug)]
+enum Body {
+    Text(String),
+    Json(Json),
+}
+
+/// What is to be done once an answer has been sent.
+pub(super) type Then = Box<dyn FnOnce() + Send>;
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,8 +84,7 @@ impl Answer {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self {
-            body: Json::string(text.into()),
-            is_text: true,
+            body: Body::Text(text.into()),
             then: None,
         }
     }
@@ -86,8 +93,7 @@ impl Answer {
     #[must_use]
     pub fn json(json: Json) -> Self {
         Self {
-            body: json,
-            is_text: false,
+            body: Body::Json(json),
             then: None,
         }
     }
@@ -99,17 +105,31 @@ impl Answer {
         self
     }
 
-    pub(super) fn into_parts(self, format: Format) -> (Json, Option<Box<dyn FnOnce() + Send>>) {
-        let body = if self.is_text && format == Format::Json {
-            let mut wrapped = Object::new();
-            wrapped.insert("reply", self.body);
-            wrapped.insert("reply-format", Json::string("plain"));
-            Json::Object(wrapped)
-        } else {
-            self.body
+    /// The answer as it is sent. Plain text ends with a line feed: old releases of `ovs-appctl` rely on the daemon for
+    /// it, new ones do not mind.
+    pub(super) fn into_parts(self, format: Format) -> (Json, Option<Then>) {
+        let body = match (self.body, format) {
+            (Body::Text(text), Format::Text) => Json::string(with_newline(&text)),
+            (Body::Text(text), Format::Json) => {
+                let mut wrapped = Object::new();
+                wrapped.insert("reply", Json::string(text));
+                wrapped.insert("reply-format", Json::string("plain"));
+                Json::Object(wrapped)
+            }
+            (Body::Json(json), _) => json,
         };
         (body, self.then)
     }
+}
+
+/// `text` with a line feed at its end; no text stays none.
+pub(super) fn with_newline(text: &str) -> String {
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    format!("{text}{end}")
 }
 
 impl From<String> for Answer {

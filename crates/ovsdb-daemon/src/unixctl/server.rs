@@ -9,7 +9,7 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::Message;
 use tokio::sync::Semaphore;
 
-use super::commands::{Answer, Commands, Format};
+use super::commands::{Answer, Commands, Format, with_newline};
 use super::default_socket_name;
 use crate::coverage::Counter;
 use crate::dirs;
@@ -133,7 +133,7 @@ async fn serve(stream: Stream, commands: &Commands) {
                 (Message::Reply { result, id }, then)
             }
             Err(error) => {
-                let error = Json::string(error);
+                let error = Json::string(with_newline(&error));
                 tracing::debug!(target: "unixctl", "replying with error, id={id}: \"{error}\"");
                 (Message::Error { error, id }, None)
             }
