@@ -61,8 +61,8 @@ impl Header {
     }
 }
 
-/// Puts the header line of a record with this `payload` behind `out`.
-pub(crate) fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) {
+/// Puts the header line of a record with this `payload` behind `out`; the payload itself follows it in a file.
+pub fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) {
     let header = format!(
         "OVSDB {magic} {} {}\n",
         payload.len(),

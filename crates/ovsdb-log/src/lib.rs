@@ -20,6 +20,7 @@ mod replace;
 
 pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem};
+pub use header::compose as compose_header;
 pub use lockfile::{Lockfile, lock_name};
 pub use log::{LockPolicy, Log, OpenMode, Record, RecordFault, SyncHandle};
 pub use path::{follow_symlinks, sync_directory_of};

@@ -1,6 +1,7 @@
 //! The programs: ovsdb-server, ovsdb-client, ovsdb-tool and ovs-appctl.
 
 pub mod appctl;
+pub mod client;
 pub mod server;
 pub mod table;
 pub mod tool;

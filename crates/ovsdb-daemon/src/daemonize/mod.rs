@@ -89,6 +89,7 @@ pub struct Daemonize {
     overwrite_pidfile: bool,
     no_self_confinement: bool,
     keep_stdout: bool,
+    keep_stderr: bool,
     pidfile: Option<PathBuf>,
     user: Option<user::Identity>,
 }
@@ -132,6 +133,12 @@ impl Daemonize {
     /// Leaves standard output alone when detaching, for programs whose output goes on.
     pub fn keep_stdout(&mut self) {
         self.keep_stdout = true;
+    }
+
+    /// Leaves standard error alone when detaching, for programs that may yet have to say why they end. The log does not
+    /// go there any more.
+    pub fn keep_stderr(&mut self) {
+        self.keep_stderr = true;
     }
 
     /// Forks as asked, returns in the daemon, makes the pidfile and takes charge of deadly signals. The other
@@ -202,7 +209,9 @@ impl Daemonize {
                 if !self.keep_stdout {
                     let _ = rustix::stdio::dup2_stdout(&null);
                 }
-                let _ = rustix::stdio::dup2_stderr(&null);
+                if !self.keep_stderr {
+                    let _ = rustix::stdio::dup2_stderr(&null);
+                }
             }
             Err(error) => {
                 tracing::error!(target: "daemon", "could not open /dev/null: {}", ovsdb_net::errno_text(&error));

@@ -21,6 +21,7 @@ use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table};
 use ovsdb_daemon::{dirs, program, vlog};
 
 pub use error::ToolError;
+pub(crate) use schema::read_schema;
 
 /// What a command is given, and where it prints.
 struct Call<'a> {

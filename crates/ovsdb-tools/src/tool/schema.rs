@@ -51,7 +51,7 @@ pub(super) fn version_text(schema: &Schema) -> &str {
 ///
 /// # Errors
 /// The file cannot be read, is not JSON, or is no schema.
-pub(super) fn read_schema(path: &Path) -> Result<Schema, OvsdbError> {
+pub(crate) fn read_schema(path: &Path) -> Result<Schema, OvsdbError> {
     let name = path.display();
     let unreadable = |reason: String| {
         let details = format!("\"{name}\" could not be read as JSON ({reason})");

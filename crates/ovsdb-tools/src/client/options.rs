@@ -1,0 +1,195 @@
+//! The options of ovsdb-client(1).
+
+use ovsdb_daemon::daemonize::{self, Daemonize};
+use ovsdb_daemon::options::{Arg, COMMON, Common, Spec, Table};
+use ovsdb_daemon::vlog;
+
+use super::error::ClientError;
+use crate::table::{Format, Style};
+
+/// One option.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opt {
+    /// `-f`, `--format`.
+    Format,
+    /// `-d`, `--data`.
+    Data,
+    /// `--no-headings`.
+    NoHeadings,
+    /// `--pretty`.
+    Pretty,
+    /// `--bare`.
+    Bare,
+    /// `--max-column-width`.
+    MaxColumnWidth,
+    /// `--timestamp`.
+    Timestamp,
+    /// `-t`, `--timeout`.
+    Timeout,
+    /// `--leader-only`.
+    LeaderOnly,
+    /// `--no-leader-only`.
+    NoLeaderOnly,
+    /// `--db-change-aware`.
+    ChangeAware,
+    /// `--no-db-change-aware`.
+    NoChangeAware,
+    /// One of a daemon.
+    Daemon(daemonize::Opt),
+    /// One of logging.
+    Vlog(vlog::Opt),
+    /// One that every program has.
+    Common(Common),
+}
+
+/// All options, by heading.
+pub fn options() -> Table<Opt> {
+    Table::new()
+        .group(
+            "Output formatting options",
+            [
+                Spec::both(
+                    Opt::Format,
+                    "format",
+                    'f',
+                    Arg::Required("FORMAT"),
+                    "lay tables out as FORMAT\n(\"table\", \"list\", \"html\", \"csv\" or \"json\")",
+                ),
+                Spec::both(
+                    Opt::Data,
+                    "data",
+                    'd',
+                    Arg::Required("FORMAT"),
+                    "lay cells out as FORMAT\n(\"string\", \"bare\" or \"json\")",
+                ),
+                Spec::long(Opt::NoHeadings, "no-headings", Arg::No, "omit table heading row"),
+                Spec::long(Opt::Pretty, "pretty", Arg::No, "pretty-print JSON in output"),
+                Spec::long(
+                    Opt::Bare,
+                    "bare",
+                    Arg::No,
+                    "equivalent to\n\"--format=list --data=bare --no-headings\"",
+                ),
+                Spec::long(
+                    Opt::MaxColumnWidth,
+                    "max-column-width",
+                    Arg::Required("N"),
+                    "cut cells of tables after N bytes",
+                ),
+                Spec::long(Opt::Timestamp, "timestamp", Arg::No, "timestamp \"monitor\" output"),
+            ],
+        )
+        .group(
+            "Connection options",
+            [
+                Spec::both(
+                    Opt::Timeout,
+                    "timeout",
+                    't',
+                    Arg::Required("SECS"),
+                    "end after SECS seconds, with SIGALRM",
+                ),
+                Spec::long(
+                    Opt::LeaderOnly,
+                    "leader-only",
+                    Arg::No,
+                    "of several servers, accept the leader only\n(the default)",
+                ),
+                Spec::long(
+                    Opt::NoLeaderOnly,
+                    "no-leader-only",
+                    Arg::No,
+                    "accept any server of the cluster",
+                ),
+                Spec::long(
+                    Opt::ChangeAware,
+                    "db-change-aware",
+                    Arg::No,
+                    "insist on being told of database changes",
+                ),
+                Spec::long(
+                    Opt::NoChangeAware,
+                    "no-db-change-aware",
+                    Arg::No,
+                    "do not ask to be told of database changes",
+                ),
+            ],
+        )
+        .shared("Daemon options", daemonize::OPTIONS, Opt::Daemon)
+        .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
+        .shared("Other options", COMMON, Opt::Common)
+}
+
+/// Whether to ask the server to tell of database changes instead of closing the connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ChangeAware {
+    /// Where it is of use, and if the server can.
+    #[default]
+    IfPossible,
+    /// Everywhere, and it is an error if the server cannot.
+    Required,
+    /// Nowhere.
+    Never,
+}
+
+/// What the options say, apart from those that take effect at once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How to print.
+    pub style: Style,
+    /// Whether monitors tell the time.
+    pub timestamp: bool,
+    /// The program's lifetime in seconds.
+    pub timeout_s: Option<u32>,
+    /// Whether, of several servers, only a leader will do.
+    pub leader_only: bool,
+    /// Whether to be told of database changes.
+    pub change_aware: ChangeAware,
+    /// How to go to the background.
+    pub daemonize: Daemonize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            style: Style::new(Format::Table),
+            timestamp: false,
+            timeout_s: None,
+            leader_only: true,
+            change_aware: ChangeAware::default(),
+            daemonize: Daemonize::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Takes one option, except those of [`COMMON`], which print something instead.
+    ///
+    /// # Errors
+    ///
+    /// When its argument is wrong.
+    pub fn apply(&mut self, option: Opt, value: Option<&str>) -> Result<(), ClientError> {
+        let argument = value.unwrap_or_default();
+        match option {
+            Opt::Format => self.style.format = argument.parse()?,
+            Opt::Data => self.style.cells = argument.parse()?,
+            Opt::NoHeadings => self.style.headings = false,
+            Opt::Pretty => self.style.pretty = true,
+            Opt::Bare => self.style.set_bare(),
+            Opt::MaxColumnWidth => self.style.set_max_column_width(argument),
+            Opt::Timestamp => self.timestamp = true,
+            Opt::Timeout => match argument.parse() {
+                Ok(seconds) if seconds > 0 => self.timeout_s = Some(seconds),
+                _ => return Err(ClientError::Timeout(argument.to_owned())),
+            },
+            Opt::LeaderOnly => self.leader_only = true,
+            Opt::NoLeaderOnly => self.leader_only = false,
+            Opt::ChangeAware => self.change_aware = ChangeAware::Required,
+            Opt::NoChangeAware => self.change_aware = ChangeAware::Never,
+            Opt::Daemon(option) => self.daemonize.apply(option, value)?,
+            Opt::Vlog(option) => vlog::apply(option, value)?,
+            Opt::Common(_) => {}
+        }
+        Ok(())
+    }
+}

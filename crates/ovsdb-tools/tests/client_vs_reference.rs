@@ -1,0 +1,556 @@
+//! Our `ovsdb-client` beside the reference's, against servers of both: the same arguments give the same output,
+//! the same messages and the same exit code.
+//!
+//! UUIDs are renamed and times erased. Where the reference prints in the order of its hash tables (`list-tables`,
+//! `list-columns`, the rows of a monitor, the members of an object within a message), ours prints sorted by name;
+//! there the lines, or the members, are compared whatever their order.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ovsdb_proto::json::{self, Json};
+use ovsdb_testkit::daemon::Server;
+use ovsdb_testkit::names::Names;
+use ovsdb_testkit::programs::Side;
+use ovsdb_testkit::sandbox::{Output, Sandbox};
+
+const SCHEMA: &str = r#"{
+  "name": "Shelf", "version": "3.1.4", "cksum": "12345 678",
+  "tables": {
+    "Thing": {
+      "columns": {
+        "Upper": {"type": "string"},
+        "boolean": {"type": "boolean"},
+        "colour": {"type": {"key": {"type": "string", "enum": ["set", ["red", "green"]]}}},
+        "counts": {"type": {"key": "string", "value": "integer", "min": 0, "max": "unlimited"}},
+        "integer": {"type": {"key": {"type": "integer", "minInteger": -5, "maxInteger": 500}}},
+        "maybe": {"type": {"key": "real", "min": 0, "max": 1}},
+        "name": {"type": {"key": {"type": "string", "maxLength": 40}}},
+        "real": {"type": "real"},
+        "self": {"type": {"key": {"type": "uuid", "refTable": "Thing", "refType": "weak"},
+                          "min": 0, "max": "unlimited"}},
+        "tags": {"type": {"key": "string", "min": 0, "max": "unlimited"}},
+        "where": {"type": {"key": "integer", "value": {"type": "uuid", "refTable": "Thing", "refType": "weak"},
+                           "min": 0, "max": 3}},
+        "while": {"type": "integer", "ephemeral": true}
+      },
+      "indexes": [["name"]],
+      "isRoot": true
+    },
+    "Box": {
+      "columns": {"thing": {"type": {"key": {"type": "uuid", "refTable": "Thing"}}, "mutable": false}},
+      "isRoot": true, "maxRows": 3
+    },
+    "Empty": {"columns": {"column": {"type": "string"}}}
+  }
+}"#;
+
+const CONTENTS: &str = r#"["Shelf",
+  {"op": "insert", "table": "Thing", "uuid-name": "b",
+   "row": {"name": "b", "colour": "red", "integer": 2, "real": 0.1, "tags": ["set", ["x", "a b", "true", "12", "é"]],
+           "counts": ["map", [["k", 1], ["a,b", -7], ["", 9223372036854775807]]], "while": 3}},
+  {"op": "insert", "table": "Thing", "uuid-name": "a",
+   "row": {"name": "a \"quoted\"\nname, <&>", "colour": "green", "integer": 10, "real": -1e300, "boolean": true,
+           "maybe": 2.5, "self": ["set", [["named-uuid", "a"], ["named-uuid", "b"]]], "Upper": "ü"}},
+  {"op": "insert", "table": "Thing", "uuid-name": "c",
+   "row": {"name": "c", "colour": "green", "integer": 2, "where": ["map", [[3, ["named-uuid", "a"]]]],
+           "tags": "single", "Upper": "01234567-89ab-cdef-0123-456789abcdef"}},
+  {"op": "insert", "table": "Box", "row": {"thing": ["named-uuid", "a"]}}]"#;
+
+/// A database in a running server, and both clients to look at it with.
+struct Bench {
+    sandbox: Sandbox,
+    server: Server,
+}
+
+impl Bench {
+    fn new(side: Side) -> Self {
+        let sandbox = Sandbox::new();
+        let schema = sandbox.path("shelf.ovsschema");
+        std::fs::write(&schema, SCHEMA).expect("the sandbox is writable");
+        let server = Server::start(&sandbox, side, &[("shelf.db", &schema)]);
+        sandbox.run_ok(
+            Side::Reference.program("ovsdb-client"),
+            &["transact", CONTENTS],
+        );
+        Bench { sandbox, server }
+    }
+
+    /// Runs both clients. Their programs have the same name, so the messages have the same beginning.
+    fn both(&self, args: &[&str]) -> [Output; 2] {
+        Side::BOTH.map(|side| self.sandbox.run(side.program("ovsdb-client"), args))
+    }
+
+    /// Runs operations with the reference's client.
+    fn transact(&self, operations: &str) {
+        let transaction = format!("[\"Shelf\",{operations}]");
+        self.sandbox.run_ok(
+            Side::Reference.program("ovsdb-client"),
+            &["transact", &transaction],
+        );
+    }
+}
+
+/// What is compared of an output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Order {
+    Exact,
+    Sorted,
+}
+
+fn normal(output: &Output, order: Order) -> (Option<i32>, String, String) {
+    let mut names = Names::new();
+    let mut stdout = output.stdout.clone();
+    if order == Order::Sorted {
+        let mut lines: Vec<String> = stdout.lines().map(sorted_rows).collect();
+        lines.sort_unstable();
+        stdout = lines.join("\n");
+    }
+    let stderr: Vec<String> = output.stderr.lines().map(normal_message).collect();
+    (
+        output.code,
+        names.rename(&stdout),
+        names.rename(&stderr.join("\n")),
+    )
+}
+
+/// A line whose place among the rows does not show: a table in JSON on one line with its rows sorted, and JSON on
+/// many lines without what depends on being the last element.
+fn sorted_rows(line: &str) -> String {
+    let Ok(Json::Object(mut table)) = json::parse(line.as_bytes()) else {
+        return line.trim_end_matches([',', ']', '}']).to_owned();
+    };
+    if let Some(Json::Array(rows)) = table.get_mut("data") {
+        rows.sort_by_key(Json::to_string);
+    }
+    Json::Object(table).to_string()
+}
+
+/// A message with its time and the program's folder erased, and the members of an object at its end sorted.
+fn normal_message(line: &str) -> String {
+    let line = line
+        .find("/ovsdb-client: ")
+        .map_or(line, |folder| &line[folder + 1..]);
+    let line = match line.split_once("Z|") {
+        Some((time, rest)) if time.starts_with("20") => format!("TIME|{rest}"),
+        _ => line.to_owned(),
+    };
+    let object = line
+        .match_indices(": {")
+        .next()
+        .and_then(|(at, _)| Some((at, json::parse(&line.as_bytes()[at + 2..]).ok()?)));
+    match object {
+        Some((at, object)) => format!("{}: {object}", &line[..at]),
+        None => line,
+    }
+}
+
+/// Says what differs, if anything does.
+fn difference(bench: &Bench, args: &[&str], order: Order) -> Option<String> {
+    let [reference, ours] = bench.both(args);
+    let same = normal(&ours, order) == normal(&reference, order);
+    (!same).then(|| format!("{args:?}\n--- reference: {reference}\n--- ours: {ours}\n"))
+}
+
+#[track_caller]
+fn expect_none(differences: Vec<String>) {
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+}
+
+/// Commands that print tables or JSON, to be run in every style.
+const SHOWN: &[&[&str]] = &[
+    &["dump"],
+    &["dump", "Shelf"],
+    &["dump", "Shelf", "Thing"],
+    &["dump", "Thing", "name", "_uuid", "integer"],
+    &["dump", "Thing", "integer"],
+    &["dump", "Thing", "_version"],
+    &["dump", "Empty"],
+    &["get-schema"],
+    &[
+        "query",
+        r#"["Shelf",{"op":"select","table":"Box","where":[]}]"#,
+    ],
+    &[
+        "query",
+        r#"["Shelf",{"op":"select","table":"Thing","where":[["name","==","b"]]},{"op":"comment","comment":"x"}]"#,
+    ],
+];
+
+const STYLES: &[&[&str]] = &[
+    &[],
+    &["-f", "table"],
+    &["-f", "list"],
+    &["--format=html"],
+    &["--format", "csv"],
+    &["-fjson"],
+    &["-d", "string"],
+    &["--data=bare"],
+    &["--data=json"],
+    &["--bare"],
+    &["--pretty"],
+    &["--pretty", "-f", "json"],
+    &["--no-headings"],
+    &["--no-heading", "--format=json", "--data=bare"],
+    &["--no-headings", "-f", "csv", "-d", "json"],
+    &["--no-headings", "-f", "html", "-d", "bare"],
+    &["--max-column-width=9"],
+    &["--max-column-width=2", "--no-headings"],
+    &["--max-column-width=-1"],
+    &["--max-column-width", "3x", "-f", "list"],
+    &["--timestamp"],
+];
+
+fn check_styles(side: Side) {
+    let bench = Bench::new(side);
+    let lines = SHOWN
+        .iter()
+        .flat_map(|command| STYLES.iter().map(|style| [*style, *command].concat()));
+    expect_none(
+        lines
+            .filter_map(|line| difference(&bench, &line, Order::Exact))
+            .collect(),
+    );
+}
+
+#[test]
+fn tables_look_alike_in_every_style() {
+    check_styles(Side::Reference);
+}
+
+const LISTS: &[&[&str]] = &[
+    &["list-tables"],
+    &["list-tables", "Shelf"],
+    &["list-columns"],
+    &["list-columns", "Thing"],
+    &["list-columns", "Shelf", "Thing"],
+    &["list-columns", "Nothing"],
+    &["-fcsv", "list-columns"],
+    &["-f", "list", "list-columns", "Empty"],
+    &["list-columns", "--data=bare", "--no-heading", "Box"],
+];
+
+/// Everything else that a command line may hold. `SOCKET` stands for the server's socket.
+const LINES: &[&[&str]] = &[
+    // Servers and databases.
+    &["list-dbs"],
+    &["list-dbs", "unix:SOCKET"],
+    &["list-dbs", "unix:db.sock"],
+    &["list-dbs", "unix:missing.sock"],
+    &["list-dbs", "unix:"],
+    &["list-dbs", "tcp:127.0.0.1:1"],
+    &["list-dbs", "nonsense:x"],
+    &["list-dbs", "SOCKET"],
+    &["list-dbs", "x"],
+    &["get-schema-version"],
+    &["get-schema-version", "unix:SOCKET"],
+    &["get-schema-version", "unix:SOCKET", "Shelf"],
+    &["get-schema-version", "Shelf"],
+    &["get-schema-version", "_Server"],
+    &["get-schema-version", "Nothing"],
+    &["get-schema-version", "unix:SOCKET", "Nothing"],
+    &["get-schema-version", "unix:SOCKET", "Shelf", "more"],
+    &["get-schema-cksum"],
+    &["list-dbs", "unix:missing.sock,unix:db.sock"],
+    &[
+        "get-schema-version",
+        "unix:missing.sock,unix:db.sock",
+        "Shelf",
+    ],
+    &[
+        "get-schema-version",
+        "unix:missing.sock, unix:db.sock",
+        "Nothing",
+    ],
+    &["get-schema-version", "unix:db.sock,unix:missing.sock"],
+    &[
+        "get-schema-version",
+        "unix:missing.sock,unix:lost.sock",
+        "Shelf",
+    ],
+    &[
+        "dump",
+        "cid:01234567-89ab-cdef-0123-456789abcdef,unix:db.sock",
+        "Box",
+    ],
+    &[
+        "--no-leader-only",
+        "get-schema-version",
+        "unix:missing.sock,unix:db.sock",
+        "Shelf",
+    ],
+    // Commands and options that are wrong.
+    &[],
+    &["nothing"],
+    &["dum"],
+    &["--no-such-option", "dump"],
+    &["--timeout"],
+    &["--timeout=0", "list-dbs"],
+    &["-t", "x", "list-dbs"],
+    &["-t10", "list-dbs"],
+    &["-f", "nothing", "list-dbs"],
+    &["-d", "nothing", "list-dbs"],
+    &["-f"],
+    &["-y", "list-dbs"],
+    &["--pretty=yes", "list-dbs"],
+    &["--", "list-dbs"],
+    &["list-dbs", "--"],
+    // Dumps of what is not there.
+    &["dump", "Nothing"],
+    &["dump", "Shelf", "Nothing"],
+    &["dump", "Thing", "nothing"],
+    &["dump", "Thing", "name", "name"],
+    // Transactions.
+    &["transact"],
+    &["transact", "["],
+    &["transact", "[1,]"],
+    &["transact", "{}"],
+    &["transact", "[]"],
+    &["transact", "[1]"],
+    &["transact", "12"],
+    &["transact", "\"x\""],
+    &["transact", r#"["Nothing"]"#],
+    &["--pretty", "transact", r#"["Nothing"]"#],
+    &["transact", r#"["Shelf"]"#],
+    &["transact", r#"["Shelf", 1]"#],
+    &["transact", "ignored", r#"["Shelf"]"#],
+    &["transact", "unix:SOCKET", r#"["Shelf"]"#],
+    &["transact", "unix:SOCKET", "more", r#"["Shelf"]"#],
+    &[
+        "transact",
+        r#"["Shelf",{"op":"insert","table":"Empty","row":{}},{"op":"abort"}]"#,
+    ],
+    &[
+        "transact",
+        r#"["Shelf",{"op":"delete","table":"Thing","where":[]},{"op":"abort"}]"#,
+    ],
+    &[
+        "transact",
+        r#"["Shelf",{"op":"insert","table":"Empty","row":{"column":"y"}}]"#,
+    ],
+    &["query", "[1]"],
+    &["query", "{}"],
+    &["query", r#"["Shelf"]"#],
+    &[
+        "query",
+        r#"["Shelf",{"op":"delete","table":"Box","where":[]}]"#,
+    ],
+    &[
+        "query",
+        r#"["Shelf",{"op":"select","table":"Nothing","where":[]}]"#,
+    ],
+    &["query", r#"["Shelf",{"op":"abort"}]"#],
+    &[
+        "query",
+        r#"["_Server",{"op":"select","table":"Database","where":[["name","==","Shelf"]],"columns":["connected","leader","index","model"]}]"#,
+    ],
+    // Monitors that do not begin.
+    &["monitor"],
+    &["monitor", "Nothing"],
+    &["monitor", "Shelf", "Nothing"],
+    &["monitor", "Thing", "nothing"],
+    &["monitor", "Thing", "name,name"],
+    &["monitor", "Thing", "name", "tags,name"],
+    &["monitor", "Thing", "name", "!initial"],
+    &["monitor", "unix:db.sock", "Thing", "_uuid,nothing"],
+    // Waiting.
+    &["wait", "Shelf", "added"],
+    &["wait", "Shelf", "connected"],
+    &["wait", "unix:SOCKET", "Nothing", "removed"],
+    &["wait", "unix:SOCKET", "Nothing", "lost"],
+    &["wait", "Shelf"],
+    // Schemas.
+    &["needs-conversion", "shelf.ovsschema"],
+    &["needs-conversion", "unix:SOCKET", "shelf.ovsschema"],
+    &["needs-conversion", "other.ovsschema"],
+    &["needs-conversion", "missing.ovsschema"],
+    &["needs-conversion", "broken.ovsschema"],
+];
+
+fn check_lines(side: Side) {
+    let bench = Bench::new(side);
+    let write = |name: &str, text: &str| {
+        std::fs::write(bench.sandbox.path(name), text).expect("the sandbox is writable");
+    };
+    write(
+        "other.ovsschema",
+        &SCHEMA.replace("\"maxRows\": 3", "\"maxRows\": 4"),
+    );
+    write("broken.ovsschema", "{\"name\": 1}");
+    let socket = bench.server.socket().display().to_string();
+    let lists = LISTS
+        .iter()
+        .filter_map(|args| difference(&bench, args, Order::Sorted));
+    let lines = LINES.iter().filter_map(|args| {
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| arg.replace("SOCKET", &socket))
+            .collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        difference(&bench, &args, Order::Exact)
+    });
+    expect_none(lists.chain(lines).collect());
+}
+
+#[test]
+fn every_command_line_is_answered_alike() {
+    check_lines(Side::Reference);
+}
+
+/// A monitor with its standard output piped, so that its lines can be waited for.
+struct Watcher {
+    child: Child,
+    stdout: BufReader<std::process::ChildStdout>,
+    seen: String,
+}
+
+impl Watcher {
+    fn start(bench: &Bench, side: Side, args: &[&str]) -> Self {
+        let mut child = bench
+            .sandbox
+            .command(side.program("ovsdb-client"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the client starts");
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        Watcher {
+            child,
+            stdout,
+            seen: String::new(),
+        }
+    }
+
+    /// Reads lines until one contains `text`.
+    fn wait_for(&mut self, text: &str) {
+        loop {
+            let mut line = Vec::new();
+            let n = self
+                .stdout
+                .read_until(b'\n', &mut line)
+                .expect("standard output is readable");
+            assert_ne!(n, 0, "no {text:?} in {}", self.seen);
+            // Cells may be cut within a character.
+            let line = String::from_utf8_lossy(&line);
+            self.seen.push_str(&line);
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Sends SIGTERM, and answers with all that was printed.
+    fn stop(self) -> Output {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("process ids are small"));
+        kill(pid, Signal::SIGTERM).expect("the client runs");
+        self.end()
+    }
+
+    /// Waits until the client ends by itself.
+    fn end(mut self) -> Output {
+        let mut left = Vec::new();
+        self.stdout
+            .read_to_end(&mut left)
+            .expect("standard output is readable");
+        self.seen.push_str(&String::from_utf8_lossy(&left));
+        let rest = self
+            .child
+            .wait_with_output()
+            .expect("the client can be waited for");
+        let stderr = String::from_utf8_lossy(&rest.stderr).into_owned();
+        Output {
+            code: rest.status.code(),
+            stdout: self.seen,
+            stderr,
+        }
+    }
+}
+
+/// Runs both clients with `args`, makes changes once they show `first`, and compares what they show up to `last`.
+#[track_caller]
+fn check_watching(
+    bench: &Bench,
+    args: &[&str],
+    first: &str,
+    changes: &[&str],
+    last: &str,
+    order: Order,
+) {
+    let mut watchers = Side::BOTH.map(|side| Watcher::start(bench, side, args));
+    for watcher in &mut watchers {
+        watcher.wait_for(first);
+    }
+    for change in changes {
+        bench.transact(change);
+    }
+    let [reference, ours] = watchers.map(|mut watcher| {
+        watcher.wait_for(last);
+        watcher.stop()
+    });
+    let same = normal(&ours, order) == normal(&reference, order);
+    assert!(
+        same,
+        "{args:?}\n--- reference: {reference}\n--- ours: {ours}"
+    );
+}
+
+fn check_monitors(side: Side) {
+    let bench = Bench::new(side);
+    const CHANGES: &[&str] = &[
+        r#"{"op":"insert","table":"Thing","row":{"name":"new","colour":"red","tags":["set",["n","e"]]}}"#,
+        r#"{"op":"mutate","table":"Thing","where":[["name","==","new"]],
+            "mutations":[["tags","insert","w"],["integer","+=",3]]}"#,
+        r#"{"op":"delete","table":"Thing","where":[["name","==","new"]]}"#,
+        r#"{"op":"update","table":"Thing","where":[["name","==","b"]],"row":{"integer":77}}"#,
+        r#"{"op":"update","table":"Thing","where":[["name","==","b"]],"row":{"integer":2,"Upper":"zz"}}"#,
+    ];
+    const BACK: &str =
+        r#"{"op":"update","table":"Thing","where":[["name","==","b"]],"row":{"Upper":""}}"#;
+    let watch = |args: &[&str], first, last| {
+        check_watching(&bench, args, first, CHANGES, last, Order::Sorted);
+        bench.transact(BACK);
+    };
+    watch(&["monitor", "Thing", "Upper,name,integer"], "action", "zz");
+    watch(
+        &["monitor", "Shelf", "Thing", "name,!initial", "Upper"],
+        "action",
+        "zz",
+    );
+    watch(
+        &[
+            "monitor",
+            "unix:db.sock",
+            "Thing",
+            "name,!insert",
+            "Upper,!delete",
+        ],
+        "action",
+        "zz",
+    );
+    watch(
+        &["monitor", "Thing", "integer,name,tags,!modify", "Upper"],
+        "action",
+        "zz",
+    );
+    for style in STYLES {
+        if style.contains(&"--timestamp") {
+            continue;
+        }
+        watch(&[*style, &["monitor", "Thing"]].concat(), "", "zz");
+    }
+    watch(&["monitor", "ALL"], "Box", "zz");
+    watch(&["--pretty", "-f", "json", "monitor", "ALL"], "{", "zz");
+}
+
+#[test]
+fn monitors_show_every_change_alike() {
+    check_monitors(Side::Reference);
+}
