@@ -1,0 +1,170 @@
+//! `ovsdb-tool` by itself: what a database file goes through from its creation to its compaction.
+
+use std::fs;
+
+use ovsdb_testkit::names;
+use ovsdb_testkit::programs::Side;
+use ovsdb_testkit::sandbox::Sandbox;
+
+const SCHEMA: &str = r#"{"name": "Toys", "version": "1.2.3", "cksum": "12 34", "tables": {
+    "Toy": {"columns": {"name": {"type": "string"},
+                        "parts": {"type": {"key": "string", "min": 0, "max": "unlimited"}}},
+            "indexes": [["name"]], "isRoot": true}}}"#;
+
+/// Runs the program and compares; an expectation that begins with `ovsdb-tool: ` is one of an error.
+#[track_caller]
+fn check(sandbox: &Sandbox, arguments: &[&str], expect: &str) {
+    let output = sandbox.run(Side::Ours.program("ovsdb-tool"), arguments);
+    let (code, text) = match expect.starts_with("ovsdb-tool: ") {
+        true => (1, &output.stderr),
+        false => (0, &output.stdout),
+    };
+    // A date is as good as another.
+    let text = names::erase(text);
+    let lines = text.split('\n').map(|line| match line.split_once(": 20") {
+        Some((record, rest)) if record.starts_with("record ") => {
+            format!(
+                "{record}: DATE{}",
+                rest.get("26-11-21 12:39:42.918".len()..)
+                    .unwrap_or_default()
+            )
+        }
+        _ => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        (output.code, text.as_str()),
+        (Some(code), expect),
+        "{arguments:?}: {output}"
+    );
+}
+
+fn toys() -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("schema"), SCHEMA).expect("the sandbox is writable");
+    check(&sandbox, &["create", "db", "schema"], "");
+    sandbox
+}
+
+const INSERT: &str = r#"["Toys",{"op":"insert","table":"Toy","uuid":"01234567-89ab-4def-8123-456789abcdef",
+    "row":{"name":"car","parts":["set",["wheel","seat"]]}},{"op":"comment","comment":"a new toy"}]"#;
+const CHANGE: &str = r#"["Toys",{"op":"mutate","table":"Toy","where":[["name","==","car"]],
+    "mutations":[["parts","insert","horn"]]}]"#;
+const SELECT: &str =
+    r#"["Toys",{"op":"select","table":"Toy","where":[],"columns":["name","parts"]}]"#;
+const SELECTED: &str =
+    "[{\"rows\":[{\"name\":\"car\",\"parts\":[\"set\",[\"horn\",\"seat\",\"wheel\"]]}]}]\n";
+
+#[test]
+fn database_file_lives_from_creation_to_compaction() {
+    let sandbox = toys();
+    let sandbox = &sandbox;
+    check(
+        sandbox,
+        &["create", "db", "schema"],
+        "ovsdb-tool: I/O error: db: create failed (File exists)\n",
+    );
+    check(sandbox, &["db-name", "db"], "Toys\n");
+    check(sandbox, &["db-version", "db"], "1.2.3\n");
+    check(sandbox, &["db-cksum", "db"], "12 34\n");
+    check(sandbox, &["needs-conversion", "db", "schema"], "no\n");
+    check(
+        sandbox,
+        &["transact", "db", INSERT],
+        "[{\"uuid\":[\"uuid\",\"<uuid>\"]},{}]\n",
+    );
+    check(sandbox, &["transact", "db", CHANGE], "[{\"count\":1}]\n");
+    check(sandbox, &["query", "db", SELECT], SELECTED);
+    check(
+        sandbox,
+        &["-mm", "show-log", "db"],
+        "record 0: \"Toys\" schema, version=\"1.2.3\", cksum=\"12 34\"\n\n\
+         record 1: DATE \"a new toy\"\n  table Toy insert row \"car\" (01234567):\n    name=car\n    parts=[seat, wheel]\n\n\
+         record 2: DATE\n  table Toy row \"car\" (01234567) diff:\n    parts=[horn]\n\n",
+    );
+    check(sandbox, &["compact", "db"], "");
+    check(
+        sandbox,
+        &["show-log", "db"],
+        "record 0: \"Toys\" schema, version=\"1.2.3\", cksum=\"12 34\"\n\n\
+         record 1: DATE \"compacted by ovsdb-tool 3.7.1\"\n",
+    );
+    check(sandbox, &["query", "db", SELECT], SELECTED);
+}
+
+#[test]
+fn damaged_record_stops_every_command_and_nothing_is_lost_of_the_file() {
+    let sandbox = toys();
+    check(
+        &sandbox,
+        &["transact", "db", INSERT],
+        "[{\"uuid\":[\"uuid\",\"<uuid>\"]},{}]\n",
+    );
+    let mut contents = fs::read(sandbox.path("db")).expect("it was created");
+    let end = contents.len();
+    contents.extend(b"OVSDB JSON 3 5f36b2ea290645ee34d943220a14b54ee5ea5be5\n{");
+    fs::write(sandbox.path("db"), &contents).expect("the sandbox is writable");
+    let offset = end + 54;
+    let refused = format!(
+        "ovsdb-tool: I/O error: db: error reading 3 bytes starting at offset {offset} (End of file)\n"
+    );
+    for arguments in [
+        &["query", "db", SELECT] as &[&str],
+        &["transact", "db", CHANGE],
+        &["compact", "db"],
+    ] {
+        check(&sandbox, arguments, &refused);
+    }
+    assert_eq!(
+        fs::read(sandbox.path("db")).expect("it was created"),
+        contents
+    );
+}
+
+#[test]
+fn record_that_breaks_a_constraint_is_an_error_and_not_the_end_of_the_file() {
+    let sandbox = toys();
+    check(
+        &sandbox,
+        &["transact", "db", INSERT],
+        "[{\"uuid\":[\"uuid\",\"<uuid>\"]},{}]\n",
+    );
+    let path = sandbox.path("db");
+    let magics = &[ovsdb_log::STANDALONE_MAGIC];
+    let mut log = ovsdb_log::Log::open(
+        &path,
+        ovsdb_log::OpenMode::ReadWrite,
+        magics,
+        ovsdb_log::LockPolicy::Never,
+    )
+    .expect("it is good");
+    while log.read().expect("it is good").is_some() {}
+    log.append(b"{\"Toy\":{\"11111111-89ab-4def-8123-456789abcdef\":{\"name\":\"car\"}}}\n")
+        .expect("a healthy disk");
+    drop(log);
+    let output = sandbox.run(Side::Ours.program("ovsdb-tool"), &["compact", "db"]);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(
+        output
+            .stderr
+            .starts_with("ovsdb-tool: constraint violation: Transaction causes multiple rows"),
+        "{output}"
+    );
+}
+
+#[test]
+fn comparison_answers_with_its_exit_code() {
+    let sandbox = Sandbox::new();
+    let run = |arguments: [&str; 3]| {
+        let [a, operator, b] = arguments;
+        sandbox
+            .run(
+                Side::Ours.program("ovsdb-tool"),
+                &["compare-versions", a, operator, b],
+            )
+            .code
+    };
+    assert_eq!(run(["1.9.0", "<", "1.10.0"]), Some(0));
+    assert_eq!(run(["1.9.0", ">", "1.10.0"]), Some(2));
+    assert_eq!(run(["1.9", "<", "1.10.0"]), Some(1));
+}
