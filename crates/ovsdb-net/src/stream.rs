@@ -134,55 +134,57 @@ async fn connect_tcp(
     target: &InetTarget,
     options: &SocketOptions,
 ) -> Result<Stream, NetError> {
-    let fail = |name: String, what: &'static str, source: io::Error| {
-        // Like the reference, an address that cannot even be tried is an error; a refused connection is the
-        // business of the one who wanted it.
-        if what != "connect" {
-            tracing::error!(target: "stream_tcp", "{name}: {what}: {}", crate::errno_text(&source));
-        }
-        NetError::Io { name, what, source }
-    };
     let address = match target.resolve().await {
         Ok(address) => address,
         Err(source) => {
             let error = NetError::Unresolved {
-                name,
+                name: name.clone(),
                 passive: false,
                 source: Some(source),
             };
-            if let NetError::Unresolved { name, .. } = &error {
-                tracing::error!(target: "stream_tcp", "{name}: connect: {}", error.reason());
-            }
+            tracing::error!(target: "stream_tcp", "{name}: connect: {}", error.reason());
             return Err(error);
         }
     };
-    let socket = match Socket::new(
+    let fail = |source| NetError::Io {
+        name: name.clone(),
+        what: "connect",
+        source,
+    };
+    // Like the reference, what cannot even be tried is logged as an error; what the peer or the network does about
+    // an attempt is the business of the one who wanted it.
+    let stream = begin_connect(address, options.dscp).map_err(|source| {
+        tracing::error!(target: "stream_tcp", "{name}: connect: {}", crate::errno_text(&source));
+        fail(source)
+    })?;
+    stream.writable().await.map_err(fail)?;
+    if let Some(error) = stream.take_error().map_err(fail)? {
+        return Err(fail(error));
+    }
+    set_nodelay(&stream);
+    Ok(Stream {
+        name,
+        kind: StreamKind::Tcp(stream),
+    })
+}
+
+/// A socket that is connected, or about to be: it is so once it is writable and has no error.
+fn begin_connect(address: SocketAddr, dscp: u8) -> io::Result<TcpStream> {
+    let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
-    ) {
-        Ok(socket) => socket,
-        Err(error) => return Err(fail(name, "socket", error)),
-    };
-    if let Err(error) = socket.set_nonblocking(true) {
-        return Err(fail(name, "set_nonblocking", error));
-    }
+    )?;
+    socket.set_nonblocking(true)?;
     // Before connect(), so that the handshake carries it too.
-    if let Err(error) = set_dscp(&socket, address, options.dscp) {
-        return Err(fail(name, "set_dscp", error));
-    }
-    let socket = tokio::net::TcpSocket::from_std_stream(socket.into());
-    match socket.connect(address).await {
-        Ok(stream) => {
-            set_nodelay(&stream);
-            Ok(Stream {
-                name,
-                kind: StreamKind::Tcp(stream),
-            })
-        }
-        Err(error) => Err(fail(name, "connect", error)),
+    set_dscp(&socket, address, dscp)?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => Err(error),
+        _ => TcpStream::from_std(socket.into()),
     }
 }
+
+const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 
 fn set_nodelay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {

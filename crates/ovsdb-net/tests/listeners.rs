@@ -167,6 +167,8 @@ async fn errors_tell_the_reason_in_the_words_of_the_operating_system() {
             "ssl:127.0.0.1:1".to_owned(),
             "Address family not supported by protocol",
         ),
+        ("tcp:127.0.0.1:1".to_owned(), "Connection refused"),
+        ("tcp:[fe80::1]:1".to_owned(), "Invalid argument"),
         (
             "ptcp:0".to_owned(),
             "Address family not supported by protocol",

@@ -1,8 +1,7 @@
 //! The control commands of logging.
 
 use super::level::Level;
-use super::shared::{self, Shared};
-use super::spec;
+use super::{set_rate_limits, shared, spec};
 use crate::unixctl::Commands;
 
 /// Adds `vlog/set`, `vlog/list`, `vlog/list-pattern`, `vlog/reopen`, `vlog/close` and the commands of rate limits.
@@ -32,13 +31,13 @@ pub fn register_commands(commands: &Commands) {
         "vlog/enable-rate-limit",
         Some("[module]..."),
         0..=usize::MAX,
-        move |call| set_limits(shared, &call.args, true),
+        move |call| set_limits(&call.args, true),
     );
     commands.register(
         "vlog/disable-rate-limit",
         Some("[module]..."),
         0..=usize::MAX,
-        move |call| set_limits(shared, &call.args, false),
+        move |call| set_limits(&call.args, false),
     );
     commands.register("vlog/reopen", Some(""), 0..=0, move |_| {
         if shared.log_file_name().is_none() {
@@ -56,25 +55,12 @@ pub fn register_commands(commands: &Commands) {
     });
 }
 
-fn set_limits(shared: &Shared, modules: &[String], limited: bool) -> Result<(), String> {
-    let all = || {
-        shared
-            .all_modules()
-            .iter()
-            .for_each(|module| module.set_limited(limited))
-    };
+fn set_limits(modules: &[String], honoured: bool) -> Result<(), String> {
     if modules.is_empty() {
-        all();
+        return set_rate_limits(None, honoured).map_err(|error| error.to_string());
     }
-    for name in modules {
-        if name.eq_ignore_ascii_case("ANY") {
-            all();
-        } else {
-            shared
-                .find_module(name)
-                .ok_or_else(|| "unknown module".to_owned())?
-                .set_limited(limited);
-        }
-    }
-    Ok(())
+    modules.iter().try_for_each(|name| {
+        let module = Some(name.as_str()).filter(|name| !name.eq_ignore_ascii_case("ANY"));
+        set_rate_limits(module, honoured).map_err(|_| "unknown module".to_owned())
+    })
 }

@@ -91,6 +91,23 @@ pub fn register_module(name: &str) {
     shared::get().module(name);
 }
 
+/// Whether the limits of rate of one module, or of all, are honoured. They are until told otherwise.
+///
+/// # Errors
+/// [`SpecError::Unknown`] if there is no such module.
+pub fn set_rate_limits(module: Option<&str>, honoured: bool) -> Result<(), SpecError> {
+    let shared = shared::get();
+    let module = module
+        .map(|name| {
+            shared
+                .find_module(name)
+                .ok_or_else(|| SpecError::Unknown(name.to_owned()))
+        })
+        .transpose()?;
+    shared.set_limited(module.as_deref(), honoured);
+    Ok(())
+}
+
 /// Sets the pattern of one destination, or of all.
 pub fn set_pattern(destination: Option<Destination>, pattern: &str) {
     shared::get().set_pattern(destination, pattern);

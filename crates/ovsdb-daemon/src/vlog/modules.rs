@@ -83,6 +83,16 @@ impl Module {
         }
     }
 
+    /// A module with the same settings.
+    pub(super) fn copy(&self, name: &str) -> Self {
+        let copy = Self::new(name);
+        for destination in Destination::ALL {
+            copy.set_level(destination, self.level(destination));
+        }
+        copy.set_limited(self.is_limited());
+        copy
+    }
+
     pub(super) fn level(&self, destination: Destination) -> Level {
         let number = self.levels[destination.index()].load(Ordering::Relaxed);
         Level::ALL[usize::from(number)]

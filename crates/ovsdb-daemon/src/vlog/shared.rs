@@ -32,6 +32,8 @@ pub(super) fn get() -> &'static Shared {
 
 pub(super) struct Shared {
     modules: RwLock<BTreeMap<String, Arc<Module>>>,
+    /// What was last set for all modules: those that appear later get it too.
+    template: Module,
     /// Of the destinations by [`Destination::index`].
     patterns: RwLock<[Pattern; 3]>,
     file: Mutex<LogFile>,
@@ -58,6 +60,7 @@ impl Shared {
                     .map(|name| ((*name).to_owned(), Arc::new(Module::new(name))))
                     .collect(),
             ),
+            template: Module::new(""),
             patterns: RwLock::new(
                 Destination::ALL.map(|destination| Pattern::new(destination.default_pattern())),
             ),
@@ -78,7 +81,7 @@ impl Shared {
         let mut modules = self.modules.write();
         let module = modules
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Module::new(name)));
+            .or_insert_with(|| Arc::new(self.template.copy(name)));
         Arc::clone(module)
     }
 
@@ -106,13 +109,27 @@ impl Shared {
         for destination in destinations {
             match module {
                 Some(module) => module.set_level(destination, level),
-                None => self
-                    .all_modules()
-                    .iter()
-                    .for_each(|module| module.set_level(destination, level)),
+                None => {
+                    self.template.set_level(destination, level);
+                    for module in self.all_modules() {
+                        module.set_level(destination, level);
+                    }
+                }
             }
         }
         levels_changed();
+    }
+
+    pub(super) fn set_limited(&self, module: Option<&Module>, limited: bool) {
+        match module {
+            Some(module) => module.set_limited(limited),
+            None => {
+                self.template.set_limited(limited);
+                for module in self.all_modules() {
+                    module.set_limited(limited);
+                }
+            }
+        }
     }
 
     /// The least serious level that a module's messages are logged at anywhere.
