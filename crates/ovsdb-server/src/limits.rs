@@ -64,6 +64,9 @@ pub const COMPACTION_ROUNDS_MAX: u32 = 16;
 /// A rest so small that copying it does not hold up the writer, in bytes.
 pub const COMPACTION_REST_BYTES: u64 = 64 << 10;
 
+/// Time between attempts to write a file anew after a sync of it has failed.
+pub const HEAL_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Databases served by one process. One more is refused.
 pub const DATABASES_MAX: usize = 1024;
 

@@ -112,6 +112,8 @@ pub struct Writer {
     again: VecDeque<Box<Job>>,
     clock: CompactionClock,
     compaction: Option<Running>,
+    /// When to write the file anew because nothing else makes it accept records again.
+    heal_at: Option<Instant>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -141,6 +143,7 @@ impl Writer {
             again: VecDeque::new(),
             clock: CompactionClock::new(),
             compaction: None,
+            heal_at: None,
             stop: None,
         }
     }
@@ -180,11 +183,11 @@ impl Writer {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let compaction = match (&self.compaction, self.journal.growth()) {
-            (None, Some(_)) => self.clock.next(),
-            _ => None,
+        let (compaction, heal) = match (&self.compaction, self.journal.growth()) {
+            (None, Some(_)) => (self.clock.next(), self.heal_at),
+            _ => (None, None),
         };
-        [self.parked.next_deadline(), compaction]
+        [self.parked.next_deadline(), compaction, heal]
             .into_iter()
             .flatten()
             .min()
@@ -384,8 +387,8 @@ impl Writer {
         for id in self.parked.all() {
             self.try_parked(id);
         }
-        if self.journal.needs_compaction() && self.compaction.is_none() {
-            self.start_compaction(Vec::new(), 1);
+        if self.journal.needs_compaction() {
+            self.heal_at = Some(Instant::now());
         }
     }
 
@@ -444,11 +447,9 @@ impl Writer {
         if self.compaction.is_some() || self.stop.is_some() {
             return;
         }
-        if self
-            .journal
-            .growth()
-            .is_some_and(|growth| self.clock.is_due(&growth))
-        {
+        let heals = self.heal_at.is_some_and(|at| at <= Instant::now());
+        let is_due = |growth| self.clock.is_due(&growth);
+        if heals || self.journal.growth().is_some_and(is_due) {
             self.start_compaction(Vec::new(), 1);
         }
     }
@@ -524,8 +525,14 @@ impl Writer {
         result: &Result<(), JournalError>,
     ) {
         match result {
-            Ok(()) => self.clock.restart(),
+            Ok(()) => {
+                self.clock.restart();
+                self.heal_at = None;
+            }
             Err(error) => {
+                if self.heal_at.is_some() {
+                    self.heal_at = Some(Instant::now() + limits::HEAL_INTERVAL);
+                }
                 if replies.is_empty() {
                     tracing::info!(target: "ovsdb_server", "{error}");
                 }

@@ -1,0 +1,265 @@
+//! A writer that runs ahead of its journal: nothing is told before it is accepted, and a refusal undoes what stood on it.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ovsdb_engine::Database;
+use ovsdb_log::Replacement;
+use ovsdb_log::compaction::Growth;
+use ovsdb_proto::json;
+use ovsdb_proto::operation::parse_transact;
+use ovsdb_server::feed::Hub;
+use ovsdb_server::fresh_uuid;
+use ovsdb_server::journal::{Answer as JournalAnswer, Journal, JournalError, Proposal, Ticket};
+use ovsdb_server::locks::Locks;
+use ovsdb_server::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
+use ovsdb_server::queue::Queue;
+use ovsdb_server::writer::{Event, Job, Status, Writer, WriterOptions};
+use parking_lot::Mutex;
+use support::without_uuids;
+
+/// What the journal was asked, and what it is to answer.
+#[derive(Default)]
+struct Script {
+    records: Vec<String>,
+    answers: Vec<JournalAnswer>,
+}
+
+/// Answers nothing until it is told to.
+struct LateJournal(Arc<Mutex<Script>>);
+
+impl Journal for LateJournal {
+    fn propose(&mut self, record: Vec<u8>, _durable: bool) -> Proposal {
+        let mut script = self.0.lock();
+        script
+            .records
+            .push(String::from_utf8(record).expect("records are text"));
+        Proposal::Pending(Ticket(script.records.len() as u64))
+    }
+
+    fn answers(&mut self) -> Vec<JournalAnswer> {
+        std::mem::take(&mut self.0.lock().answers)
+    }
+
+    fn begin_compaction(&mut self) -> Result<Option<Replacement>, JournalError> {
+        Ok(None)
+    }
+
+    fn end(&self) -> u64 {
+        0
+    }
+
+    fn finish_compaction(&mut self, _new: Replacement) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn growth(&self) -> Option<Growth> {
+        None
+    }
+
+    fn trouble(&self) -> Option<JournalError> {
+        None
+    }
+
+    fn needs_compaction(&self) -> bool {
+        false
+    }
+}
+
+struct Fixture {
+    queue: Arc<Queue<Event>>,
+    hub: Arc<Hub>,
+    script: Arc<Mutex<Script>>,
+    mailbox: Arc<Mailbox>,
+    sent: u64,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let script = Arc::new(Mutex::new(Script::default()));
+        let queue = Arc::new(Queue::new(100));
+        let hub = Arc::new(Hub::new(Database::new(Arc::new(support::schema("D")))));
+        let writer = Writer::new(
+            queue.clone(),
+            hub.clone(),
+            Arc::new(Locks::default()),
+            Arc::new(Status::default()),
+            Box::new(LateJournal(script.clone())),
+            WriterOptions { column_diff: true },
+        );
+        std::thread::spawn(move || writer.run());
+        Fixture {
+            queue,
+            hub,
+            script,
+            mailbox: Mailbox::new(SessionId::fresh()),
+            sent: 0,
+        }
+    }
+
+    /// Has operations executed.
+    fn transact(&mut self, operations: &str) {
+        let json = json::parse(format!("[{operations}]").as_bytes()).expect("valid JSON");
+        let schema = self.hub.version().database.schema().clone();
+        self.sent += 1;
+        let job = Job {
+            mailbox: self.mailbox.clone(),
+            token: Token(self.sent),
+            transact: parse_transact(&schema, json.as_array().expect("an array"), &mut fresh_uuid),
+            received: Instant::now(),
+            read_only: false,
+        };
+        self.queue
+            .push(Event::Transact(Box::new(job)))
+            .expect("the writer runs");
+    }
+
+    /// Returns when the journal has been asked for `count` records in all.
+    fn wait_for_records(&self, count: usize) {
+        while self.script.lock().records.len() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    fn answer(&self, upto: u64, result: Result<(), JournalError>) {
+        self.script.lock().answers.push((Ticket(upto), result));
+        self.queue
+            .push(Event::JournalReady)
+            .expect("the writer runs");
+    }
+
+    fn accept(&self, upto: u64) {
+        self.answer(upto, Ok(()));
+    }
+
+    fn refuse(&self, upto: u64) {
+        self.answer(upto, Err(JournalError::Thread(String::from("test"))));
+    }
+
+    /// The next letters, as `TOKEN results` and `TOKEN parked`.
+    fn letters(&self, count: usize) -> Vec<String> {
+        let mut shown = Vec::new();
+        while shown.len() < count {
+            for letter in self.mailbox.take() {
+                shown.push(match letter {
+                    Letter::Done(Token(token), Answer::Results(results)) => {
+                        let text = String::from_utf8(results.to_bytes()).expect("JSON is text");
+                        format!("{token} {}", without_uuids(&text))
+                    }
+                    Letter::Parked(Token(token)) => format!("{token} parked"),
+                    other => panic!("unexpected {other:?}"),
+                });
+            }
+            std::thread::yield_now();
+        }
+        shown
+    }
+
+    /// The numbers in table `U` of the current version.
+    fn version(&self) -> (u64, usize) {
+        let version = self.hub.version();
+        let (table, _) = version
+            .database
+            .schema()
+            .table_by_name("U")
+            .expect("the schema has it");
+        (version.number, version.database.table(table).len())
+    }
+}
+
+const INSERT: &str = r#"{"op":"insert","table":"U","row":{"n":1}}"#;
+const ADD: &str = r#"{"op":"mutate","table":"U","where":[],"mutations":[["n","+=",1]]}"#;
+const SELECT: &str = r#"{"op":"select","table":"U","where":[],"columns":["n"]}"#;
+const REFUSED: &str = r#"{"details":"cannot start a thread (test)","error":"resources exhausted"}"#;
+
+#[test]
+fn nothing_is_told_before_the_journal_has_accepted_it_and_then_in_order() {
+    let mut fixture = Fixture::new();
+    fixture.transact(INSERT);
+    fixture.transact(SELECT);
+    fixture.transact(ADD);
+    fixture.transact(SELECT);
+    fixture.wait_for_records(2);
+    assert_eq!(fixture.version(), (0, 0));
+    assert!(fixture.mailbox.take().is_empty());
+
+    fixture.accept(1);
+    let expected = [r#"1 [{"uuid":["uuid","U"]}]"#, r#"2 [{"rows":[{"n":1}]}]"#];
+    assert_eq!(fixture.letters(2), expected);
+    assert_eq!(fixture.version(), (1, 1));
+    fixture.accept(2);
+    assert_eq!(
+        fixture.letters(2),
+        [r#"3 [{"count":1}]"#, r#"4 [{"rows":[{"n":2}]}]"#]
+    );
+    assert_eq!(fixture.version(), (2, 1));
+}
+
+#[test]
+fn one_answer_may_accept_several_records() {
+    let mut fixture = Fixture::new();
+    for _ in 0..3 {
+        fixture.transact(INSERT);
+    }
+    fixture.wait_for_records(3);
+    fixture.accept(3);
+    assert_eq!(fixture.letters(3).len(), 3);
+    assert_eq!(fixture.version(), (3, 3));
+}
+
+#[test]
+fn what_stood_on_a_refused_record_runs_again() {
+    let mut fixture = Fixture::new();
+    fixture.transact(INSERT);
+    fixture.wait_for_records(1);
+    fixture.accept(1);
+    fixture.letters(1);
+
+    fixture.transact(&format!("{ADD},{SELECT}"));
+    fixture.transact(&format!("{ADD},{SELECT}"));
+    fixture.transact(SELECT);
+    fixture.wait_for_records(3);
+    fixture.refuse(3);
+    assert_eq!(
+        fixture.letters(1),
+        [format!(
+            r#"2 [{{"count":1}},{{"rows":[{{"n":2}}]}},{REFUSED}]"#
+        )]
+    );
+    // The second counts from where the first had not been.
+    fixture.wait_for_records(4);
+    assert_eq!(fixture.version().0, 1);
+    fixture.accept(4);
+    assert_eq!(
+        fixture.letters(2),
+        [
+            r#"3 [{"count":1},{"rows":[{"n":2}]}]"#,
+            r#"4 [{"rows":[{"n":2}]}]"#
+        ]
+    );
+}
+
+#[test]
+fn a_wait_is_judged_anew_when_what_it_saw_is_refused() {
+    let mut fixture = Fixture::new();
+    let wait = concat!(
+        r#"{"op":"wait","table":"U","where":[],"columns":["n"],"until":"==","rows":[]},"#,
+        r#"{"op":"insert","table":"T","row":{}}"#
+    );
+    fixture.transact(INSERT);
+    fixture.wait_for_records(1);
+    fixture.transact(wait);
+    assert_eq!(fixture.letters(1), ["2 parked"]);
+    fixture.refuse(1);
+    fixture.wait_for_records(2);
+    fixture.accept(2);
+    assert_eq!(
+        fixture.letters(2),
+        [
+            format!(r#"1 [{{"uuid":["uuid","U"]}},{REFUSED}]"#),
+            String::from(r#"2 [{},{"uuid":["uuid","U"]}]"#)
+        ]
+    );
+}
