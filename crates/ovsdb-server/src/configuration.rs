@@ -188,7 +188,7 @@ impl Configuration {
                 read_only: false,
             };
             // A database that was closed meanwhile needs no status.
-            let _ = database.submit(job).await;
+            let _ = database.submit(job, 0).await;
         }
         for letter in self.mailbox.take() {
             if let crate::mailbox::Letter::Done(_, crate::mailbox::Answer::Results(results)) =

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use ovsdb_engine::Database;
 use ovsdb_proto::schema::Schema;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::feed::{Hub, Version};
@@ -50,6 +51,7 @@ pub struct Served {
     path: Option<PathBuf>,
     hub: Arc<Hub>,
     queue: Arc<Queue<Event>>,
+    writer: Arc<Mutex<Writer>>,
     status: Arc<Status>,
 }
 
@@ -91,15 +93,14 @@ impl Served {
             journal,
             options,
         );
-        std::thread::Builder::new()
-            .name(String::from("writer"))
-            .spawn(move || writer.run())?;
+        let writer = writer.start()?;
         Ok(Arc::new(Served {
             schema,
             schema_text,
             path,
             hub,
             queue,
+            writer,
             status,
         }))
     }
@@ -134,12 +135,27 @@ impl Served {
         self.hub.version()
     }
 
-    /// Hands a transaction to the writer, as soon as its queue has room. The answer comes to the job's mailbox.
+    /// Has a transaction executed whose request had `request_bytes` bytes: here and now if it is small and the writer is
+    /// idle, else by the writer's thread, as soon as its queue has room. The answer comes to the job's mailbox.
     ///
     /// # Errors
     /// The database has been closed.
-    pub async fn submit(&self, job: Job) -> Result<(), Closed> {
-        self.queue.admit(Event::Transact(Box::new(job))).await
+    pub async fn submit(&self, job: Job, request_bytes: usize) -> Result<(), Closed> {
+        let mut job = Box::new(job);
+        if request_bytes <= limits::TRANSACT_BYTES_INLINE {
+            job = match self.try_submit(job) {
+                Ok(()) => return Ok(()),
+                Err(job) => job,
+            };
+        }
+        self.queue.admit(Event::Transact(job)).await
+    }
+
+    fn try_submit(&self, job: Box<Job>) -> Result<(), Box<Job>> {
+        match self.writer.try_lock() {
+            Some(mut writer) => writer.try_transact(job),
+            None => Err(job),
+        }
     }
 
     /// Cancels a parked transaction. Nothing happens if it is not, or no longer, parked.

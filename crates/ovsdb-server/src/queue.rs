@@ -18,6 +18,7 @@ pub struct Closed;
 struct State<T> {
     events: VecDeque<T>,
     closed: bool,
+    nudged: bool,
 }
 
 /// A queue of events for one receiving thread.
@@ -35,6 +36,7 @@ impl<T> Queue<T> {
             state: Mutex::new(State {
                 events: VecDeque::new(),
                 closed: false,
+                nudged: false,
             }),
             arrived: Condvar::new(),
             room: Semaphore::new(capacity),
@@ -73,10 +75,15 @@ impl<T> Queue<T> {
         self.room.add_permits(count);
     }
 
-    /// Takes all events, after waiting for the first until `deadline`; none if it came to nothing.
-    pub fn take(&self, deadline: Option<Instant>) -> VecDeque<T> {
+    /// Whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().events.is_empty()
+    }
+
+    /// Waits for an event, for a nudge, or until `deadline`.
+    pub fn wait(&self, deadline: Option<Instant>) {
         let mut state = self.state.lock();
-        while state.events.is_empty() {
+        while state.events.is_empty() && !std::mem::take(&mut state.nudged) {
             match deadline {
                 None => self.arrived.wait(&mut state),
                 Some(deadline) => {
@@ -86,7 +93,17 @@ impl<T> Queue<T> {
                 }
             }
         }
-        std::mem::take(&mut state.events)
+    }
+
+    /// Ends a wait, or the next one, without an event.
+    pub fn nudge(&self) {
+        self.state.lock().nudged = true;
+        self.arrived.notify_one();
+    }
+
+    /// Takes all events that there are.
+    pub fn take(&self) -> VecDeque<T> {
+        std::mem::take(&mut self.state.lock().events)
     }
 
     /// Refuses all further events, and returns those that nobody will take now.

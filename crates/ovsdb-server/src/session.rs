@@ -123,6 +123,10 @@ impl Session {
                     false
                 }
             };
+            // Some answers are there already; they are to leave with the rest.
+            for letter in self.mailbox.take() {
+                self.open_letter(letter, reconnect)?;
+            }
             if self.link.backlog() == 0 {
                 self.send_updates();
             }

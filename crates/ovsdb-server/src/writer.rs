@@ -1,8 +1,11 @@
 //! The writer of one database: the only place where new versions come from.
 //!
-//! A [`Writer`] is a state machine on a thread of its own. It takes [`Event`]s in order, runs transactions on the newest
+//! A [`Writer`] is a state machine with a thread of its own. It takes [`Event`]s in order, runs transactions on the newest
 //! version, which may be ahead of what the journal has accepted, proposes their records, and publishes and answers each
 //! when it is accepted and everything before it is. It knows no sockets and no requests.
+//!
+//! A small transaction that finds the writer idle is run by the thread that brings it ([`Writer::try_transact`]): on a
+//! busy machine the way to another thread and back costs more than the transaction.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use tokio::sync::oneshot;
 use crate::compaction::{self, Compacted};
 use crate::feed::Hub;
 use crate::fresh::fresh_uuid;
-use crate::journal::{CompactionClock, Journal, JournalError, Proposal, Ticket};
+use crate::journal::{CompactionClock, Journal, JournalError, MemoryJournal, Proposal, Ticket};
 use crate::limits;
 use crate::locks::Locks;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
@@ -115,6 +118,24 @@ pub struct Writer {
     /// When to write the file anew because nothing else makes it accept records again.
     heal_at: Option<Instant>,
     stop: Option<oneshot::Sender<()>>,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("ahead", &self.ahead.len())
+            .field("backlog", &self.backlog.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What comes after a turn of work.
+enum Turn {
+    /// Another turn: when something arrives, or at this moment.
+    Wait(Option<Instant>),
+    /// Nothing more.
+    Closed,
 }
 
 impl Writer {
@@ -145,29 +166,81 @@ impl Writer {
             compaction: None,
             heal_at: None,
             stop: None,
+            closed: false,
         }
     }
 
-    /// Works until told to stop.
-    pub fn run(mut self) {
-        let _guard = AbortOnPanic;
-        while !(self.stop.is_some() && self.ahead.is_empty()) {
-            let deadline = if self.can_work() {
-                Some(Instant::now())
-            } else {
-                self.next_deadline()
-            };
-            for event in self.queue.take(deadline) {
-                match event {
-                    Event::JournalReady => self.fetch_answers(),
-                    event => self.backlog.push_back(event),
+    /// Starts the writer's thread. The writer may be told to stop by [`Event::Stop`].
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(self) -> std::io::Result<Arc<Mutex<Writer>>> {
+        let queue = self.queue.clone();
+        let writer = Arc::new(Mutex::new(self));
+        let shared = writer.clone();
+        let work = move || {
+            let mut deadline = None;
+            loop {
+                queue.wait(deadline);
+                match shared.lock().turn() {
+                    Turn::Wait(until) => deadline = until,
+                    Turn::Closed => return,
                 }
             }
-            self.work();
-            self.wake_overdue();
-            self.compact_if_due();
+        };
+        std::thread::Builder::new()
+            .name(String::from("writer"))
+            .spawn(work)?;
+        Ok(writer)
+    }
+
+    /// Runs a transaction at once, if nothing is before it and nothing would be held up by it. Otherwise it comes back
+    /// and must go through the queue.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn try_transact(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
+        let is_idle = self.parked.is_empty()
+            && self.backlog.is_empty()
+            && self.again.is_empty()
+            && !self.is_far_ahead()
+            && self.stop.is_none()
+            && !self.closed
+            && self.queue.is_empty();
+        if !is_idle {
+            return Err(job);
         }
-        self.close();
+        let _guard = AbortOnPanic;
+        self.transact(job);
+        self.compact_if_due();
+        if !self.parked.is_empty() {
+            // The thread does not know of the new deadline.
+            self.queue.nudge();
+        }
+        Ok(())
+    }
+
+    /// Takes what has arrived and works on it. The queue is emptied by whoever holds the writer, so that what is in
+    /// neither has been done.
+    fn turn(&mut self) -> Turn {
+        let _guard = AbortOnPanic;
+        for event in self.queue.take() {
+            match event {
+                Event::JournalReady => self.fetch_answers(),
+                event => self.backlog.push_back(event),
+            }
+        }
+        self.work();
+        self.wake_overdue();
+        self.compact_if_due();
+        if self.stop.is_some() && self.ahead.is_empty() {
+            self.close();
+            Turn::Closed
+        } else if self.can_work() {
+            Turn::Wait(Some(Instant::now()))
+        } else {
+            Turn::Wait(self.next_deadline())
+        }
     }
 
     /// Whether there is anything to do without waiting for an event.
@@ -542,7 +615,8 @@ impl Writer {
         answer_all(replies, result);
     }
 
-    fn close(mut self) {
+    fn close(&mut self) {
+        self.closed = true;
         for id in self.parked.all() {
             if let Some(job) = self.unpark(id) {
                 job.mailbox
@@ -561,8 +635,8 @@ impl Writer {
             }
         }
         // The file is closed, and unlocked, before anybody is told.
-        drop(self.journal);
-        drop(self.stop);
+        self.journal = Box::new(MemoryJournal);
+        self.stop = None;
     }
 }
 

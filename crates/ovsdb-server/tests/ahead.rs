@@ -89,7 +89,7 @@ impl Fixture {
             Box::new(LateJournal(script.clone())),
             WriterOptions { column_diff: true },
         );
-        std::thread::spawn(move || writer.run());
+        writer.start().expect("a thread");
         Fixture {
             queue,
             hub,

@@ -118,7 +118,7 @@ impl Session {
             received,
             read_only: self.options.read_only,
         };
-        if database.submit(job).await.is_err() {
+        if database.submit(job, self.last_message_bytes).await.is_err() {
             // The database was removed just now.
             if let Some(open) = self.transactions.close(token) {
                 self.answer(&open.id, &Answer::Canceled);
