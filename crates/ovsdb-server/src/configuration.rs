@@ -16,16 +16,28 @@ use crate::database::Served;
 use crate::fresh::fresh_uuid;
 use crate::limits;
 use crate::locks::LockState;
-use crate::mailbox::{Mailbox, SessionId, Token};
+use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::remotes::{RemoteOptions, RemoteStatus, Remotes};
 use crate::server::Server;
 use crate::targets::{self, Target, TargetError};
 use crate::writer::Job;
 
+/// Tables of a database on which remotes depend.
+struct Watched {
+    database: Arc<Served>,
+    tables: Vec<TableId>,
+}
+
+impl PartialEq for Watched {
+    fn eq(&self, other: &Watched) -> bool {
+        Arc::ptr_eq(&self.database, &other.database) && self.tables == other.tables
+    }
+}
+
 struct State {
     wanted: BTreeMap<String, RemoteOptions>,
     remotes: Remotes,
-    watched: Vec<(Arc<Served>, Vec<TableId>)>,
+    watched: Vec<Watched>,
     /// Rung when a database from which remotes come has changed.
     changed: Arc<Notify>,
 }
@@ -123,18 +135,19 @@ impl Configuration {
             match Target::find(&self.server, name) {
                 Ok(target) => {
                     target.collect(&mut remotes);
-                    watched.push((target.database.clone(), target.tables()));
+                    let tables = target.tables();
+                    watched.push(Watched {
+                        database: target.database,
+                        tables,
+                    });
                 }
                 Err(error) => errors.push(error),
             }
         }
-        let same = |(a, b): (&(Arc<Served>, Vec<TableId>), &(Arc<Served>, Vec<TableId>))| {
-            Arc::ptr_eq(&a.0, &b.0) && a.1 == b.1
-        };
-        if watched.len() != state.watched.len() || !watched.iter().zip(&state.watched).all(same) {
+        if watched != state.watched {
             // A change between the look above and this would go unnoticed, so look once more.
             state.changed = Arc::default();
-            for (database, tables) in &watched {
+            for Watched { database, tables } in &watched {
                 database
                     .hub()
                     .ring_on_change(tables.clone(), &state.changed);
@@ -191,15 +204,13 @@ impl Configuration {
             let _ = database.submit(job, 0).await;
         }
         for letter in self.mailbox.take() {
-            if let crate::mailbox::Letter::Done(_, crate::mailbox::Answer::Results(results)) =
-                letter
+            if let Letter::Done(_, Answer::Results(results)) = letter
+                && let Some(error) = results.error()
             {
-                if let Some(error) = results.error() {
-                    tracing::error!(
-                        target: "ovsdb_server", per_minute = 1, burst = 1,
-                        "Failed to update remote status: {error}"
-                    );
-                }
+                tracing::error!(
+                    target: "ovsdb_server", per_minute = 1, burst = 1,
+                    "Failed to update remote status: {error}"
+                );
             }
         }
     }

@@ -27,7 +27,7 @@ pub enum Storage {
     /// A file.
     File {
         /// What is in the file.
-        loaded: Loaded,
+        loaded: Box<Loaded>,
         /// Its name, as the user gave it.
         path: PathBuf,
     },

@@ -151,7 +151,7 @@ impl Server {
             tracing::error!(target: "ovsdb_server", "{fault}");
         }
         self.add(Storage::File {
-            loaded,
+            loaded: Box::new(loaded),
             path: path.to_owned(),
         })
     }

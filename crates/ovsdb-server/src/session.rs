@@ -3,7 +3,7 @@
 //! The task receives, parses and checks requests, executes what only reads, hands the rest to the writers, and sends
 //! what comes back. Requests take effect in the order in which they were sent: whatever is not a transaction waits until
 //! the transactions before it are answered or parked, and so does a transaction that only reads, unless the writer
-//! executes it in its turn. Updates leave before the reply (see [`Session::reply`]).
+//! executes it in its turn. Updates leave before the reply (see `Session::reply`).
 
 mod link;
 mod monitors;

@@ -115,10 +115,10 @@ impl Link {
     }
 
     fn poll_progress(&mut self, receive: bool, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {
-        if self.queued > 0 {
-            if let Poll::Ready(result) = self.poll_send(cx) {
-                return Poll::Ready(result.map(|()| Progress::Drained));
-            }
+        if self.queued > 0
+            && let Poll::Ready(result) = self.poll_send(cx)
+        {
+            return Poll::Ready(result.map(|()| Progress::Drained));
         }
         if receive && !self.at_end {
             self.poll_receive(cx)

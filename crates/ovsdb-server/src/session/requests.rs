@@ -105,10 +105,11 @@ impl Session {
             parse_transact(database.schema(), &params[1..], &mut fresh_uuid)
         });
         drop(params);
-        if transact.is_read_only() && self.transactions.in_flight() == 0 {
-            if let Some(answer) = self.read(&database, &transact) {
-                return self.answer(&id, &answer);
-            }
+        if transact.is_read_only()
+            && self.transactions.in_flight() == 0
+            && let Some(answer) = self.read(&database, &transact)
+        {
+            return self.answer(&id, &answer);
         }
         let token = self.transactions.open(id, database.clone());
         let job = Job {
@@ -158,10 +159,10 @@ impl Session {
 
     fn cancel(&mut self, params: &[Json]) {
         let [id] = params else { return };
-        if let IdUse::Parked(token) = self.transactions.id_use(id) {
-            if let Some(open) = self.transactions.get(token) {
-                open.database.cancel(self.mailbox.id(), token);
-            }
+        if let IdUse::Parked(token) = self.transactions.id_use(id)
+            && let Some(open) = self.transactions.get(token)
+        {
+            open.database.cancel(self.mailbox.id(), token);
         }
     }
 

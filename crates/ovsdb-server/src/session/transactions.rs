@@ -80,10 +80,10 @@ impl Transactions {
 
     /// Records that a transaction is held back.
     pub(super) fn park(&mut self, token: Token) {
-        if let Some(open) = self.open.get_mut(&token) {
-            if !std::mem::replace(&mut open.parked, true) {
-                self.parked += 1;
-            }
+        if let Some(open) = self.open.get_mut(&token)
+            && !std::mem::replace(&mut open.parked, true)
+        {
+            self.parked += 1;
         }
     }
 

@@ -98,6 +98,7 @@ impl Fixture {
         let loaded = file::load_on(disk, &path, OpenMode::ReadWrite, LockPolicy::IfWritable)
             .expect("a sound file");
         assert!(loaded.fault.is_none(), "{:?}", loaded.fault);
+        let loaded = Box::new(loaded);
         let added = self.server.add_database(Storage::File { loaded, path });
         self.runtime.block_on(added).expect("a new database");
     }
