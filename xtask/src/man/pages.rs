@@ -3,14 +3,14 @@
 //! Says how to use a program; how it works inside stands in `docs/`.
 
 use ovsdb_daemon::options::Table;
-use ovsdb_tools::{appctl, tool};
+use ovsdb_tools::{appctl, client, server, tool};
 
 use super::{Block, Options, Page};
 use Block::{Example, Item, Text};
 
 /// Every page.
 pub(super) fn all() -> Vec<Page> {
-    vec![ovsdb_tool(), ovs_appctl()]
+    vec![ovsdb_server(), ovsdb_client(), ovsdb_tool(), ovs_appctl()]
 }
 
 /// A program's table of options as its page shows it.
@@ -44,6 +44,211 @@ fn commands(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter()
         .map(|(synopsis, text)| ((*synopsis).to_owned(), (*text).to_owned()))
         .collect()
+}
+
+fn ovsdb_server() -> Page {
+    Page {
+        program: "ovsdb-server",
+        section: 1,
+        summary: "serve OVSDB databases",
+        usage: &["[OPTION...] [DATABASE...]"],
+        description: &[
+            "Serves each DATABASE, a file in the format of ovsdb(5), to clients that speak the protocol of RFC 7047. \
+             Without a DATABASE it serves conf.db in the folder of databases, unless --no-dbs says otherwise.",
+            "With --create a DATABASE that does not exist is made first, empty and with the given schema. A file \
+             that exists is left as it is.",
+            "With --detach the command returns when the server listens; if it cannot, it says why and the exit \
+             code is 1.",
+        ],
+        commands: Vec::new(),
+        options: options(&server::table()),
+        sections: &[
+            (
+                "REMOTES",
+                &[
+                    Text(
+                        "A REMOTE is where clients come from. --remote may be given several times.",
+                    ),
+                    Item(
+                        "punix:FILE",
+                        "Listen on a Unix socket. A relative name is in the folder of sockets.",
+                    ),
+                    Item(
+                        "ptcp:[PORT][:HOST]",
+                        "Listen on a TCP port, 6640 unless given, of all addresses or of HOST. With port 0 the \
+                         system chooses one, which the log names.",
+                    ),
+                    Item(
+                        "pfd:N",
+                        "Listen on the descriptor N that the program has inherited.",
+                    ),
+                    Item(
+                        "unix:FILE, tcp:HOST:PORT",
+                        "Connect to a client that listens there, again and again.",
+                    ),
+                    Item(
+                        "db:DATABASE,TABLE,COLUMN",
+                        "What that column says: remotes as strings, or references to rows that have a column target. \
+                         Followed as the column changes.",
+                    ),
+                ],
+            ),
+            (
+                "CONTROL COMMANDS",
+                &[
+                    Text("For ovs-appctl(8), which also lists commands that every daemon has."),
+                    Item(
+                        "exit",
+                        "End the server, and remove its pidfile and sockets.",
+                    ),
+                    Item("version", "Print the version."),
+                    Item("list-commands", "List all commands."),
+                    Item("ovsdb-server/add-db FILE", "Serve another database file."),
+                    Item(
+                        "ovsdb-server/remove-db DATABASE",
+                        "Serve a database no longer. Its file stays.",
+                    ),
+                    Item("ovsdb-server/list-dbs", "List the databases."),
+                    Item("ovsdb-server/add-remote REMOTE", "Open another remote."),
+                    Item(
+                        "ovsdb-server/remove-remote REMOTE",
+                        "Close a remote, and the sessions that came by it.",
+                    ),
+                    Item("ovsdb-server/list-remotes", "List the remotes."),
+                    Item(
+                        "ovsdb-server/reconnect",
+                        "Close all sessions, so that clients come anew.",
+                    ),
+                    Item(
+                        "ovsdb-server/compact [DATABASE]",
+                        "Write the file of a database, or of all, anew without its history. Clients are served \
+                         meanwhile.",
+                    ),
+                    Item(
+                        "ovsdb-server/memory-trim-on-compaction on|off",
+                        "Accepted for scripts; memory goes back to the system by itself.",
+                    ),
+                    Item(
+                        "ovsdb-server/get-db-storage-status DATABASE",
+                        "Print whether the file can be written.",
+                    ),
+                    Item(
+                        "ovsdb-server/sync-status",
+                        "Print the state of replication, which is active.",
+                    ),
+                    Item(
+                        "ovsdb-server/reload",
+                        "Refused: there is no configuration file.",
+                    ),
+                    Item(
+                        "memory/show",
+                        "Print numbers of rows, sessions, monitors and the like.",
+                    ),
+                    Item("coverage/show", "Print counters of events and their rates."),
+                    Item("coverage/read-counter COUNTER", "Print one counter."),
+                    Item(
+                        "vlog/set, vlog/list, vlog/list-pattern",
+                        "Change and print log levels and patterns.",
+                    ),
+                    Item(
+                        "vlog/reopen, vlog/close",
+                        "Open the log file anew, or close it.",
+                    ),
+                    Item(
+                        "set-options [--format text|json]",
+                        "Choose how answers on this connection are written.",
+                    ),
+                    Item(
+                        "vlog/enable-rate-limit, vlog/disable-rate-limit",
+                        "Limit repeated log lines, or do not.",
+                    ),
+                ],
+            ),
+            FOLDERS,
+            (
+                "FILES",
+                &[
+                    Item(
+                        ".NAME.~lock~",
+                        "Beside the database file NAME; locked while the server has it open.",
+                    ),
+                    Item(
+                        "NAME.PID.ctl",
+                        "The control socket, in the folder of sockets, unless --unixctl says otherwise.",
+                    ),
+                ],
+            ),
+            (
+                "EXAMPLES",
+                &[
+                    Text("Make and serve a sample database:"),
+                    Example(
+                        "ovsdb-server --create=examples/inventory.ovsschema /tmp/inventory.db \\\n    \
+                         --remote=punix:/tmp/inventory.sock --unixctl=/tmp/inventory.ctl --detach --no-chdir",
+                    ),
+                    Text("Serve Open vSwitch:"),
+                    Example(
+                        "ovsdb-server /etc/openvswitch/conf.db --remote=punix:/var/run/openvswitch/db.sock \\\n    \
+                         --remote=db:Open_vSwitch,Open_vSwitch,manager_options --pidfile --log-file --detach",
+                    ),
+                ],
+            ),
+            (
+                "SEE ALSO",
+                &[Text(
+                    "ovsdb-client(1), ovsdb-tool(1), ovs-appctl(8), ovsdb(5), ovsdb(7)",
+                )],
+            ),
+        ],
+    }
+}
+
+fn ovsdb_client() -> Page {
+    Page {
+        program: "ovsdb-client",
+        section: 1,
+        summary: "ask an OVSDB server, change its databases and watch them",
+        usage: &["[OPTION...] COMMAND [SERVER] [DATABASE] [ARGUMENT...]"],
+        description: &[
+            "SERVER is a connection method such as unix:FILE or tcp:HOST:PORT, or several separated by commas, of \
+             which one that will do is chosen. Without it the client connects to db.sock in the folder of sockets.",
+            "Without DATABASE it is Open_vSwitch, or the only one that the server has.",
+        ],
+        commands: client::commands()
+            .map(|(synopsis, help)| (synopsis, help.to_owned()))
+            .collect(),
+        options: options(&client::options()),
+        sections: &[
+            (
+                "EXIT STATUS",
+                &[
+                    Item("0", "Done."),
+                    Item("1", "The command failed; the reason is on standard error."),
+                ],
+            ),
+            FOLDERS,
+            (
+                "EXAMPLES",
+                &[
+                    Text("Print one table, and change a row of it:"),
+                    Example(
+                        "ovsdb-client dump unix:/tmp/inventory.sock Inventory Host\n\
+                         ovsdb-client transact unix:/tmp/inventory.sock '[\"Inventory\",\n  \
+                         {\"op\":\"update\",\"table\":\"Host\",\"where\":[[\"name\",\"==\",\"beta\"]],\n   \
+                         \"row\":{\"state\":\"running\"}}]'",
+                    ),
+                    Text("Watch two columns of it:"),
+                    Example(
+                        "ovsdb-client monitor unix:/tmp/inventory.sock Inventory Host name,state",
+                    ),
+                ],
+            ),
+            (
+                "SEE ALSO",
+                &[Text("ovsdb-server(1), ovsdb-tool(1), ovs-appctl(8)")],
+            ),
+        ],
+    }
 }
 
 fn ovsdb_tool() -> Page {

@@ -29,10 +29,18 @@ use std::process::ExitCode;
 use ovsdb_daemon::options::{Common, Order};
 use ovsdb_daemon::{program, signals, vlog};
 
-use commands::{Command, Invocation};
+use commands::{COMMANDS, Command, Invocation};
 pub use error::{ClientError, Shape};
 pub use options::{ChangeAware, Opt, Settings, options};
 use output::Output;
+
+/// The commands of `ovsdb-client`: how each is written, and what it does.
+pub fn commands() -> impl Iterator<Item = (String, &'static str)> {
+    COMMANDS.iter().map(|command| {
+        let synopsis = format!("{} {}", command.name, command.usage);
+        (synopsis.trim_end().to_owned(), command.help)
+    })
+}
 
 /// The program: takes the command line of this process and answers with its exit code.
 pub fn main() -> ExitCode {

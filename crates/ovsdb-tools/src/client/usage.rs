@@ -2,7 +2,7 @@
 
 use ovsdb_daemon::{dirs, program};
 
-use super::commands::COMMANDS;
+use super::commands;
 use super::options::options;
 
 /// What `--help` prints.
@@ -11,10 +11,9 @@ pub(crate) fn text() -> String {
     let mut text = format!(
         "{name}: Open vSwitch database JSON-RPC client\nusage: {name} [OPTIONS] COMMAND [ARG...]\n\nValid commands are:\n"
     );
-    for command in COMMANDS {
-        let synopsis = format!("{} {}", command.name, command.usage);
-        text.extend(["\n  ", synopsis.trim_end(), "\n"]);
-        for line in command.help.lines() {
+    for (synopsis, help) in commands() {
+        text.extend(["\n  ", &synopsis, "\n"]);
+        for line in help.lines() {
             text.extend(["    ", line, "\n"]);
         }
     }
