@@ -5,6 +5,7 @@
 //! `list-columns`, the rows of a monitor, the members of an object within a message), ours prints sorted by name;
 //! there the lines, or the members, are compared whatever their order.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
@@ -225,6 +226,11 @@ fn tables_look_alike_in_every_style() {
     check_styles(Side::Reference);
 }
 
+#[test]
+fn tables_look_alike_in_every_style_on_our_server() {
+    check_styles(Side::Ours);
+}
+
 const LISTS: &[&[&str]] = &[
     &["list-tables"],
     &["list-tables", "Shelf"],
@@ -360,10 +366,7 @@ const LINES: &[&[&str]] = &[
     &["monitor", "Thing", "name", "tags,name"],
     &["monitor", "Thing", "name", "!initial"],
     &["monitor", "unix:db.sock", "Thing", "_uuid,nothing"],
-    // Waiting.
-    &["wait", "Shelf", "added"],
-    &["wait", "Shelf", "connected"],
-    &["wait", "unix:SOCKET", "Nothing", "removed"],
+    // Waits that do not begin.
     &["wait", "unix:SOCKET", "Nothing", "lost"],
     &["wait", "Shelf"],
     // Schemas.
@@ -372,6 +375,13 @@ const LINES: &[&[&str]] = &[
     &["needs-conversion", "other.ovsschema"],
     &["needs-conversion", "missing.ovsschema"],
     &["needs-conversion", "broken.ovsschema"],
+];
+
+/// Waits ask the database `_Server`, which our server does not have.
+const WAITS: &[&[&str]] = &[
+    &["wait", "Shelf", "added"],
+    &["wait", "Shelf", "connected"],
+    &["wait", "unix:SOCKET", "Nothing", "removed"],
 ];
 
 fn check_lines(side: Side) {
@@ -388,7 +398,8 @@ fn check_lines(side: Side) {
     let lists = LISTS
         .iter()
         .filter_map(|args| difference(&bench, args, Order::Sorted));
-    let lines = LINES.iter().filter_map(|args| {
+    let waits = if side == Side::Reference { WAITS } else { &[] };
+    let lines = LINES.iter().chain(waits).filter_map(|args| {
         let args: Vec<String> = args
             .iter()
             .map(|arg| arg.replace("SOCKET", &socket))
@@ -402,6 +413,11 @@ fn check_lines(side: Side) {
 #[test]
 fn every_command_line_is_answered_alike() {
     check_lines(Side::Reference);
+}
+
+#[test]
+fn every_command_line_is_answered_alike_by_our_server() {
+    check_lines(Side::Ours);
 }
 
 /// A monitor with its standard output piped, so that its lines can be waited for.
@@ -553,4 +569,159 @@ fn check_monitors(side: Side) {
 #[test]
 fn monitors_show_every_change_alike() {
     check_monitors(Side::Reference);
+}
+
+#[test]
+fn monitors_show_every_change_of_our_server_alike() {
+    check_monitors(Side::Ours);
+}
+
+fn check_locks(side: Side) {
+    let bench = Bench::new(side);
+    let outputs = Side::BOTH.map(|client| {
+        let mut owner = Watcher::start(&bench, client, &["lock", "gate"]);
+        owner.wait_for("true");
+        let mut next = Watcher::start(&bench, client, &["--pretty", "lock", "gate"]);
+        next.wait_for("false");
+        let mut thief = Watcher::start(&bench, client, &["steal", "unix:db.sock", "gate"]);
+        thief.wait_for("true");
+        owner.wait_for("stolen");
+        owner.wait_for("gate");
+        // Who was robbed is the next to have it.
+        let thief = thief.stop();
+        owner.wait_for("locked");
+        owner.wait_for("gate");
+        let owner = owner.stop();
+        next.wait_for("locked");
+        next.wait_for("gate");
+        [owner, thief, next.stop()].map(|output| normal(&output, Order::Exact))
+    });
+    let [reference, ours] = outputs;
+    assert_eq!(ours, reference);
+}
+
+#[test]
+fn locks_change_hands_alike() {
+    check_locks(Side::Reference);
+}
+
+#[test]
+fn locks_of_our_server_change_hands_alike() {
+    check_locks(Side::Ours);
+}
+
+/// The reference waits for ever.
+#[test]
+fn a_refused_lock_request_is_an_error() {
+    let bench = Bench::new(Side::Reference);
+    let output = bench.sandbox.run(
+        Side::Ours.program("ovsdb-client"),
+        &["unlock", "unix:db.sock", "gate"],
+    );
+    let message = "ovsdb-client: unix:db.sock: \"unlock\" request failed ";
+    assert!(
+        output.code == Some(1) && output.stderr.starts_with(message),
+        "{output}"
+    );
+}
+
+#[test]
+fn clients_say_alike_that_the_server_has_gone() {
+    for command in [["monitor", "Thing"], ["lock", "gate"]] {
+        let outputs = Side::BOTH.map(|client| {
+            let bench = Bench::new(Side::Reference);
+            let mut watcher = Watcher::start(&bench, client, &command);
+            watcher.wait_for("");
+            let Bench { sandbox, server } = bench;
+            server.stop();
+            let output = watcher.end();
+            let folder = sandbox.folder().display().to_string();
+            (output.code, output.stderr.replace(&folder, "FOLDER"))
+        });
+        let [reference, ours] = outputs;
+        assert_eq!(ours, reference, "{command:?}");
+    }
+}
+
+/// In the background a client prints its first reply, returns, prints on, and does what its control socket says.
+fn detached(
+    bench: &Bench,
+    client: Side,
+    command: &[&str],
+    change: &str,
+    calls: &[&[&str]],
+) -> Vec<String> {
+    let path = |suffix: &str| bench.sandbox.path(format!("{client:?}.{suffix}"));
+    let file = |suffix: &str| File::create(path(suffix)).expect("the sandbox is writable");
+    let pidfile = path("pid");
+    let started = bench
+        .sandbox
+        .command(client.program("ovsdb-client"))
+        .args(["--detach", "--no-chdir"])
+        .arg(format!("--pidfile={}", pidfile.display()))
+        .args(command)
+        .stdout(file("out"))
+        .stderr(file("err"))
+        .status()
+        .expect("the client starts");
+    let first = bench.sandbox.text(format!("{client:?}.out"));
+    bench.transact(change);
+    let pid = std::fs::read_to_string(&pidfile).expect("there is a pidfile");
+    let control = bench
+        .sandbox
+        .path(format!("ovsdb-client.{}.ctl", pid.trim()));
+    let target = control.display().to_string();
+    let mut seen = vec![started.to_string(), first];
+    for call in calls {
+        let call = [&["-t", target.as_str()], *call].concat();
+        let answer = bench
+            .sandbox
+            .run(Side::Reference.program("ovs-appctl"), &call);
+        seen.push(answer.to_string().replace(&target, "CONTROL"));
+    }
+    seen.push(bench.sandbox.text(format!("{client:?}.err")));
+    seen
+}
+
+#[test]
+fn clients_go_to_the_background_alike() {
+    let bench = Bench::new(Side::Reference);
+    let outputs = Side::BOTH.map(|client| {
+        let monitor = detached(
+            &bench,
+            client,
+            &["monitor", "Box"],
+            r#"{"op":"comment","comment":"nothing"}"#,
+            &[
+                &["ovsdb-client/block"],
+                &["ovsdb-client/block"],
+                &["ovsdb-client/unblock"],
+                &["ovsdb-client/unblock"],
+                &["ovsdb-client/block", "x"],
+                &["no-such-command"],
+                &["exit"],
+            ],
+        );
+        let lock = detached(
+            &bench,
+            client,
+            &["lock", "gate"],
+            r#"{"op":"comment","comment":"nothing"}"#,
+            &[
+                &["unlock", "gate"],
+                &["lock"],
+                &["steal", "other"],
+                &["exit"],
+            ],
+        );
+        [monitor, lock].map(|texts| {
+            let mut names = Names::new();
+            texts
+                .iter()
+                .map(|text| names.rename(text))
+                .collect::<Vec<_>>()
+        })
+    });
+    let [reference, ours] = outputs;
+    assert_eq!(ours, reference);
 }

@@ -1,7 +1,7 @@
 //! Commands that stay: going to the background after the first reply, and being told things through a control socket.
 
 use ovsdb_daemon::daemonize::Daemon;
-use ovsdb_daemon::unixctl::{self, Call, Commands};
+use ovsdb_daemon::unixctl::{self, Answer, Call, Commands};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ClientError;
@@ -24,6 +24,7 @@ pub(crate) struct Background {
 pub(crate) struct Control {
     call: Call,
     answer: oneshot::Sender<String>,
+    sent: oneshot::Receiver<()>,
 }
 
 impl Control {
@@ -39,6 +40,13 @@ impl Control {
     pub(crate) fn reply(self, text: &str) {
         // Without the caller nobody cares for the answer.
         drop(self.answer.send(text.to_owned()));
+    }
+
+    /// Answers the last call with success: returns when the answer is on its way, so that the program may end.
+    pub(crate) async fn reply_last(self) {
+        drop(self.answer.send(String::new()));
+        // An error means that the answer can no longer be sent.
+        let _ = self.sent.await;
     }
 }
 
@@ -59,12 +67,13 @@ impl Background {
                     let sender = sender.clone();
                     async move {
                         let (answer, answered) = oneshot::channel();
+                        let (tell_sent, sent) = oneshot::channel();
+                        let control = Control { call, answer, sent };
                         // Both fail only when the command has gone, and the program with it.
-                        sender
-                            .send(Control { call, answer })
-                            .await
-                            .map_err(|_| ENDING)?;
-                        Ok::<_, String>(answered.await.map_err(|_| ENDING)?)
+                        sender.send(control).await.map_err(|_| ENDING)?;
+                        let text = answered.await.map_err(|_| ENDING)?;
+                        // Only who ends the program waits for this.
+                        Ok::<_, String>(Answer::text(text).then(|| drop(tell_sent.send(()))))
                     }
                 });
             }

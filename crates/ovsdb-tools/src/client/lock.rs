@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use ovsdb_client::{Event, Events, RequestId};
 use ovsdb_daemon::daemonize::Daemon;
+use ovsdb_daemon::program;
 use ovsdb_proto::json::Json;
 
 use super::background::Background;
@@ -32,6 +33,7 @@ pub(crate) async fn run(
 ) -> Result<(), ClientError> {
     let mut background = Background::new(daemon, &CONTROL).await?;
     let mut wanted = VecDeque::from([(method.to_owned(), lock.to_owned())]);
+    let mut begun = false;
     let mut awaited: Option<(RequestId, String)> = None;
     loop {
         if awaited.is_none()
@@ -48,9 +50,17 @@ pub(crate) async fn run(
             event = events.next() => match event.map_err(|reason| server.receive_error(reason))? {
                 Event::Reply { id, result } => {
                     if let Some((_, method)) = awaited.take_if(|(awaited, _)| *awaited == id) {
-                        out.json(&result.map_err(|error| server.refused(&method, error))?)?;
-                        out.flush()?;
-                        background.complete();
+                        match result.map_err(|error| server.refused(&method, error)) {
+                            Ok(result) => {
+                                out.json(&result)?;
+                                out.flush()?;
+                                begun = true;
+                                background.complete();
+                            }
+                            Err(error) if !begun => return Err(error),
+                            // A slip at the control socket must not cost the locks that are held.
+                            Err(error) => program::error(error),
+                        }
                     }
                 }
                 Event::Notification(notification) => {
@@ -62,7 +72,7 @@ pub(crate) async fn run(
             },
             control = background.next() => {
                 if control.command() == "exit" {
-                    control.reply("");
+                    control.reply_last().await;
                     return Ok(());
                 }
                 wanted.push_back((control.command().to_owned(), control.args()[0].clone()));

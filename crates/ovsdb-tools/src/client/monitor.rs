@@ -119,7 +119,7 @@ impl Monitor<'_> {
                         control.reply("condition changed");
                     }
                     _ => {
-                        control.reply("");
+                        control.reply_last().await;
                         return Ok(());
                     }
                 },
