@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use ovsdb_proto::framer::{FrameError, Framer};
 use ovsdb_proto::jsonrpc::{Message, ParseError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,8 +19,11 @@ use crate::stream::{ReadHalf, Stream, WriteHalf};
 /// Longest message taken from a peer unless told otherwise, in bytes.
 pub const DEFAULT_MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// Bytes asked of the socket at a time.
-const READ_BYTES: usize = 64 * 1024;
+/// Fewest bytes asked of the socket at a time; an idle connection holds no more.
+const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// Most bytes asked of the socket at a time, by a connection that always has more.
+const READ_BYTES_MAX: usize = 256 * 1024;
 
 /// Pieces handed to the kernel in one call (its limit is 1,024).
 const WRITE_PIECES_MAX: usize = 256;
@@ -208,6 +211,8 @@ pub struct Reader {
     name: String,
     half: ReadHalf,
     framer: Framer,
+    /// How much the next read asks for: grows with a peer that fills it, shrinks with one that does not.
+    read_bytes: usize,
     received_bytes: u64,
     start: [u8; 2],
 }
@@ -218,6 +223,7 @@ impl Reader {
             name,
             half,
             framer: Framer::new(message_bytes_max),
+            read_bytes: READ_BYTES_MIN,
             received_bytes: 0,
             start: [0; 2],
         }
@@ -282,11 +288,22 @@ impl Reader {
     pub async fn fill(&mut self) -> Result<usize, RecvError> {
         let buffer = self.framer.buf_mut();
         let before = buffer.len();
-        buffer.reserve(READ_BYTES);
+        if before == 0 && buffer.capacity() > 2 * self.read_bytes {
+            // Nobody knows how long the peer is silent now.
+            *buffer = BytesMut::new();
+        }
+        buffer.reserve(self.read_bytes);
         let n = match self.half.read_buf(buffer).await {
             Ok(0) => return Err(RecvError::Eof),
             Ok(n) => n,
             Err(error) => return Err(self.fail(RecvError::Io(error))),
+        };
+        self.read_bytes = if n >= self.read_bytes {
+            (self.read_bytes * 2).min(READ_BYTES_MAX)
+        } else if n < self.read_bytes / 4 {
+            (self.read_bytes / 2).max(READ_BYTES_MIN)
+        } else {
+            self.read_bytes
         };
         if let Some(missing) = usize::try_from(self.received_bytes)
             .ok()

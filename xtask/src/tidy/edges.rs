@@ -109,8 +109,8 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "time",
-        holders: &["ovsdb-daemon", "ovsdb-tools"],
-        reason: "dates are printed in logs and tables; nothing else needs a calendar",
+        holders: &["ovsdb-tools"],
+        reason: "dates are printed in tables; nothing else needs a calendar",
     },
     Outside {
         name: "uuid",
@@ -148,11 +148,6 @@ const OUTSIDE: &[Outside] = &[
         name: "tracing-subscriber",
         holders: &["ovsdb-daemon"],
         reason: "one crate writes logs",
-    },
-    Outside {
-        name: "lexopt",
-        holders: &["ovsdb-daemon", "ovsdb-tools"],
-        reason: "options are read by one table for all programs",
     },
     Outside {
         name: "indicatif",
