@@ -159,8 +159,9 @@ impl Session {
 
     fn cancel(&mut self, params: &[Json]) {
         let [id] = params else { return };
+        // Its answer is on its way now, and comes before those of later requests.
         if let IdUse::Parked(token) = self.transactions.id_use(id)
-            && let Some(open) = self.transactions.get(token)
+            && let Some(open) = self.transactions.resume(token)
         {
             open.database.cancel(self.mailbox.id(), token);
         }

@@ -74,8 +74,13 @@ impl Transactions {
         token
     }
 
-    pub(super) fn get(&self, token: Token) -> Option<&Open> {
-        self.open.get(&token)
+    /// Records that a transaction that was held back will be answered without further waiting.
+    pub(super) fn resume(&mut self, token: Token) -> Option<&Open> {
+        let open = self.open.get_mut(&token)?;
+        if std::mem::replace(&mut open.parked, false) {
+            self.parked -= 1;
+        }
+        Some(open)
     }
 
     /// Records that a transaction is held back.

@@ -6,6 +6,8 @@
 pub mod contents;
 pub mod dangling;
 pub mod dice;
+pub mod digits;
+pub mod fold;
 pub mod model;
 pub mod operations;
 pub mod pair;

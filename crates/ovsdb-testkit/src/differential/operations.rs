@@ -1,5 +1,6 @@
 //! Generated operations (RFC 7047, section 5.2), each mostly valid and mostly about rows that exist.
 
+use super::contents::Row;
 use super::model::{Column, Kind, Table};
 use super::values::Draft;
 use crate::raw::Raw;
@@ -39,11 +40,15 @@ impl Draft<'_> {
             ("row".to_owned(), Raw::Object(row)),
         ];
         if self.dice.chance(15) {
-            let uuid = match self.dice.chance(90) {
-                true => self.fresh_uuid(),
-                false => self.any_row().map_or(Raw::uuid(0), Raw::uuid),
+            // Of another table's row it would make dangling references look like a row's own.
+            let row = self.dice.maybe_pick(self.contents.rows(&table.name));
+            let uuid = match row.map(Row::number) {
+                Some(number) if self.dice.chance(10) => Raw::Name(number),
+                _ => {
+                    let uuid = self.dice.uuid();
+                    Raw::Name(self.pairing.literal(&uuid))
+                }
             };
-            let uuid = uuid.of_tag("uuid").cloned().unwrap_or(Raw::null());
             operation.push(("uuid".to_owned(), uuid));
         }
         operation.push(("uuid-name".to_owned(), Raw::string(name)));

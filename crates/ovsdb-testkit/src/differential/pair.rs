@@ -1,15 +1,16 @@
 //! Two servers that are told the same, and whose answers are compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
 use super::contents::Contents;
 use super::dangling::Watch;
+use super::fold::fold;
 use super::model::Model;
 use super::operations::LOCKS;
 use super::pairing::{End, Pairing};
-use super::rules::{DANGLING, Place, RULES, text_of};
+use super::rules::{self, DANGLING, DIGITS, MEMBERS, Place, RULES, text_of};
 use crate::client::RawClient;
 use crate::daemon::Server;
 use crate::programs::Side;
@@ -99,8 +100,11 @@ struct Answers {
     /// Request id and reply, as they came.
     replies: Vec<(usize, Raw)>,
     /// For each monitor: after how many replies each update came, and its contents.
-    updates: BTreeMap<String, Vec<(usize, Raw)>>,
+    updates: Updates,
 }
+
+/// The updates of each monitor, each with the number of replies before it.
+type Updates = BTreeMap<String, Vec<(usize, Raw)>>;
 
 impl Answers {
     /// Forgets what came after so many replies.
@@ -383,7 +387,15 @@ impl Pair {
                     right: right.to_string(),
                 })?;
         }
-        self.compare_updates(left.updates, right.updates)?;
+        let together = transactions.len() > 1;
+        // A sum that reaches beyond the last transaction that counts says nothing.
+        if spoilt.is_none() || !together {
+            self.compare_updates(left.updates, right.updates, together)?;
+        }
+        let rounded = self.pairing.take_rounded();
+        if rounded > 0 {
+            *self.tally.explained.entry(DIGITS).or_default() += rounded;
+        }
         Ok(match spoilt {
             Some(_) => Course::Spoilt,
             None => Course::Same,
@@ -398,10 +410,7 @@ impl Pair {
             let updates = answers.updates.get(EVERYTHING).into_iter().flatten();
             updates
                 .filter(|(_, update)| {
-                    let tables = update
-                        .get("params")
-                        .and_then(|params| params.elements()?.get(1));
-                    tables.is_some_and(|tables| running.watch.update(model, tables))
+                    tables(update).is_some_and(|tables| running.watch.update(model, tables))
                 })
                 .map(|(after, _)| *after)
                 .min()
@@ -409,48 +418,59 @@ impl Pair {
         found.min()
     }
 
+    /// Compares updates one by one, or, if the transactions did not wait for each other, what they come to.
     fn compare_updates(
         &mut self,
-        left: BTreeMap<String, Vec<(usize, Raw)>>,
-        mut right: BTreeMap<String, Vec<(usize, Raw)>>,
+        mut left: Updates,
+        mut right: Updates,
+        together: bool,
     ) -> Result<(), Difference> {
-        let show = |updates: &[(usize, Raw)]| -> String {
-            let lines = updates
-                .iter()
-                .map(|(after, update)| format!("\n    after {after} replies: {update}"));
-            lines.collect()
-        };
-        for (monitor, mut left) in left {
-            let mut right = right.remove(&monitor).unwrap_or_default();
-            let different = if left.len() == right.len() {
-                left.iter_mut().zip(&mut right).position(|(left, right)| {
-                    left.0 != right.0 || !self.pairing.equal_values(&mut left.1, &mut right.1)
-                })
-            } else {
-                Some(0)
+        if together {
+            let [left, right] = [left, right].map(|mut updates| updates.remove(EVERYTHING));
+            let sum = |updates: &Option<Vec<(usize, Raw)>>| {
+                fold(
+                    updates
+                        .iter()
+                        .flatten()
+                        .filter_map(|(_, update)| tables(update)),
+                )
             };
-            self.tally.updates += left.len();
-            if let Some(at) = different {
-                let first = match (left.get(at), right.get(at)) {
-                    (Some((_, left)), Some((_, right))) => self.pairing.locate(left, right),
-                    _ => String::new(),
-                };
-                return Err(Difference {
-                    what: format!("updates of monitor {monitor} differ {first}"),
-                    transaction: left.get(at).map(|(after, _)| *after),
-                    left: show(&left[at..]),
-                    right: show(&right[at..]),
+            self.tally.updates += left.as_ref().map_or(0, Vec::len);
+            return self
+                .equal_updates(&mut sum(&left), &mut sum(&right))
+                .map_err(|what| Difference {
+                    what: format!("the updates of all transactions come to different sums {what}"),
+                    transaction: None,
+                    left: show(left.as_deref().unwrap_or(&[])),
+                    right: show(right.as_deref().unwrap_or(&[])),
                 });
-            }
         }
-        match right.first_key_value() {
-            None => Ok(()),
-            Some((monitor, updates)) => Err(Difference {
-                what: format!("updates of monitor {monitor} come from the right server only"),
-                transaction: updates.first().map(|(after, _)| *after),
-                left: String::new(),
-                right: show(updates),
-            }),
+        let monitors: BTreeSet<String> = left.keys().chain(right.keys()).cloned().collect();
+        for monitor in monitors {
+            let mut left = left.remove(&monitor).unwrap_or_default();
+            let mut right = right.remove(&monitor).unwrap_or_default();
+            self.tally.updates += left.len();
+            let mut result = Ok(());
+            for (left, right) in left.iter_mut().zip(&mut right) {
+                result = result.and(self.equal_updates(&mut left.1, &mut right.1));
+            }
+            if left.len() != right.len() {
+                result = Err("in number".to_owned());
+            }
+            result.map_err(|what| Difference {
+                what: format!("updates of monitor {monitor} differ {what}"),
+                transaction: Some(0),
+                left: show(&left),
+                right: show(&right),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn equal_updates(&mut self, left: &mut Raw, right: &mut Raw) -> Result<(), String> {
+        match self.pairing.equal_values(left, right) {
+            true => Ok(()),
+            false => Err(self.pairing.locate(left, right)),
         }
     }
 
@@ -492,9 +512,13 @@ impl Pair {
             let rule = RULES.iter().find(|rule| {
                 rule.reference_before.is_none_or(|limit| version < limit) && (rule.explains)(&place)
             });
-            match rule {
-                Some(rule) => {
-                    *self.tally.explained.entry(rule.name).or_default() += 1;
+            let mut name = rule.map(|rule| rule.name);
+            if name.is_none() && self.is_about_other_members(&place) {
+                name = Some(MEMBERS);
+            }
+            match name {
+                Some(name) => {
+                    *self.tally.explained.entry(name).or_default() += 1;
                     *right = left.clone();
                 }
                 None => {
@@ -512,6 +536,43 @@ impl Pair {
             None => Ok(()),
             Some(what) => Err((what, left, right)),
         }
+    }
+
+    /// Whether a row has several wrong members, and each server names another one: finds out by asking for every
+    /// member alone. Aborted requests leave nothing behind.
+    fn is_about_other_members(&mut self, place: &Place<'_>) -> bool {
+        let Some(operation) = place.operation else {
+            return false;
+        };
+        let mut details = BTreeSet::new();
+        for operation in rules::single_members(operation) {
+            let abort = Raw::object([("op", Raw::string("abort"))]);
+            let id = self.next_id();
+            let request = self.transact(&vec![operation, abort], id);
+            self.send(&request);
+            let Ok([left, right]) = self.receive(&[id]) else {
+                return false;
+            };
+            let mut answers = [left, right].map(|answers| {
+                let reply = answers.replies.into_iter().next();
+                let mut reply = reply.map_or(Raw::null(), |(_, reply)| reply);
+                results(&mut reply).map_or(Raw::null(), |results| results.swap_remove(0))
+            });
+            let [left, right] = &mut answers;
+            let equal = self.pairing.equal_values(left, right);
+            let place = Place {
+                operation: place.operation,
+                left,
+                right,
+            };
+            if !equal && !RULES.iter().any(|rule| (rule.explains)(&place)) {
+                return false;
+            }
+            let left = place.left;
+            details.insert(text_of(left, "details").to_owned());
+        }
+        let named = |answer| details.contains(text_of(answer, "details"));
+        details.len() > 1 && named(place.left) && named(place.right)
     }
 
     /// A reply without its results, which have been compared one by one.
@@ -569,6 +630,18 @@ impl Pair {
             .collect();
         columns.unwrap_or_default()
     }
+}
+
+/// The table-updates object of an `update` notification.
+fn tables(update: &Raw) -> Option<&Raw> {
+    update.get("params")?.elements()?.get(1)
+}
+
+fn show(updates: &[(usize, Raw)]) -> String {
+    let lines = updates
+        .iter()
+        .map(|(after, update)| format!("\n    after {after} replies: {update}"));
+    lines.collect()
 }
 
 fn results(reply: &mut Raw) -> Option<&mut Vec<Raw>> {

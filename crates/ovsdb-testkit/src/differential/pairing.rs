@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::digits;
 use crate::raw::Raw;
 
 /// One of the two servers.
@@ -28,6 +29,7 @@ const NIL: &str = "00000000-0000-0000-0000-000000000000";
 pub struct Pairing {
     pairs: Vec<[String; 2]>,
     numbers: [HashMap<String, u32>; 2],
+    rounded: usize,
 }
 
 impl Default for Pairing {
@@ -42,9 +44,15 @@ impl Pairing {
         let mut pairing = Pairing {
             pairs: Vec::new(),
             numbers: Default::default(),
+            rounded: 0,
         };
         pairing.literal(NIL);
         pairing
+    }
+
+    /// How many texts were equal only after [`digits::round`], since the last call.
+    pub fn take_rounded(&mut self) -> usize {
+        std::mem::take(&mut self.rounded)
     }
 
     /// The same numbers for two servers that both use the UUIDs of one.
@@ -52,6 +60,7 @@ impl Pairing {
         let mut pairing = Pairing {
             pairs: Vec::new(),
             numbers: Default::default(),
+            rounded: 0,
         };
         for pair in &self.pairs {
             let uuid = &pair[end as usize];
@@ -257,23 +266,35 @@ impl Pairing {
     }
 
     fn match_texts(&mut self, left: &str, right: &str) -> bool {
-        if left.len() != right.len() {
-            return false;
-        }
-        let mut at = 0;
+        let (mut left_at, mut right_at) = (0, 0);
         loop {
-            // Texts of equal length have their UUIDs at equal places, or differ.
-            let (ours, theirs) = (find_uuid(left, at), find_uuid(right, at));
-            let Some(range) = ours.clone().filter(|_| ours == theirs) else {
-                return ours == theirs && left.as_bytes()[at..] == right.as_bytes()[at..];
+            let ours = find_uuid(left, left_at);
+            let theirs = find_uuid(right, right_at);
+            let end = |range: &Option<Range<usize>>, text: &str| {
+                range.as_ref().map_or(text.len(), |range| range.start)
             };
-            if left.as_bytes()[at..range.start] != right.as_bytes()[at..range.start]
-                || !self.match_uuids(&left[range.clone()], &right[range.clone()])
-            {
+            let left_text = &left[left_at..end(&ours, left)];
+            let right_text = &right[right_at..end(&theirs, right)];
+            if left_text != right_text && !self.equal_but_for_digits(left_text, right_text) {
                 return false;
             }
-            at = range.end;
+            match (ours, theirs) {
+                (None, None) => return true,
+                (Some(ours), Some(theirs)) => {
+                    if !self.match_uuids(&left[ours.clone()], &right[theirs.clone()]) {
+                        return false;
+                    }
+                    (left_at, right_at) = (ours.end, theirs.end);
+                }
+                _ => return false,
+            }
         }
+    }
+
+    fn equal_but_for_digits(&mut self, left: &str, right: &str) -> bool {
+        let equal = digits::round(left) == digits::round(right);
+        self.rounded += usize::from(equal);
+        equal
     }
 
     fn match_values(&mut self, left: &Raw, right: &Raw) -> bool {

@@ -64,7 +64,70 @@ pub const RULES: &[Rule] = &[
             place.operation.is_none() && same && left.is_some() && left == right
         },
     },
+    Rule {
+        name: "first-of-several-defaults",
+        reason: "an insert checks the defaults of columns in the order of the reference's hash table",
+        reference_before: None,
+        explains: |place| {
+            let insert = place
+                .operation
+                .is_some_and(|operation| text_of(operation, "op") == "insert");
+            let defaults = ["\\\"\\\" is not ", "0 is not ", "\\\"\\\" length 0 is "];
+            let default = |answer| {
+                let details = text_of(answer, "details");
+                text_of(answer, "error") == "constraint violation"
+                    && defaults.iter().any(|start| details.starts_with(start))
+            };
+            insert && default(place.left) && default(place.right)
+        },
+    },
+    Rule {
+        name: "first-of-several-unexpected",
+        reason: "of several members that do not belong there, the first of a hash table is named",
+        reference_before: None,
+        explains: |place| {
+            let unexpected =
+                |answer| text_of(answer, "details").contains(" is present but not allowed here");
+            unexpected(place.left) && unexpected(place.right)
+        },
+    },
 ];
+
+/// The reference prints 15 significant digits of a real number, which need not read back as the same number; more
+/// are printed here where it takes more. Numbers are the same if they agree in 15 digits.
+pub const DIGITS: &str = "digits-of-reals";
+
+/// A row is read member by member, in the order of the reference's hash table: if several members are wrong, each
+/// server may name another one. Compared by sending each member alone.
+pub const MEMBERS: &str = "first-of-several-members";
+
+/// The operation once for each member of each of its rows, with this member alone.
+pub fn single_members(operation: &Raw) -> Vec<Raw> {
+    let Raw::Object(members) = operation else {
+        return Vec::new();
+    };
+    let with = |name: &str, value: Raw| {
+        let kept = members.iter().filter(|(member, _)| member != name);
+        let mut members: Vec<_> = kept.cloned().collect();
+        members.push((name.to_owned(), value));
+        Raw::Object(members)
+    };
+    let singles = |row: &Raw| -> Vec<Raw> {
+        match row {
+            Raw::Object(members) => members
+                .iter()
+                .map(|member| Raw::Object(vec![member.clone()]))
+                .collect(),
+            _ => Vec::new(),
+        }
+    };
+    let of_row = operation.get("row").map(singles).unwrap_or_default();
+    let of_row = of_row.into_iter().map(|row| with("row", row));
+    let rows = operation.get("rows").and_then(Raw::elements);
+    let of_rows = rows.into_iter().flatten().flat_map(singles);
+    let of_rows = of_rows.map(|row| with("rows", Raw::Array(vec![row])));
+    of_row.chain(of_rows).collect()
+}
 
 /// Which of the checks at the end of a transaction failed: the first that fails, in the order of the checks, is
 /// the same everywhere.

@@ -24,6 +24,10 @@ const OPERATIONS_DEFAULT: usize = 100_000;
 /// bigger one is quicker, and says less about where contents went apart.
 const BATCH: usize = 40;
 
+/// Percent of the batches whose transactions wait for each other, so that every update of a monitor can be told
+/// apart.
+const ONE_BY_ONE: u32 = 30;
+
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -125,9 +129,9 @@ pub fn run(settings: &Settings) -> Result<Tally, Box<Failure>> {
                 difference,
             })
         };
-        let compared = pair
-            .exchange(&transactions)
-            .and_then(|course| match course {
+        let one_by_one = dice.chance(ONE_BY_ONE);
+        let compared =
+            exchange(&mut pair, &transactions, one_by_one).and_then(|course| match course {
                 Course::Same => pair.dump().map(Some),
                 Course::Spoilt => Ok(None),
             });
@@ -149,6 +153,27 @@ pub fn run(settings: &Settings) -> Result<Tally, Box<Failure>> {
         }
     }
     Ok(pair.tally)
+}
+
+fn exchange(
+    pair: &mut Pair,
+    transactions: &[Transaction],
+    one_by_one: bool,
+) -> Result<Course, Difference> {
+    if !one_by_one {
+        return pair.exchange(transactions);
+    }
+    for (position, transaction) in transactions.iter().enumerate() {
+        let compared = pair.exchange(std::slice::from_ref(transaction));
+        let course = compared.map_err(|difference| Difference {
+            transaction: Some(position),
+            ..difference
+        })?;
+        if course == Course::Spoilt {
+            return Ok(Course::Spoilt);
+        }
+    }
+    Ok(Course::Same)
 }
 
 /// A fresh pair with the contents of an old one.
