@@ -252,7 +252,6 @@ fn settle_weak_references(draft: &mut Draft) -> Result<(), OvsdbError> {
         .iter()
         .filter(|touched| touched.new.is_none());
     let mut deleted: Vec<RowKey> = gone.map(|touched| touched.key).collect();
-    let mut pruned_any = false;
     loop {
         // Rows that may hold a dangling reference, each with the rows that it used to refer to and that
         // are gone now: those that referred to them before, and those that this transaction changed.
@@ -275,38 +274,34 @@ fn settle_weak_references(draft: &mut Draft) -> Result<(), OvsdbError> {
             let key = draft.touched()[at].key;
             if !draft.plan(key.0).weak.is_empty() {
                 let gone = suspects.remove(&key).unwrap_or_default();
-                pruned_any |= prune_weak_references(draft, key, &gone, &mut candidates)?;
+                prune_weak_references(draft, key, &gone, &mut candidates)?;
             }
         }
         for (key, gone) in &suspects {
-            pruned_any |= prune_weak_references(draft, *key, gone, &mut candidates)?;
+            prune_weak_references(draft, *key, gone, &mut candidates)?;
         }
         deleted = collect_garbage(draft, candidates);
         if deleted.is_empty() {
-            break;
+            // A row may be what it was again. It still counts as changed, and gets a new `_version`.
+            return Ok(());
         }
     }
-    if pruned_any {
-        // Some rows may be what they were again.
-        draft.drop_unchanged();
-    }
-    Ok(())
 }
 
 /// Takes references to `gone` rows, and those added to rows that do not exist, out of one row. Rows to which
-/// nothing refers strongly any more are added to `candidates`. Says whether the row changed.
+/// nothing refers strongly any more are added to `candidates`.
 fn prune_weak_references(
     draft: &mut Draft,
     key: RowKey,
     gone: &BTreeSet<RowKey>,
     candidates: &mut Vec<RowKey>,
-) -> Result<bool, OvsdbError> {
+) -> Result<(), OvsdbError> {
     let (old, row) = match draft.touch(&key) {
         Some(touched) => (touched.old.clone(), touched.new.clone()),
         None => (draft.row(&key).cloned(), draft.row(&key).cloned()),
     };
     let Some(row) = row else {
-        return Ok(false);
+        return Ok(());
     };
     let schema = draft.schema().clone();
     let table = schema.table(key.0);
@@ -353,11 +348,10 @@ fn prune_weak_references(
             candidates.push(target);
         }
     }
-    let changed = pruned.is_some();
     if let Some(pruned) = pruned {
         draft.set(key, Some(Arc::new(pruned)));
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// The entries of a column with weak references that must go: their keys, each once, and the row that each

@@ -390,19 +390,22 @@ fn run(seed: u64, transactions: usize) {
                     .next
                     .check_consistency()
                     .unwrap_or_else(|error| panic!("{error}\n{}", context()));
-                assert_eq!(prepared.commit.is_none(), next == model, "{}", context());
+                assert!(prepared.commit.is_some() || next == model, "{}", context());
                 if let Some(commit) = &prepared.commit {
                     let options = RecordOptions {
                         date_ms: 0,
                         comment: None,
                         column_diff: number % 2 == 0,
                     };
-                    let record =
-                        commit_record(database.schema(), commit, options).expect("a change");
-                    let after = replay(&replayed, &record, &mut || Uuid::ZERO);
-                    replayed = after
-                        .unwrap_or_else(|error| panic!("{error}\n{}", context()))
-                        .0;
+                    let record = commit_record(database.schema(), commit, options);
+                    // Of a row that lost what it had gained only the version is new, which is not kept.
+                    assert_eq!(record.is_none(), next == model, "{}", context());
+                    if let Some(record) = record {
+                        let after = replay(&replayed, &record, &mut || Uuid::ZERO);
+                        replayed = after
+                            .unwrap_or_else(|error| panic!("{error}\n{}", context()))
+                            .0;
+                    }
                     assert_eq!(
                         dump(&replayed),
                         dump(&prepared.next),

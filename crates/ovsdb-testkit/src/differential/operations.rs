@@ -217,7 +217,13 @@ impl Draft<'_> {
             } else {
                 self.atom(&column.key)
             };
-            (*self.dice.pick(&NUMBER_MUTATORS), operand)
+            match *self.dice.pick(&NUMBER_MUTATORS) {
+                // The quotient would be a negative zero, which equals zero and is written otherwise.
+                "/=" if column.key.kind == Kind::Real => {
+                    ("/=", Raw::integer(self.dice.between(0, 5)))
+                }
+                mutator => (mutator, operand),
+            }
         } else {
             let mutator = *self.dice.pick(&SET_MUTATORS);
             let size = self.dice.below(4);

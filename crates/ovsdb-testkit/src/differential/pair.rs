@@ -6,11 +6,12 @@ use std::path::Path;
 
 use super::contents::Contents;
 use super::dangling::Watch;
+use super::digits;
 use super::fold::fold;
 use super::model::Model;
 use super::operations::LOCKS;
 use super::pairing::{End, Pairing};
-use super::rules::{self, DANGLING, DIGITS, MEMBERS, Place, RULES, text_of};
+use super::rules::{self, DANGLING, DIGITS, MEMBERS, PRODUCT, Place, RULES, text_of};
 use crate::client::RawClient;
 use crate::daemon::Server;
 use crate::programs::Side;
@@ -49,7 +50,7 @@ impl fmt::Display for Difference {
 pub enum Course {
     /// Both databases are the same.
     Same,
-    /// A database holds a dangling weak reference; this pair can no longer be compared.
+    /// The databases are different for a reason that is known; this pair can no longer be compared.
     Spoilt,
 }
 
@@ -379,13 +380,17 @@ impl Pair {
                 self.tally.transactions += 1;
                 self.tally.operations += operations.len();
             }
-            self.compare_replies(operations.map_or(&[], Vec::as_slice), left, right)
+            let course = self
+                .compare_replies(operations.map_or(&[], Vec::as_slice), left, right)
                 .map_err(|(what, left, right)| Difference {
                     what,
                     transaction: position,
                     left: left.to_string(),
                     right: right.to_string(),
                 })?;
+            if course == Course::Spoilt {
+                return Ok(course);
+            }
         }
         let together = transactions.len() > 1;
         // A sum that reaches beyond the last transaction that counts says nothing.
@@ -479,20 +484,18 @@ impl Pair {
         operations: &[Raw],
         mut left: Raw,
         mut right: Raw,
-    ) -> Result<(), (String, Raw, Raw)> {
+    ) -> Result<Course, (String, Raw, Raw)> {
         let results = (results(&mut left), results(&mut right));
         let (Some(left_results), Some(right_results)) = results else {
             return if self.pairing.equal_values(&mut left, &mut right) {
-                Ok(())
+                Ok(Course::Same)
             } else {
                 Err(("replies differ".to_owned(), left, right))
             };
         };
+        let lengths = (left_results.len(), right_results.len());
         let mut outcome = "committed".to_owned();
         let mut different = None;
-        if left_results.len() != right_results.len() {
-            different = Some("the number of results differs".to_owned());
-        }
         for (index, (left, right)) in left_results.iter_mut().zip(right_results).enumerate() {
             let operation = operations.get(index);
             if left.get("error").is_some() {
@@ -513,6 +516,10 @@ impl Pair {
                 rule.reference_before.is_none_or(|limit| version < limit) && (rule.explains)(&place)
             });
             let mut name = rule.map(|rule| rule.name);
+            if name.is_none() && rules::is_refused_product(&place) {
+                *self.tally.explained.entry(PRODUCT).or_default() += 1;
+                return Ok(Course::Spoilt);
+            }
             if name.is_none() && self.is_about_other_members(&place) {
                 name = Some(MEMBERS);
             }
@@ -527,13 +534,16 @@ impl Pair {
                 }
             }
         }
+        if different.is_none() && lengths.0 != lengths.1 {
+            different = Some("the number of results differs".to_owned());
+        }
         *self.tally.outcomes.entry(outcome).or_default() += 1;
         // The rest of the reply.
         if different.is_none() && self.shape(&left) != self.shape(&right) {
             different = Some("the form of the reply differs".to_owned());
         }
         match different {
-            None => Ok(()),
+            None => Ok(Course::Same),
             Some(what) => Err((what, left, right)),
         }
     }
@@ -568,10 +578,9 @@ impl Pair {
             if !equal && !RULES.iter().any(|rule| (rule.explains)(&place)) {
                 return false;
             }
-            let left = place.left;
-            details.insert(text_of(left, "details").to_owned());
+            details.insert(rules::mistake(place.left));
         }
-        let named = |answer| details.contains(text_of(answer, "details"));
+        let named = |answer| details.contains(&rules::mistake(answer));
         details.len() > 1 && named(place.left) && named(place.right)
     }
 
@@ -599,8 +608,11 @@ impl Pair {
             self.pairing.sort_array(rows, end);
             return;
         }
-        let rank = |row: &Raw| -> Vec<Option<Raw>> {
-            sort.iter().map(|column| row.get(column).cloned()).collect()
+        let rank = |row: &Raw| -> Vec<String> {
+            let values = sort.iter().filter_map(|column| row.get(column));
+            values
+                .map(|value| digits::round(&value.to_string()))
+                .collect()
         };
         let mut start = 0;
         while start < rows.len() {

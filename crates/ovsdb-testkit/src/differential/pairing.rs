@@ -50,7 +50,7 @@ impl Pairing {
         pairing
     }
 
-    /// How many texts were equal only after [`digits::round`], since the last call.
+    /// How many texts were equal only by [`digits::equal`], since the last call.
     pub fn take_rounded(&mut self) -> usize {
         std::mem::take(&mut self.rounded)
     }
@@ -153,7 +153,10 @@ impl Pairing {
 
     /// Puts values that have no order into one, by their text with numbers for UUIDs.
     pub fn sort_array(&self, elements: &mut [Raw], end: End) {
-        elements.sort_by_cached_key(|element| self.key(element, end));
+        elements.sort_by_cached_key(|element| {
+            let key = self.key(element, end);
+            (digits::round(&key), key)
+        });
     }
 
     /// The text of a value with numbers for UUIDs, the same on both servers.
@@ -292,7 +295,7 @@ impl Pairing {
     }
 
     fn equal_but_for_digits(&mut self, left: &str, right: &str) -> bool {
-        let equal = digits::round(left) == digits::round(right);
+        let equal = digits::equal(left, right);
         self.rounded += usize::from(equal);
         equal
     }

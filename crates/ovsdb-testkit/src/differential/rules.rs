@@ -93,6 +93,21 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
+/// The reference refuses some products that fit: of positive factors, those that reach the largest integer divided by
+/// one of them, such as the largest integer times one. What it has refused is not done, so a comparison ends there,
+/// and begins anew with the contents from before.
+pub const PRODUCT: &str = "refused-product";
+
+/// Whether the reference has refused a product that the other server has computed.
+pub fn is_refused_product(place: &Place<'_>) -> bool {
+    let mutate = place
+        .operation
+        .is_some_and(|operation| text_of(operation, "op") == "mutate");
+    mutate
+        && text_of(place.left, "details") == "Result of \\\"*=\\\" operation is out of range."
+        && place.right.get("count").is_some()
+}
+
 /// The reference prints 15 significant digits of a real number, which need not read back as the same number; more
 /// are printed here where it takes more. Numbers are the same if they agree in 15 digits.
 pub const DIGITS: &str = "digits-of-reals";
@@ -100,6 +115,16 @@ pub const DIGITS: &str = "digits-of-reals";
 /// A row is read member by member, in the order of the reference's hash table: if several members are wrong, each
 /// server may name another one. Compared by sending each member alone.
 pub const MEMBERS: &str = "first-of-several-members";
+
+/// What an error says about a member. Of errors about a whole operation, only the words.
+pub fn mistake(answer: &Raw) -> [String; 2] {
+    let details = text_of(answer, "details");
+    let syntax = match details.starts_with("Cannot update immutable column") {
+        true => "",
+        false => text_of(answer, "syntax"),
+    };
+    [details.to_owned(), syntax.to_owned()]
+}
 
 /// The operation once for each member of each of its rows, with this member alone.
 pub fn single_members(operation: &Raw) -> Vec<Raw> {

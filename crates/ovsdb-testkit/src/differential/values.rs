@@ -219,7 +219,6 @@ impl Draft<'_> {
             }
             98 => Raw::uuid(0),
             99 => self.fresh_uuid(),
-            97 => self.any_row().map_or(Raw::uuid(0), Raw::uuid),
             96 => Raw::tagged("named-uuid", Raw::string("nowhere")),
             _ if !rows.is_empty() => Raw::uuid(self.dice.pick(rows).number()),
             _ if !names.is_empty() => {
