@@ -554,7 +554,7 @@ impl Pair {
         let Some(operation) = place.operation else {
             return false;
         };
-        let mut details = BTreeSet::new();
+        let mut mistakes = BTreeSet::new();
         for operation in rules::single_members(operation) {
             let abort = Raw::object([("op", Raw::string("abort"))]);
             let id = self.next_id();
@@ -578,10 +578,11 @@ impl Pair {
             if !equal && !RULES.iter().any(|rule| (rule.explains)(&place)) {
                 return false;
             }
-            details.insert(rules::mistake(place.left));
+            mistakes.insert((rules::mistake(place.left), rules::mistake(place.right)));
         }
-        let named = |answer| details.contains(&rules::mistake(answer));
-        details.len() > 1 && named(place.left) && named(place.right)
+        let (left, right) = (rules::mistake(place.left), rules::mistake(place.right));
+        mistakes.iter().any(|(mistake, _)| *mistake == left)
+            && mistakes.iter().any(|(_, mistake)| *mistake == right)
     }
 
     /// A reply without its results, which have been compared one by one.

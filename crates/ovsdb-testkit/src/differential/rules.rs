@@ -116,10 +116,11 @@ pub const DIGITS: &str = "digits-of-reals";
 /// server may name another one. Compared by sending each member alone.
 pub const MEMBERS: &str = "first-of-several-members";
 
-/// What an error says about a member. Of errors about a whole operation, only the words.
+/// What an error says about a member. Of errors that show the whole operation or row, only the words.
 pub fn mistake(answer: &Raw) -> [String; 2] {
     let details = text_of(answer, "details");
-    let syntax = match details.starts_with("Cannot update immutable column") {
+    let whole = ["Cannot update immutable column ", "No column "];
+    let syntax = match whole.iter().any(|start| details.starts_with(start)) {
         true => "",
         false => text_of(answer, "syntax"),
     };
