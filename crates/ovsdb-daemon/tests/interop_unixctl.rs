@@ -1,13 +1,13 @@
 //! The reference's `ovs-appctl` against our control socket, and its lines about options against ours.
 
 use ovsdb_testkit::daemon::Daemon;
-use ovsdb_testkit::programs::{ours, reference};
+use ovsdb_testkit::programs::{example, reference};
 use ovsdb_testkit::sandbox::Sandbox;
 
 #[test]
 fn the_references_appctl_controls_our_daemon() {
     let sandbox = Sandbox::new();
-    let daemon = Daemon::start(&sandbox, ours("examples/daemon"), "daemon", &[] as &[&str]);
+    let daemon = Daemon::start(&sandbox, example("daemon"), "daemon", &[] as &[&str]);
     let appctl = reference("ovs-appctl");
     let run = |line: &str| sandbox.run(&appctl, &line.split_whitespace().collect::<Vec<_>>());
     let invalid = "\"nonsense\" is not a valid command (use \"list-commands\" to see a list of valid commands)\n\
@@ -38,7 +38,7 @@ fn the_references_appctl_controls_our_daemon() {
 #[test]
 fn tables_of_patterns_and_levels_have_the_references_layout() {
     let sandbox = Sandbox::new();
-    let _ours = Daemon::start(&sandbox, ours("examples/daemon"), "daemon", &[] as &[&str]);
+    let _ours = Daemon::start(&sandbox, example("daemon"), "daemon", &[] as &[&str]);
     let _reference = Daemon::start(
         &sandbox,
         reference("ovsdb-server"),
@@ -82,26 +82,25 @@ fn errors_about_options_are_the_references() {
         "-vPATTERN:x:y",
         "--syslog-method=x",
     ] {
-        let [reference, ours] =
-            [reference("ovsdb-server"), ours("examples/daemon")].map(|program| {
-                let output = sandbox.run(&program, &line.split_whitespace().collect::<Vec<_>>());
-                let name = program
-                    .file_name()
-                    .expect("a program")
-                    .to_string_lossy()
-                    .into_owned();
-                let stderr = output
-                    .stderr
-                    .replace(&program.display().to_string(), "PROGRAM")
-                    .replace(&name, "PROGRAM");
-                // What an abbreviation may stand for depends on the options that a program has.
-                let stderr = stderr
-                    .split("; possibilities")
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                (output.code, stderr.trim_end().to_owned())
-            });
+        let [reference, ours] = [reference("ovsdb-server"), example("daemon")].map(|program| {
+            let output = sandbox.run(&program, &line.split_whitespace().collect::<Vec<_>>());
+            let name = program
+                .file_name()
+                .expect("a program")
+                .to_string_lossy()
+                .into_owned();
+            let stderr = output
+                .stderr
+                .replace(&program.display().to_string(), "PROGRAM")
+                .replace(&name, "PROGRAM");
+            // What an abbreviation may stand for depends on the options that a program has.
+            let stderr = stderr
+                .split("; possibilities")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            (output.code, stderr.trim_end().to_owned())
+        });
         assert_eq!(ours, reference, "{line}");
     }
 }

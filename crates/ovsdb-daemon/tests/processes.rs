@@ -10,11 +10,11 @@ use nix::unistd::Pid;
 use ovsdb_daemon::unixctl::client::{Client, call};
 use ovsdb_proto::json::Json;
 use ovsdb_testkit::daemon::Daemon;
-use ovsdb_testkit::programs::ours;
+use ovsdb_testkit::programs::example;
 use ovsdb_testkit::sandbox::{Output, Sandbox};
 
 fn program() -> PathBuf {
-    ours("examples/daemon")
+    example("daemon")
 }
 
 fn start(sandbox: &Sandbox, arguments: &[&str]) -> Daemon {

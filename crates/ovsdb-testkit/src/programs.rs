@@ -38,14 +38,9 @@ impl Side {
 /// # Panics
 /// If it has not been built.
 pub fn ours(name: &str) -> PathBuf {
-    let folder = env::var_os(OURS_DIR).map(PathBuf::from).unwrap_or_else(|| {
-        // Cargo puts tests into `deps` below the folder of the programs.
-        let test = env::current_exe().expect("a running test has an executable");
-        test.ancestors()
-            .nth(2)
-            .expect("cargo runs tests two folders deep")
-            .to_path_buf()
-    });
+    let folder = env::var_os(OURS_DIR)
+        .map(PathBuf::from)
+        .unwrap_or_else(test_profile);
     let path = folder.join(name);
     assert!(
         path.is_file(),
@@ -53,6 +48,30 @@ pub fn ours(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The path of the example `name` of one of our crates, in the profile of the running test.
+///
+/// # Panics
+/// If it has not been built.
+pub fn example(name: &str) -> PathBuf {
+    let path = test_profile().join("examples").join(name);
+    assert!(
+        path.is_file(),
+        "{} is not built: run `cargo build --examples`",
+        path.display()
+    );
+    path
+}
+
+/// The folder of the programs that were built with the running test.
+fn test_profile() -> PathBuf {
+    // Cargo puts tests into `deps` below the folder of the programs.
+    let test = env::current_exe().expect("a running test has an executable");
+    test.ancestors()
+        .nth(2)
+        .expect("cargo runs tests two folders deep")
+        .to_path_buf()
 }
 
 /// The path of the reference program `name`.
