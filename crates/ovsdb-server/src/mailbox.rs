@@ -3,6 +3,7 @@
 //! Anybody may deliver from any thread; only the session's task takes. Updates of monitors do not come this
 //! way (see [`feed`](crate::feed)), but they ring the same bell.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -52,15 +53,20 @@ pub enum Letter {
     DatabaseRemoved(String),
     /// The peer is to be probed after this many milliseconds of silence; 0 for never.
     ProbeInterval(u64),
-    /// The connection is to be closed. The text says why, for the log.
-    Close(Option<String>),
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    letters: VecDeque<Letter>,
+    /// The connection is to be closed, whatever else there is. The text says why, for the log.
+    close: Option<Option<String>>,
 }
 
 /// A session's mailbox. See the module's documentation.
 #[derive(Debug)]
 pub struct Mailbox {
     id: SessionId,
-    letters: Mutex<Vec<Letter>>,
+    inbox: Mutex<Inbox>,
     bell: Notify,
     db_change_aware: AtomicBool,
 }
@@ -70,7 +76,7 @@ impl Mailbox {
     pub fn new(id: SessionId) -> Arc<Mailbox> {
         Arc::new(Mailbox {
             id,
-            letters: Mutex::default(),
+            inbox: Mutex::default(),
             bell: Notify::new(),
             db_change_aware: AtomicBool::new(false),
         })
@@ -83,15 +89,21 @@ impl Mailbox {
 
     /// Leaves a letter and rings. Beyond [`limits::MAILBOX_LETTERS_MAX`] the session is told to close instead.
     pub fn deliver(&self, letter: Letter) {
-        let mut letters = self.letters.lock();
-        if letters.len() < limits::MAILBOX_LETTERS_MAX {
-            letters.push(letter);
-        } else if letters.len() == limits::MAILBOX_LETTERS_MAX {
-            letters.push(Letter::Close(Some(String::from(
-                "too many unread notifications",
-            ))));
+        let mut inbox = self.inbox.lock();
+        if inbox.letters.len() < limits::MAILBOX_LETTERS_MAX {
+            inbox.letters.push_back(letter);
+        } else {
+            inbox
+                .close
+                .get_or_insert_with(|| Some(String::from("too many unread notifications")));
         }
-        drop(letters);
+        drop(inbox);
+        self.bell.notify_one();
+    }
+
+    /// Has the session close its connection at once, and rings. `comment` says why, for the log.
+    pub fn close(&self, comment: Option<String>) {
+        self.inbox.lock().close.get_or_insert(comment);
         self.bell.notify_one();
     }
 
@@ -101,8 +113,13 @@ impl Mailbox {
     }
 
     /// Takes all letters, oldest first.
-    pub fn take(&self) -> Vec<Letter> {
-        std::mem::take(&mut *self.letters.lock())
+    pub fn take(&self) -> VecDeque<Letter> {
+        std::mem::take(&mut self.inbox.lock().letters)
+    }
+
+    /// Takes the order to close, if there is one, with its comment.
+    pub fn take_close(&self) -> Option<Option<String>> {
+        self.inbox.lock().close.take()
     }
 
     /// Returns when the bell has rung since the last call.

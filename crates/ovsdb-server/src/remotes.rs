@@ -219,7 +219,7 @@ impl Remotes {
         if let Some(remote) = self.open.remove(name) {
             remote.task.abort();
             for mailbox in self.server.sessions_of(name) {
-                mailbox.deliver(Letter::Close(None));
+                mailbox.close(None);
             }
         }
     }

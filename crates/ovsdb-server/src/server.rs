@@ -236,9 +236,7 @@ impl Server {
     pub fn disconnect_all(&self, force: bool, comment: &str) {
         for known in self.sessions.lock().values() {
             if force || !known.mailbox.is_db_change_aware() {
-                known
-                    .mailbox
-                    .deliver(Letter::Close(Some(comment.to_owned())));
+                known.mailbox.close(Some(comment.to_owned()));
             }
         }
     }

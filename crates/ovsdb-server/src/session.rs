@@ -10,6 +10,7 @@ mod monitors;
 mod requests;
 mod transactions;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,6 +44,8 @@ pub struct Session {
     monitors: Monitors,
     /// A request that has to wait for the transactions before it.
     held: Option<Message>,
+    /// Letters whose contents find no room in the outbox yet, oldest first.
+    unopened: VecDeque<Letter>,
     last_message_bytes: usize,
     /// Nothing more is expected from the peer, and it has this long to take what is due.
     lingers_until: Option<Instant>,
@@ -58,6 +61,17 @@ enum End {
     Error(String),
     /// We want it so.
     Close,
+}
+
+/// How many of the requests that have arrived were handled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Handled {
+    /// All of them.
+    All,
+    /// As many as may be before others get their turn.
+    InPart,
+    /// Those that need not wait for transactions or for room in the outbox.
+    HeldUp,
 }
 
 impl From<std::io::Error> for End {
@@ -88,6 +102,7 @@ impl Session {
             transactions: Transactions::default(),
             monitors: Monitors::default(),
             held: None,
+            unopened: VecDeque::new(),
             last_message_bytes: 0,
             lingers_until: None,
             failed: None,
@@ -112,26 +127,28 @@ impl Session {
         // This task looks for input whenever it comes, so no probe can be late through its fault.
         reconnect.lock().receive_attempted(u64::MAX);
         loop {
-            for letter in self.mailbox.take() {
-                self.open_letter(letter, reconnect)?;
-            }
-            let more = match self.handle_requests().await {
-                Ok(more) => more,
+            self.open_letters(reconnect)?;
+            let handled = match self.handle_requests().await {
+                Ok(handled) => handled,
                 Err(end) => {
                     self.failed = Some(end);
                     self.lingers_until = Some(Instant::now() + limits::LINGER);
-                    false
+                    Handled::All
                 }
             };
             // Some answers are there already; they are to leave with the rest.
-            for letter in self.mailbox.take() {
-                self.open_letter(letter, reconnect)?;
-            }
+            self.open_letters(reconnect)?;
             if self.link.backlog() == 0 {
                 self.send_updates();
             }
             self.link.send_now().await?;
-            if (self.link.is_at_end() || self.failed.is_some()) && self.is_done() {
+            // Room that came about just now is announced by nobody.
+            let more = match handled {
+                Handled::InPart => true,
+                Handled::HeldUp => self.may_receive(),
+                Handled::All => false,
+            } || (!self.unopened.is_empty() && self.has_room());
+            if !more && (self.link.is_at_end() || self.failed.is_some()) && self.is_done() {
                 return Ok(self.end());
             }
             if more {
@@ -182,36 +199,43 @@ impl Session {
 
     /// Whether everything that the peer has asked for is done and sent.
     fn is_done(&self) -> bool {
-        self.held.is_none() && self.transactions.in_flight() == 0 && self.link.backlog() == 0
+        self.held.is_none()
+            && self.unopened.is_empty()
+            && self.transactions.in_flight() == 0
+            && self.link.backlog() == 0
     }
 
     /// Whether the peer may cause more work.
     fn may_receive(&self) -> bool {
         self.held.is_none()
             && self.failed.is_none()
-            && self.link.backlog() <= limits::OUTBOX_BYTES_MAX
+            && self.has_room()
             && self.transactions.in_flight() < limits::SESSION_IN_FLIGHT_MAX
     }
 
-    /// Handles requests that have arrived, as far as possible without waiting. True if others should get their turn
-    /// before the rest.
-    async fn handle_requests(&mut self) -> Result<bool, End> {
+    /// Whether the outbox takes more.
+    fn has_room(&self) -> bool {
+        self.link.backlog() <= limits::OUTBOX_BYTES_MAX
+    }
+
+    /// Handles requests that have arrived, as far as possible without waiting.
+    async fn handle_requests(&mut self) -> Result<Handled, End> {
         for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
             let message = match self.held.take() {
                 Some(message) => message,
                 None if self.may_receive() => match self.next_message()? {
                     Some(message) => message,
-                    None => return Ok(false),
+                    None => return Ok(Handled::All),
                 },
-                None => return Ok(false),
+                None => return Ok(Handled::HeldUp),
             };
             if self.must_wait(&message) {
                 self.held = Some(message);
-                return Ok(false);
+                return Ok(Handled::HeldUp);
             }
             self.handle(message).await?;
         }
-        Ok(true)
+        Ok(Handled::InPart)
     }
 
     fn next_message(&mut self) -> Result<Option<Message>, End> {
@@ -276,13 +300,33 @@ impl Session {
         }
     }
 
-    fn open_letter(&mut self, letter: Letter, reconnect: &Mutex<Reconnect>) -> Result<(), End> {
+    /// Opens letters for as long as the outbox has room for what is in them. An order to close has no time for that.
+    fn open_letters(&mut self, reconnect: &Mutex<Reconnect>) -> Result<(), End> {
+        if let Some(comment) = self.mailbox.take_close() {
+            if let Some(comment) = comment {
+                let name = self.link.name();
+                tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: disconnecting ({comment})");
+            }
+            return Err(End::Close);
+        }
+        while self.has_room() {
+            if self.unopened.is_empty() {
+                self.unopened = self.mailbox.take();
+            }
+            match self.unopened.pop_front() {
+                Some(letter) => self.open_letter(letter, reconnect),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn open_letter(&mut self, letter: Letter, reconnect: &Mutex<Reconnect>) {
         match letter {
             Letter::Done(token, answer) => {
-                let Some(open) = self.transactions.close(token) else {
-                    return Ok(());
-                };
-                self.answer(&open.id, &answer);
+                if let Some(open) = self.transactions.close(token) {
+                    self.answer(&open.id, &answer);
+                }
             }
             Letter::Parked(token) => {
                 self.transactions.park(token);
@@ -300,15 +344,7 @@ impl Session {
                 }
             }
             Letter::ProbeInterval(interval_ms) => reconnect.lock().set_probe_interval(interval_ms),
-            Letter::Close(comment) => {
-                if let Some(comment) = comment {
-                    let name = self.link.name();
-                    tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: disconnecting ({comment})");
-                }
-                return Err(End::Close);
-            }
         }
-        Ok(())
     }
 
     fn answer(&mut self, id: &Json, answer: &Answer) {
@@ -324,6 +360,12 @@ impl Session {
     /// section 4.1.5).
     fn reply(&mut self, id: &Json, write_result: impl FnOnce(&mut Vec<u8>)) {
         self.send_updates();
+        self.reply_at_once(id, write_result);
+    }
+
+    /// Answers a request with a result, before any update: a monitor that is new must not be heard of before the reply
+    /// that says what it starts from.
+    fn reply_at_once(&mut self, id: &Json, write_result: impl FnOnce(&mut Vec<u8>)) {
         self.link.send(|out| {
             jsonrpc::write_reply_with(id, write_result, out);
             true

@@ -109,3 +109,47 @@ fn a_client_that_takes_no_replies_is_not_read_from_and_loses_nothing() {
     }
     sending.join().unwrap();
 }
+
+#[test]
+fn requests_that_wait_for_a_large_reply_to_leave_are_handled_when_it_has_left() {
+    let fixture = Fixture::new(&["D"]);
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    fixture.runtime.block_on(async {
+        let remote = format!("ptcp:{port}:127.0.0.1");
+        fixture.configuration.add(&remote).await.unwrap();
+        fixture.configuration.apply().await.unwrap();
+    });
+    let name = "x".repeat(1_100_000);
+    let insert = format!(r#"{{"op":"insert","table":"T","row":{{"name":"{name}"}}}}"#);
+    fixture
+        .connect()
+        .check(&insert, r#"[{"uuid":["uuid","U"]}]"#);
+
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .unwrap();
+    let select = r#"["D",{"op":"select","table":"T","where":[],"columns":["name"]}]"#;
+    let mut buffer = vec![0; 1 << 20];
+    // Whether the socket takes a whole reply at once is up to the system; after some it mostly does.
+    for _ in 0..30 {
+        let requests: String = (0..4)
+            .map(|id| format!(r#"{{"id":{id},"method":"transact","params":{select}}}"#))
+            .collect();
+        stream.write_all(requests.as_bytes()).unwrap();
+        let mut framer = Framer::new(1 << 23);
+        let mut replies = 0;
+        while replies < 4 {
+            match framer.next().unwrap() {
+                Some(_) => replies += 1,
+                None => {
+                    let received = stream.read(&mut buffer).unwrap();
+                    framer.push(&buffer[..received]);
+                }
+            }
+        }
+    }
+}

@@ -173,7 +173,7 @@ impl Session {
                 monitor,
                 version,
                 rows,
-            }) => self.reply(&id, |out| {
+            }) => self.reply_at_once(&id, |out| {
                 in_place(rows * ROW_BYTES, || {
                     monitor.write_initial(&version.database, out)
                 });
