@@ -206,8 +206,17 @@ const TINY: f64 = 1e-10;
 ///   if a row holds a negative number, and products of two negative numbers wrap silently.
 /// - Division by a huge number or multiplication by a tiny one: the server stores numbers so small that it
 ///   refuses to read them again, from clients and from its own file.
+/// - Functions `true` and `false`, which are words of conditional monitors: they abort the server.
 /// - `wait` with time to spare: it would hold back the transactions after it. Waits have a test of their own.
 pub fn must_not_be_sent(operation: &Raw) -> bool {
+    let clauses = operation.get("where").and_then(Raw::elements);
+    let is_constant = |clause: &Raw| {
+        let function = clause.elements().and_then(|parts| parts.get(1)?.text());
+        matches!(function, Some("true" | "false"))
+    };
+    if clauses.into_iter().flatten().any(is_constant) {
+        return true;
+    }
     match text_of(operation, "op") {
         "mutate" => {
             let mutations = operation.get("mutations").and_then(Raw::elements);
@@ -266,6 +275,11 @@ mod tests {
             ),
             (r#"{"op":"mutate","mutations":[["a","/=",0]]}"#, false),
             (r#"{"op":"mutate","mutations":[["a","/=",-1e300]]}"#, true),
+            (
+                r#"{"op":"delete","where":[["_uuid","true",["uuid","x"]]]}"#,
+                true,
+            ),
+            (r#"{"op":"delete","where":[true]}"#, false),
             (r#"{"op":"wait","timeout":0}"#, false),
             (r#"{"op":"wait","timeout":"x"}"#, false),
             (r#"{"op":"wait","timeout":1}"#, true),

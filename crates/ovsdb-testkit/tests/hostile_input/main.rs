@@ -9,6 +9,7 @@ use std::path::Path;
 
 use ovsdb_testkit::client::RawClient;
 use ovsdb_testkit::daemon::Server;
+use ovsdb_testkit::differential::digits;
 use ovsdb_testkit::differential::pairing::{End, Pairing};
 use ovsdb_testkit::names::Names;
 use ovsdb_testkit::programs::Side;
@@ -83,7 +84,7 @@ impl Scene {
         let mut seen = String::new();
         loop {
             match client.receive() {
-                Ok(Some(message)) => seen.push_str(&sorted(&String::from_utf8_lossy(&message))),
+                Ok(Some(message)) => seen.push_str(&sorted(&shown(&message))),
                 Ok(None) => return seen,
                 Err(error) => panic!("{}: {error} after {seen}", case.name),
             }
@@ -118,9 +119,21 @@ impl Scene {
 
 fn received(client: &mut RawClient) -> String {
     match client.receive() {
-        Ok(Some(message)) => sorted(&String::from_utf8_lossy(&message)),
+        Ok(Some(message)) => sorted(&shown(&message)),
         other => panic!("the server owes a message: {other:?}"),
     }
+}
+
+/// Bytes as text, with those that are no UTF-8 as `<NN>`.
+fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("<{byte:02x}>"));
+        }
+    }
+    text
 }
 
 /// A message with the members of its objects in the order of their names.
@@ -138,7 +151,12 @@ fn check(cases: &[Case]) {
     for case in cases {
         let expected = Names::new().rename(&reference.play(case));
         let seen = Names::new().rename(&ours.play(case));
-        if seen != expected {
+        let same = match &case.differs {
+            None => seen == expected || digits::equal(&expected, &seen),
+            // A difference that has gone must not stay in the list.
+            Some(differs) => seen == differs.ours && expected != seen,
+        };
+        if !same {
             failures.push(format!(
                 "{}: {}\n  reference: {expected}\n  ours:      {seen}",
                 case.name,
