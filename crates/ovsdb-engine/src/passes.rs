@@ -1,9 +1,9 @@
 //! The checks and repairs that end a transaction, as named passes in the order of RFC 7047 (sections 3.2,
 //! 4.1.3) and ovsdb-server(7).
 //!
-//! 1. what changed at all, 2. reference counts, 3. no deleted row is still referred to, 4. garbage
-//! collection, 5. row limits, 6. weak references, 7. indexes, 8. `_version`. Each costs what the
-//! transaction changed, not what the tables hold.
+//! The passes: what changed at all; reference counts; no deleted row is still referred to; garbage
+//! collection; row limits; weak references; indexes; `_version`. Each costs what the transaction changed,
+//! not what the tables hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -349,10 +349,13 @@ fn merge_with_neighbour<K: Clone, V: Clone>(children: &mut Vec<(K, Arc<Node<K, V
     }
 }
 
+/// The children of an inner node that are still to be visited.
+type Children<'a, K, V> = std::slice::Iter<'a, (K, Arc<Node<K, V>>)>;
+
 /// Iterates over the entries of a [`PMap`] in the order of their keys.
 pub struct Iter<'a, K, V> {
     /// For each level above the leaf, the children still to be visited.
-    stack: Vec<std::slice::Iter<'a, (K, Arc<Node<K, V>>)>>,
+    stack: Vec<Children<'a, K, V>>,
     leaf: std::slice::Iter<'a, (K, V)>,
 }
 

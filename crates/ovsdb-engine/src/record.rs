@@ -259,7 +259,6 @@ pub fn replay(
 
 /// The members of the object that `text` is: how the value of each begins, and its text. The last of equal names
 /// counts.
-#[expect(clippy::type_complexity, reason = "the pair is taken apart at once")]
 fn top_level_members(text: &[u8]) -> Result<BTreeMap<String, (Event<'_>, &[u8])>, ReplayError> {
     let mut reader = Reader::new(text);
     let mut members = BTreeMap::new();

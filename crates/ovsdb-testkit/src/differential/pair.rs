@@ -226,7 +226,7 @@ impl Pair {
         ];
         self.send(&Raw::Array(messages));
         let answers = self.receive(&[echo])?;
-        self.compare(&[id, echo], &[operations.clone()], answers)
+        self.compare(&[id, echo], std::slice::from_ref(operations), answers)
     }
 
     /// Compares the full contents of both databases.
