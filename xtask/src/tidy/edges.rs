@@ -38,6 +38,16 @@ const OURS: &[(&str, &[&str])] = &[
         ],
     ),
     ("ovsdb-testkit", &["ovsdb-proto"]),
+    (
+        "ovsdb-bench",
+        &[
+            "ovsdb-proto",
+            "ovsdb-log",
+            "ovsdb-net",
+            "ovsdb-daemon",
+            "ovsdb-testkit",
+        ],
+    ),
     ("xtask", &["ovsdb-daemon", "ovsdb-tools"]),
 ];
 
@@ -156,7 +166,7 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "mimalloc",
-        holders: &["ovsdb-tools"],
+        holders: &["ovsdb-tools", "ovsdb-bench"],
         reason: "a program chooses its allocator, a library never",
     },
     Outside {

@@ -73,7 +73,9 @@ impl Background {
                         sender.send(control).await.map_err(|_| ENDING)?;
                         let text = answered.await.map_err(|_| ENDING)?;
                         // Only who ends the program waits for this.
-                        Ok::<_, String>(Answer::text(text).then(|| drop(tell_sent.send(()))))
+                        Ok::<_, String>(Answer::text(text).then(|| {
+                            let _ = tell_sent.send(());
+                        }))
                     }
                 });
             }
