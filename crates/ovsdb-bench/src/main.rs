@@ -89,6 +89,11 @@ enum BenchError {
     Number(String),
     #[error("{name}: no such workload; there are {known}")]
     Workload { name: String, known: String },
+    #[error("{program}: {source}")]
+    Program {
+        program: String,
+        source: std::io::Error,
+    },
     #[error("name one program of a server to measure, or a running server with --remote")]
     Target,
     #[error("{workload} on {target}: {source}")]
@@ -106,6 +111,17 @@ enum Target {
 }
 
 impl Target {
+    /// A program by its path. Servers are started in folders of their own, so the path is made absolute.
+    fn program(path: String) -> Result<Target, BenchError> {
+        match std::fs::canonicalize(&path) {
+            Ok(path) => Ok(Target::Program(path)),
+            Err(source) => Err(BenchError::Program {
+                program: path,
+                source,
+            }),
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Target::Program(path) => path.display().to_string(),
@@ -171,8 +187,8 @@ fn workload_names() -> String {
 fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Plan, BenchError> {
     let mut targets: Vec<Target> = operands
         .into_iter()
-        .map(|program| Target::Program(program.into()))
-        .collect();
+        .map(Target::program)
+        .collect::<Result<_, _>>()?;
     let mut versus = None;
     let mut workloads = Vec::new();
     let mut runs = 3;
@@ -181,7 +197,7 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
         let value = value.unwrap_or_default();
         match option {
             Opt::Remote => targets.push(Target::Remote(value)),
-            Opt::Versus => versus = Some(Target::Program(value.into())),
+            Opt::Versus => versus = Some(Target::program(value)?),
             Opt::Runs => runs = number(value)?,
             Opt::Scale => scale = number(value)?,
             Opt::Workload => {
