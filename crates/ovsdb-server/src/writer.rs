@@ -322,10 +322,12 @@ impl Writer {
             Outcome::Prepared(prepared) => self.propose(job, prepared),
             Outcome::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(&job, timeout_ms);
-                job.mailbox.deliver(Letter::Parked(job.token));
+                let (mailbox, token) = (job.mailbox.clone(), job.token);
                 self.parked
-                    .insert((job.mailbox.id(), job.token), job, deadline, tables);
+                    .insert((mailbox.id(), token), job, deadline, tables);
                 self.status.parked.fetch_add(1, Ordering::Relaxed);
+                // Last: a session that has heard of it finds it counted.
+                mailbox.deliver(Letter::Parked(token));
             }
         }
     }
