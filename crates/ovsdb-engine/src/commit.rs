@@ -34,7 +34,13 @@ pub struct Commit {
 impl Commit {
     /// The tables with a change, each once, in ascending order.
     pub fn tables(&self) -> Vec<TableId> {
-        let mut tables: Vec<TableId> = self.changes.iter().map(|change| change.table).collect();
+        let mut tables: Vec<TableId> = Vec::new();
+        for change in &self.changes {
+            // Changes of one table mostly come in a row.
+            if tables.last() != Some(&change.table) {
+                tables.push(change.table);
+            }
+        }
         tables.sort_unstable();
         tables.dedup();
         tables

@@ -61,6 +61,16 @@ impl Monitor {
         Monitor { schema, requests }
     }
 
+    /// The tables that are monitored, in ascending order.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> {
+        self.requests.tables.iter().map(|request| request.table)
+    }
+
+    /// Whether a table is monitored.
+    pub fn has(&self, table: TableId) -> bool {
+        self.requests.table(table).is_some()
+    }
+
     /// Appends the `<table-updates>` of the reply to `monitor`: all rows, for tables that select `initial`.
     pub fn write_initial(&self, database: &Database, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::open(out);

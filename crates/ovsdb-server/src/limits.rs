@@ -11,6 +11,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// Messages larger than this, in bytes, are parsed and answered where they do not hold up other sessions.
 pub const MESSAGE_BYTES_SMALL: usize = 256 << 10;
 
+/// A guess at how many bytes a row takes in a message.
+pub const ROW_BYTES: usize = 256;
+
 /// Requests of one session handled in a row before others get their turn.
 pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
 
@@ -57,6 +60,9 @@ pub const WRITER_AHEAD_MAX: usize = 4096;
 
 /// Commits that a feed keeps apart before it merges them into one change set.
 pub const FEED_COMMITS_MAX: usize = 64;
+
+/// Changed rows that a feed keeps apart, unless they are of one commit, before it merges them.
+pub const FEED_CHANGES_MAX: usize = 64 << 10;
 
 /// How often a compaction begins anew because records were taken back while it ran.
 pub const COMPACTION_ATTEMPTS_MAX: u32 = 3;

@@ -392,7 +392,8 @@ impl Session {
     /// Tells the monitors what is new.
     fn send_updates(&mut self) {
         let link = &mut self.link;
-        self.monitors.take_news(|id, mut news| {
+        self.monitors.take_news(|id, news| {
+            let size = news.rows() * limits::ROW_BYTES;
             link.send(|out| {
                 let mut any = false;
                 jsonrpc::write_notification_with(
@@ -401,7 +402,7 @@ impl Session {
                         out.push(b'[');
                         id.write_to(out);
                         out.push(b',');
-                        any = news.monitor.write_update(&mut news.pending, out);
+                        any = in_place(size, || news.write(out));
                         out.push(b']');
                     },
                     out,

@@ -111,11 +111,12 @@ impl Monitors {
     pub(super) fn take_news(&self, mut tell: impl FnMut(&Json, News)) {
         for attached in &self.attached {
             for news in attached.feed.take() {
-                let subscription = attached
+                // Both are in the order of their ids.
+                let place = attached
                     .subscriptions
-                    .iter()
-                    .find(|other| other.watch == news.watch);
-                if let Some(subscription) = subscription {
+                    .binary_search_by_key(&news.watch, |subscription| subscription.watch);
+                if let Ok(place) = place {
+                    let subscription = &attached.subscriptions[place];
                     tell(&subscription.id, news);
                 }
             }

@@ -174,7 +174,7 @@ impl Session {
                 version,
                 rows,
             }) => self.reply_at_once(&id, |out| {
-                in_place(rows * ROW_BYTES, || {
+                in_place(rows * limits::ROW_BYTES, || {
                     monitor.write_initial(&version.database, out)
                 });
             }),
@@ -210,7 +210,7 @@ impl Session {
             .iter()
             .map(|request| request.table)
             .collect();
-        let monitor = Arc::new(Monitor::new(schema.clone(), requests));
+        let monitor = database.hub().monitor(requests);
         // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
         // then an update that is older.
         self.send_updates();
@@ -312,9 +312,6 @@ struct Started {
     /// How many rows its tables have.
     rows: usize,
 }
-
-/// A guess at how many bytes a row takes in a reply.
-const ROW_BYTES: usize = 256;
 
 fn empty() -> Json {
     Json::Object(ovsdb_proto::json::Object::new())
