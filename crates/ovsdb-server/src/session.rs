@@ -141,6 +141,16 @@ impl Session {
             if self.link.backlog() == 0 {
                 self.send_updates();
             }
+            let now_ms = self.server.now_ms();
+            let action = reconnect.lock().run(now_ms);
+            match action {
+                Some(Action::Probe) => self.link.send(|out| {
+                    Message::request("echo", Vec::new(), "echo").write_to(out);
+                    true
+                }),
+                Some(Action::Disconnect) => return Ok(End::Close),
+                Some(Action::Connect) | None => {}
+            }
             self.link.send_now().await?;
             // Room that came about just now is announced by nobody.
             let more = match handled {
@@ -156,16 +166,6 @@ impl Session {
                 continue;
             }
 
-            let now_ms = self.server.now_ms();
-            let action = reconnect.lock().run(now_ms);
-            match action {
-                Some(Action::Probe) => self.link.send(|out| {
-                    Message::request("echo", Vec::new(), "echo").write_to(out);
-                    true
-                }),
-                Some(Action::Disconnect) => return Ok(End::Close),
-                Some(Action::Connect) | None => {}
-            }
             let probe = reconnect
                 .lock()
                 .deadline_ms(now_ms)
@@ -185,7 +185,8 @@ impl Session {
                     }
                 }
             }
-            // A peer that takes what had been waiting for it is alive.
+            // A peer that takes what had been waiting for it is alive. What the system takes at once says nothing: it
+            // has room for much that may never arrive.
             if self.link.backlog() < backlog {
                 reconnect.lock().activity(self.server.now_ms());
             }

@@ -120,9 +120,7 @@ impl Fixture {
     }
 
     pub fn connect(&self) -> Client {
-        Client {
-            raw: RawClient::connect(&self.socket()),
-        }
+        Client::connect(&self.socket())
     }
 
     /// Waits until the server has noticed that clients have gone.
@@ -139,6 +137,12 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn connect(socket: &Path) -> Client {
+        Client {
+            raw: RawClient::connect(socket),
+        }
+    }
+
     /// Sends a request with an id.
     pub fn request(&mut self, id: &str, method: &str, params: &str) {
         let text = format!(r#"{{"id":{id},"method":"{method}","params":{params}}}"#);
