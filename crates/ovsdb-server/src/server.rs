@@ -223,9 +223,12 @@ impl Server {
         true
     }
 
-    /// Stops serving all databases, without a word to their clients.
+    /// Stops serving all databases. Clients are disconnected first, so that none hears of a server without databases.
     pub async fn close(&self) {
         let _changing = self.changing.lock().await;
+        for known in self.sessions.lock().values() {
+            known.mailbox.close(None);
+        }
         for served in self.databases.swap(Arc::default()).values() {
             served.stop().await;
         }

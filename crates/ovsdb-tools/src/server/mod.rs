@@ -10,21 +10,26 @@ mod saved;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ovsdb_daemon::daemonize::Daemon;
 use ovsdb_daemon::unixctl::{self, Commands};
-use ovsdb_daemon::{coverage, memory, program, vlog};
+use ovsdb_daemon::{coverage, memory, program, signals, vlog};
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
 use ovsdb_server::writer::WriterOptions;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use self::control::Control;
 use self::options::{Command as Asked, Settings};
 use self::saved::Saved;
 
 pub use self::options::{Id, table};
+
+/// How long a deadly signal waits for databases to be closed. A disk that answers later than that is no reason to stay.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// Why the program ends before it serves anybody.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +82,7 @@ async fn serve(
     let server = Server::new(WriterOptions {
         column_diff: settings.column_diff,
     });
+    close_before_dying(&server);
     let configuration = Configuration::new(server.clone());
     configure(&server, &configuration, &saved).await?;
 
@@ -120,6 +126,18 @@ async fn serve(
     remotes.abort();
     server.close().await;
     Ok(code)
+}
+
+/// Has a deadly signal wait until no record is half written: the next start would cut it off with a warning.
+fn close_before_dying(server: &Arc<Server>) {
+    let server = server.clone();
+    let runtime = tokio::runtime::Handle::current();
+    signals::on_fatal(move || {
+        let closed = runtime.block_on(async { timeout(CLOSE_MAX, server.close()).await });
+        if closed.is_err() {
+            tracing::warn!(target: "ovsdb_server", "databases are still being written");
+        }
+    });
 }
 
 /// Opens the databases and the remotes.
