@@ -12,6 +12,7 @@ use ovsdb_proto::json::reader::{Event, Reader};
 use ovsdb_proto::json::{self, Json, JsonError, write};
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::symbols::Symbols;
+use ovsdb_proto::types::UNLIMITED;
 use ovsdb_proto::uuid::Uuid;
 
 use crate::commit::{Commit, RowChange};
@@ -26,7 +27,7 @@ pub struct RecordOptions<'a> {
     pub date_ms: i64,
     /// The text for `_comment`.
     pub comment: Option<&'a str>,
-    /// Write the difference of a changed column instead of its new value (`_is_diff`).
+    /// Write the difference of a changed column instead of its new value (`_is_diff`), where every reader understands it.
     pub column_diff: bool,
 }
 
@@ -34,8 +35,12 @@ pub struct RecordOptions<'a> {
 pub fn commit_record(
     schema: &Schema,
     commit: &Commit,
-    options: RecordOptions<'_>,
+    mut options: RecordOptions<'_>,
 ) -> Option<Vec<u8>> {
+    options.column_diff &= commit
+        .changes
+        .iter()
+        .all(|change| differences_are_understood(schema.table(change.table), change));
     let mut tables: BTreeMap<TableId, Vec<(Uuid, Vec<u8>)>> = BTreeMap::new();
     for change in &commit.changes {
         let mut text = Vec::new();
@@ -148,6 +153,30 @@ fn persistent_columns(table: &TableSchema) -> Vec<ColumnId> {
         .collect();
     columns.sort_by_key(|&id| &table.column(id).name);
     columns
+}
+
+/// Whether all releases of the reference apply the differences of a change as they are meant. Release 3.1 reads a
+/// difference as a value of the column, so that it must be one, and takes it for the new value where the column has its
+/// default. A record without differences is right for all.
+fn differences_are_understood(table: &TableSchema, change: &RowChange) -> bool {
+    let (Some(old), Some(new)) = (&change.old, &change.new) else {
+        return true;
+    };
+    persistent_columns(table).into_iter().all(|id| {
+        let ty = &table.column(id).ty;
+        // Of at most one element the difference is the new value. Without limits every size will do, and the default is
+        // empty, where the difference is the new value too.
+        if ty.max == 1 || (ty.min == 0 && ty.max == UNLIMITED) {
+            return true;
+        }
+        let (old, new) = (old.get(id), new.get(id));
+        if old == new {
+            return true;
+        }
+        let diff = Datum::diff(old, new, ty);
+        (ty.min as usize..=ty.max as usize).contains(&diff.len())
+            && (!old.is_default(ty) || diff == *new)
+    })
 }
 
 /// Writes a changed row. False if there is nothing to keep.

@@ -44,6 +44,8 @@ pub struct Column {
     pub max: Option<usize>,
     /// False if only `insert` may set it.
     pub mutable: bool,
+    /// False if its values are not written to the file.
+    pub persistent: bool,
 }
 
 /// The atomic types (RFC 7047, section 3.1).
@@ -183,6 +185,7 @@ fn parse_column(name: &str, column: &Value) -> Column {
         },
         // A weak reference goes with its row, so its column changes whatever the schema says.
         mutable: weak || column["mutable"].as_bool().unwrap_or(true),
+        persistent: !column["ephemeral"].as_bool().unwrap_or(false),
     }
 }
 

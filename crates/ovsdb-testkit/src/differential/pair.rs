@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
 
 use super::contents::Contents;
 use super::dangling::Watch;
@@ -12,6 +11,7 @@ use super::model::Model;
 use super::operations::LOCKS;
 use super::pairing::{End, Pairing};
 use super::rules::{self, DANGLING, DIGITS, MEMBERS, PRODUCT, Place, RULES, text_of};
+use super::run::Settings;
 use crate::client::RawClient;
 use crate::daemon::Server;
 use crate::programs::Side;
@@ -83,6 +83,9 @@ pub struct Pair {
     last_id: usize,
 }
 
+/// The name of each server's database file.
+pub const FILE: &str = "database";
+
 /// The monitor of all columns of all tables, as it appears in updates.
 const EVERYTHING: &str = "\"everything\"";
 
@@ -91,7 +94,7 @@ const EVERYTHING: &str = "\"everything\"";
 struct Running {
     client: RawClient,
     watch: Watch,
-    _server: Server,
+    server: Server,
     sandbox: Sandbox,
 }
 
@@ -118,23 +121,32 @@ impl Answers {
 }
 
 impl Pair {
-    /// Starts a server of each side with an empty database of `schema`.
-    pub fn start(schema: &Path, sides: [Side; 2]) -> Pair {
+    /// Starts a server of each side with an empty database.
+    pub fn start(settings: &Settings) -> Pair {
+        let schema = &settings.schema;
         let text = std::fs::read_to_string(schema)
             .unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
         let model = Model::parse(&text);
-        let ends = sides.map(|side| {
+        let arguments = [settings.left_arguments.as_slice(), &[]];
+        let ends = [End::Left, End::Right].map(|end| {
+            let side = settings.sides[end as usize];
             let sandbox = Sandbox::new();
-            let server = Server::start(&sandbox, side, &[("database", schema)]);
+            let server = Server::start_as(
+                &sandbox,
+                side,
+                "ovsdb-server",
+                "db.sock",
+                &[(FILE, schema)],
+                arguments[end as usize],
+            );
             Running {
                 client: RawClient::connect(server.socket()),
                 watch: Watch::default(),
-                _server: server,
+                server,
                 sandbox,
             }
         });
-        let sandbox = Sandbox::new();
-        let version = version(&sandbox.run_ok(sides[0].program("ovsdb-server"), &["--version"]));
+        let version = version(settings.sides[0]);
         let mut pair = Pair {
             ends,
             model,
@@ -145,6 +157,14 @@ impl Pair {
         };
         pair.open();
         pair
+    }
+
+    /// Ends both servers as an administrator would, and leaves their files.
+    pub fn stop(self) -> [Sandbox; 2] {
+        self.ends.map(|running| {
+            running.server.stop();
+            running.sandbox
+        })
     }
 
     /// Sets up both sessions: they learn of cancelled requests, hold a lock and watch all tables.
@@ -680,15 +700,11 @@ fn integer(number: usize) -> Raw {
     Raw::Token(number.to_string())
 }
 
-/// Major and minor version from the first line of `--version`.
-fn version(text: &str) -> (u32, u32) {
-    let last = text
-        .lines()
-        .next()
-        .and_then(|line| line.split(' ').next_back());
-    let mut parts = last
-        .unwrap_or("")
-        .split('.')
-        .map_while(|part| part.parse().ok());
+/// Major and minor version of a side's server.
+pub fn version(side: Side) -> (u32, u32) {
+    let text = Sandbox::new().run_ok(side.program("ovsdb-server"), &["--version"]);
+    let first = text.lines().next().unwrap_or("");
+    let last = first.split(' ').next_back().unwrap_or("");
+    let mut parts = last.split('.').map_while(|part| part.parse().ok());
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }

@@ -156,7 +156,7 @@ pub fn load(contents: &Contents) -> Transaction {
 
 /// Runs a script on a fresh pair of servers.
 fn attempt(settings: &Settings, script: &[Transaction]) -> Option<Difference> {
-    let mut pair = Pair::start(&settings.schema, settings.sides);
+    let mut pair = Pair::start(settings);
     let mut script = script.to_vec();
     for transaction in &mut script {
         for operation in transaction {

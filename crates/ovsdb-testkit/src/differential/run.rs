@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::contents::Contents;
 use super::dice::Dice;
+pub use super::pair::FILE;
 use super::pair::{Course, Difference, Pair, Tally, Transaction};
 use super::pairing::End;
 use super::values::Draft;
 use super::{parked, reproduce};
 use crate::programs::Side;
+use crate::sandbox::Sandbox;
 
 /// Names how many operations a full run sends over all schemas.
 pub const OPERATIONS: &str = "OVSDB_DIFF_OPERATIONS";
@@ -39,6 +41,8 @@ pub struct Settings {
     pub seed: u64,
     /// The servers.
     pub sides: [Side; 2],
+    /// More arguments for the left server.
+    pub left_arguments: Vec<&'static str>,
 }
 
 impl Settings {
@@ -62,6 +66,7 @@ impl Settings {
             operations: operations * percent / 100,
             seed: number(SEED).unwrap_or(1),
             sides: Side::BOTH,
+            left_arguments: Vec::new(),
         }
     }
 }
@@ -103,8 +108,20 @@ impl fmt::Display for Failure {
 /// # Errors
 /// The first unexplained difference.
 pub fn run(settings: &Settings) -> Result<Tally, Box<Failure>> {
+    play(settings).map(|pair| pair.tally)
+}
+
+/// Like [`run`]; ends both servers and leaves their files, which are called [`FILE`].
+///
+/// # Errors
+/// The first unexplained difference.
+pub fn files(settings: &Settings) -> Result<[Sandbox; 2], Box<Failure>> {
+    play(settings).map(Pair::stop)
+}
+
+fn play(settings: &Settings) -> Result<Pair, Box<Failure>> {
     let mut dice = Dice::new(settings.seed);
-    let mut pair = Pair::start(&settings.schema, settings.sides);
+    let mut pair = Pair::start(settings);
     let mut contents = Contents::default();
     let mut batch = 0;
     while pair.tally.operations < settings.operations {
@@ -152,7 +169,7 @@ pub fn run(settings: &Settings) -> Result<Tally, Box<Failure>> {
             }
         }
     }
-    Ok(pair.tally)
+    Ok(pair)
 }
 
 fn exchange(
@@ -182,7 +199,7 @@ fn renew(
     old: Pair,
     contents: &Contents,
 ) -> Result<Pair, Box<(Pair, Difference)>> {
-    let mut pair = Pair::start(&settings.schema, settings.sides);
+    let mut pair = Pair::start(settings);
     pair.pairing = old.pairing.of_one(End::Left);
     match pair.exchange(&[reproduce::load(contents)]) {
         Ok(_) => {
