@@ -31,6 +31,9 @@ macro_rules! methods {
     };
 }
 
+/// The `error` of a reply to a request for a method that is not served.
+pub const UNKNOWN_METHOD: &str = "unknown method";
+
 methods! {
     /// RFC 7047, section 4.1.1.
     ListDbs = "list_dbs",

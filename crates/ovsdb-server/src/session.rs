@@ -17,6 +17,7 @@ use std::time::Instant;
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
+use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 
 use crate::limits;
@@ -52,6 +53,9 @@ pub struct Session {
     /// Why nothing more is taken from the peer. What it had asked for before is still answered.
     failed: Option<End>,
 }
+
+/// The id of inactivity probes, which is how their answers are known.
+const PROBE_ID: &str = "echo";
 
 /// Why a session ends.
 enum End {
@@ -145,7 +149,7 @@ impl Session {
             let action = reconnect.lock().run(now_ms);
             match action {
                 Some(Action::Probe) => self.link.send(|out| {
-                    Message::request("echo", Vec::new(), "echo").write_to(out);
+                    Message::request(Method::Echo.as_str(), Vec::new(), PROBE_ID).write_to(out);
                     true
                 }),
                 Some(Action::Disconnect) => return Ok(End::Close),
@@ -273,7 +277,9 @@ impl Session {
         }
         match message {
             // The writer keeps the order. Only for an id that is in use it must be known whether that is for long.
-            Message::Request { method, id, .. } if method == "transact" => {
+            Message::Request { method, id, .. }
+                if Method::from_text(method) == Some(Method::Transact) =>
+            {
                 self.transactions.id_use(id) == IdUse::InFlight
             }
             _ => true,
@@ -292,7 +298,7 @@ impl Session {
                 Ok(())
             }
             // The answer to our inactivity probe.
-            Message::Reply { id, .. } if id.as_str() == Some("echo") => Ok(()),
+            Message::Reply { id, .. } if id.as_str() == Some(PROBE_ID) => Ok(()),
             Message::Reply { .. } | Message::Error { .. } => {
                 let name = self.link.name();
                 tracing::warn!(target: "ovsdb_jsonrpc_server", "{name}: received unexpected {kind} message");
@@ -335,12 +341,12 @@ impl Session {
                     self.give_up_parked(token);
                 }
             }
-            Letter::Locked(lock) => self.notify("locked", vec![Json::string(lock)]),
-            Letter::Stolen(lock) => self.notify("stolen", vec![Json::string(lock)]),
+            Letter::Locked(lock) => self.notify(Method::Locked, vec![Json::string(lock)]),
+            Letter::Stolen(lock) => self.notify(Method::Stolen, vec![Json::string(lock)]),
             Letter::DatabaseRemoved(name) => {
                 for id in self.monitors.cancel_database(&name, &self.mailbox) {
                     if self.mailbox.is_db_change_aware() {
-                        self.notify("monitor_canceled", vec![id]);
+                        self.notify(Method::MonitorCanceled, vec![id]);
                     }
                 }
             }
@@ -382,10 +388,10 @@ impl Session {
         });
     }
 
-    fn notify(&mut self, method: &str, params: Vec<Json>) {
+    fn notify(&mut self, method: Method, params: Vec<Json>) {
         self.send_updates();
         self.link.send(|out| {
-            Message::notification(method, params).write_to(out);
+            Message::notification(method.as_str(), params).write_to(out);
             true
         });
     }
@@ -398,7 +404,7 @@ impl Session {
             link.send(|out| {
                 let mut any = false;
                 jsonrpc::write_notification_with(
-                    "update",
+                    Method::Update.as_str(),
                     |out| {
                         out.push(b'[');
                         id.write_to(out);

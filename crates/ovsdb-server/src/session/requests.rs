@@ -11,6 +11,7 @@ use ovsdb_proto::monitor::MonitorRequests;
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::parser::is_id;
 use ovsdb_proto::schema::TableId;
+use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 
 use crate::database::Served;
 use crate::feed::Version;
@@ -42,24 +43,28 @@ fn bad_params(params: &[Json], details: String) -> Json {
 
 impl Session {
     pub(super) async fn handle_request(&mut self, method: &str, params: Vec<Json>, id: Json) {
+        let Some(method) = Method::from_text(method) else {
+            return self.refuse(&id, &Json::string(UNKNOWN_METHOD));
+        };
         let reply = match method {
-            "transact" => return self.transact(params, id).await,
-            "monitor" => return self.monitor(params, id),
-            "get_schema" => return self.get_schema(&params, &id),
-            "monitor_cancel" => self.monitor_cancel(&params),
-            "list_dbs" => Ok(Json::array(
+            Method::Transact => return self.transact(params, id).await,
+            Method::Monitor => return self.monitor(params, id),
+            Method::GetSchema => return self.get_schema(&params, &id),
+            Method::MonitorCancel => self.monitor_cancel(&params),
+            Method::ListDbs => Ok(Json::array(
                 self.server
                     .databases()
                     .iter()
                     .map(|database| database.name()),
             )),
-            "get_server_id" => Ok(Json::string(self.server.id().to_string())),
-            "lock" => self.lock(method, &params, LockMode::Wait),
-            "steal" => self.lock(method, &params, LockMode::Steal),
-            "unlock" => self.unlock(method, &params),
-            "set_db_change_aware" => self.set_db_change_aware(method, &params),
-            "echo" => Ok(Json::Array(params)),
-            _ => Err(Json::string("unknown method")),
+            Method::GetServerId => Ok(Json::string(self.server.id().to_string())),
+            Method::Lock => self.lock(method, &params, LockMode::Wait),
+            Method::Steal => self.lock(method, &params, LockMode::Steal),
+            Method::Unlock => self.unlock(method, &params),
+            Method::SetDbChangeAware => self.set_db_change_aware(method, &params),
+            Method::Echo => Ok(Json::Array(params)),
+            // Methods that this server does not serve, and those that only servers send.
+            _ => Err(Json::string(UNKNOWN_METHOD)),
         };
         match reply {
             Ok(result) => self.reply(&id, |out| result.write_to(out)),
@@ -69,13 +74,13 @@ impl Session {
 
     pub(super) fn handle_notification(&mut self, method: &str, params: &[Json]) {
         // Notifications that nobody knows are ignored.
-        if method == "cancel" {
+        if Method::from_text(method) == Some(Method::Cancel) {
             self.cancel(params);
         }
     }
 
     /// The database that a request is about: its first parameter names it.
-    fn database(&self, method: &str, params: &[Json]) -> Result<Arc<Served>, Json> {
+    fn database(&self, method: Method, params: &[Json]) -> Result<Arc<Served>, Json> {
         let Some(name) = params.first().and_then(Json::as_str) else {
             return Err(bad_params(
                 params,
@@ -91,7 +96,7 @@ impl Session {
 
     async fn transact(&mut self, params: Vec<Json>, id: Json) {
         let received = Instant::now();
-        let database = match self.database("transact", &params) {
+        let database = match self.database(Method::Transact, &params) {
             Ok(database) => database,
             Err(error) => return self.refuse(&id, &error),
         };
@@ -183,7 +188,7 @@ impl Session {
     }
 
     fn start_monitor(&mut self, params: &[Json]) -> Result<Started, Json> {
-        let database = self.database("monitor", params)?;
+        let database = self.database(Method::Monitor, params)?;
         let [_, id, requests, ..] = params else {
             return Err(bad_params(params, String::from("invalid parameters")));
         };
@@ -240,13 +245,13 @@ impl Session {
     }
 
     fn get_schema(&mut self, params: &[Json], id: &Json) {
-        match self.database("get_schema", params) {
+        match self.database(Method::GetSchema, params) {
             Ok(database) => self.reply(id, |out| out.extend_from_slice(database.schema_text())),
             Err(error) => self.refuse(id, &error),
         }
     }
 
-    fn lock_name<'a>(&self, method: &str, params: &'a [Json]) -> Result<&'a str, Json> {
+    fn lock_name<'a>(&self, method: Method, params: &'a [Json]) -> Result<&'a str, Json> {
         if self.options.read_only {
             return Err(Json::string(
                 "lock and unlock methods not allowed, DB server is read only.",
@@ -261,7 +266,7 @@ impl Session {
         }
     }
 
-    fn lock(&mut self, method: &str, params: &[Json], mode: LockMode) -> Reply {
+    fn lock(&mut self, method: Method, params: &[Json], mode: LockMode) -> Reply {
         let name = self.lock_name(method, params)?;
         match self.server.locks().request(&self.mailbox, name, mode) {
             Ok(locked) => Ok(Json::Object(
@@ -281,7 +286,7 @@ impl Session {
         }
     }
 
-    fn unlock(&mut self, method: &str, params: &[Json]) -> Reply {
+    fn unlock(&mut self, method: Method, params: &[Json]) -> Reply {
         let name = self.lock_name(method, params)?;
         match self.server.locks().release(self.mailbox.id(), name) {
             Ok(()) => Ok(empty()),
@@ -292,7 +297,7 @@ impl Session {
         }
     }
 
-    fn set_db_change_aware(&mut self, method: &str, params: &[Json]) -> Reply {
+    fn set_db_change_aware(&mut self, method: Method, params: &[Json]) -> Reply {
         let [Json::Bool(aware)] = params else {
             return Err(bad_params(
                 params,
