@@ -35,6 +35,18 @@ pub struct Hub {
     feeds: Mutex<Vec<Arc<Feed>>>,
     tripwires: Mutex<Vec<Tripwire>>,
     monitors: Mutex<HashMap<MonitorRequests, Weak<Monitor>>>,
+    /// Initial contents that somebody still has to send.
+    initial: Mutex<Vec<Initial>>,
+}
+
+/// What a monitor starts from, in words.
+pub type InitialText = Arc<OnceLock<Vec<u8>>>;
+
+#[derive(Debug)]
+struct Initial {
+    monitor: Weak<Monitor>,
+    number: u64,
+    text: Weak<OnceLock<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -54,6 +66,7 @@ impl Hub {
             feeds: Mutex::default(),
             tripwires: Mutex::default(),
             monitors: Mutex::default(),
+            initial: Mutex::default(),
         }
     }
 
@@ -70,6 +83,41 @@ impl Hub {
         let monitor = Arc::new(Monitor::new(schema, requests.clone()));
         monitors.insert(requests, Arc::downgrade(&monitor));
         monitor
+    }
+
+    /// The contents of `version` for `monitor`, written once for all who start from the same at the same time.
+    pub fn initial(&self, monitor: &Arc<Monitor>, version: &Version) -> InitialText {
+        let text = {
+            let mut initial = self.initial.lock();
+            initial.retain(|known| known.text.strong_count() > 0);
+            let same = |known: &&Initial| {
+                known.number == version.number
+                    && std::ptr::eq(known.monitor.as_ptr(), Arc::as_ptr(monitor))
+            };
+            match initial
+                .iter()
+                .find(same)
+                .and_then(|known| known.text.upgrade())
+            {
+                Some(text) => text,
+                None => {
+                    let text = InitialText::default();
+                    initial.push(Initial {
+                        monitor: Arc::downgrade(monitor),
+                        number: version.number,
+                        text: Arc::downgrade(&text),
+                    });
+                    text
+                }
+            }
+        };
+        // Whoever comes while another writes it waits for that one.
+        text.get_or_init(|| {
+            let mut out = Vec::new();
+            monitor.write_initial(&version.database, &mut out);
+            out
+        });
+        text
     }
 
     /// The latest accepted version.

@@ -20,6 +20,7 @@ use ovsdb_proto::jsonrpc::{self, Message};
 use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 
+use crate::feed::InitialText;
 use crate::limits;
 use crate::mailbox::{Answer, Letter, Mailbox};
 use crate::server::Server;
@@ -377,6 +378,14 @@ impl Session {
             jsonrpc::write_reply_with(id, write_result, out);
             true
         });
+    }
+
+    /// [`Session::reply_at_once`] with a result that other sessions send as well.
+    fn reply_shared(&mut self, id: &Json, result: InitialText) {
+        let (mut message, mut place) = (Vec::new(), 0);
+        jsonrpc::write_reply_with(id, |out| place = out.len(), &mut message);
+        let (before, after) = message.split_at(place);
+        self.link.send_shared(before, result, after);
     }
 
     /// Answers a request with an error.

@@ -187,3 +187,60 @@ fn a_new_monitor_is_told_nothing_that_its_contents_show_already() {
         );
     }
 }
+
+#[test]
+fn clients_that_start_together_on_a_large_table_end_with_the_same_rows() {
+    let fixture = Fixture::new(&["D"]);
+    let mut writer = fixture.connect();
+    let inserts: Vec<String> = (0..3000).map(|n| insert(&format!("r{n}"))).collect();
+    writer.transact(&inserts.join(","));
+    let mut watchers: Vec<_> = (0..6).map(|_| fixture.connect()).collect();
+    let update =
+        r#"["D",{"op":"update","table":"T","where":[["name","==","r7"]],"row":{"n":NUMBER}}]"#;
+    for number in 2..40 {
+        writer.request(
+            "1",
+            "transact",
+            &update.replace("NUMBER", &number.to_string()),
+        );
+        if let Some(watcher) = watchers.get_mut(number / 6) {
+            watcher.request(
+                "1",
+                "monitor",
+                r#"["D","m",{"T":{"columns":["name","n"]}}]"#,
+            );
+            watcher.request("2", "monitor_cancel", r#"["none"]"#);
+        }
+    }
+    for _ in 2..40 {
+        writer.next();
+    }
+    for watcher in &mut watchers {
+        let mut rows = std::collections::BTreeMap::new();
+        while rows.get("r7") != Some(&39) {
+            let message =
+                ovsdb_proto::json::parse(&watcher.raw.receive().unwrap().unwrap()).unwrap();
+            let contents = match message.get("params").and_then(|params| params.as_array()) {
+                Some(params) => params[1].clone(),
+                None => message
+                    .get("result")
+                    .cloned()
+                    .unwrap_or(ovsdb_proto::json::Json::Null),
+            };
+            for (_, row) in contents
+                .get("T")
+                .and_then(|table| table.as_object())
+                .into_iter()
+                .flatten()
+            {
+                let new = row.get("new").expect("nothing is deleted");
+                let name = new.get("name").and_then(|name| name.as_str()).unwrap();
+                rows.insert(
+                    name.to_owned(),
+                    new.get("n").and_then(|n| n.as_i64()).unwrap(),
+                );
+            }
+        }
+        assert_eq!(rows.len(), 3000);
+    }
+}

@@ -14,6 +14,7 @@ use ovsdb_proto::framer::{FrameError, Framer};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tracing::Level;
 
+use crate::feed::InitialText;
 use crate::limits;
 
 /// What a step achieved.
@@ -27,13 +28,30 @@ pub(super) enum Progress {
     End,
 }
 
+/// A piece of what is to be sent.
+enum Chunk {
+    /// Any number of messages, or parts of two.
+    Own(Vec<u8>),
+    /// The greater part of one message, which others send as well.
+    Shared(InitialText),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Own(bytes) => bytes,
+            Chunk::Shared(text) => text.get().map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
 /// See the module's documentation.
 pub(super) struct Link {
     name: String,
     read: ReadHalf,
     write: WriteHalf,
     framer: Framer,
-    outbox: VecDeque<Vec<u8>>,
+    outbox: VecDeque<Chunk>,
     /// How much of the first chunk has been sent.
     sent: usize,
     queued: usize,
@@ -79,24 +97,50 @@ impl Link {
 
     /// Queues one message, which `write` appends to the buffer it is given. If it returns false there is none.
     pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        if self
-            .outbox
-            .back()
-            .is_none_or(|last| last.len() >= limits::OUTBOX_CHUNK_BYTES)
-        {
-            self.outbox.push_back(std::mem::take(&mut self.spare));
-        }
-        let chunk = self
-            .outbox
-            .back_mut()
-            .expect("one was pushed if there was none");
+        let chunk = self.own_chunk();
         let start = chunk.len();
         if !write(chunk) {
             chunk.truncate(start);
         }
-        self.queued += chunk.len() - start;
-        if tracing::enabled!(target: "jsonrpc", Level::DEBUG) && chunk.len() > start {
+        let length = chunk.len() - start;
+        self.queued += length;
+        if length > 0
+            && tracing::enabled!(target: "jsonrpc", Level::DEBUG)
+            && let Some(Chunk::Own(chunk)) = self.outbox.back()
+        {
             super::log_message(&self.name, "send", &chunk[start..]);
+        }
+    }
+
+    /// Queues one message that consists of `before`, of a text that others send too, and of `after`.
+    pub(super) fn send_shared(&mut self, before: &[u8], text: InitialText, after: &[u8]) {
+        let shared = Chunk::Shared(text);
+        if tracing::enabled!(target: "jsonrpc", Level::DEBUG) {
+            super::log_message(
+                &self.name,
+                "send",
+                &[before, shared.bytes(), after].concat(),
+            );
+        }
+        self.queued += before.len() + shared.bytes().len() + after.len();
+        self.own_chunk().extend_from_slice(before);
+        self.outbox.push_back(shared);
+        self.own_chunk().extend_from_slice(after);
+    }
+
+    /// A buffer at the end of the outbox that takes more.
+    fn own_chunk(&mut self) -> &mut Vec<u8> {
+        let has_room = |chunk: &Chunk| match chunk {
+            Chunk::Own(bytes) => bytes.len() < limits::OUTBOX_CHUNK_BYTES,
+            Chunk::Shared(_) => false,
+        };
+        if !self.outbox.back().is_some_and(has_room) {
+            let spare = std::mem::take(&mut self.spare);
+            self.outbox.push_back(Chunk::Own(spare));
+        }
+        match self.outbox.back_mut() {
+            Some(Chunk::Own(bytes)) => bytes,
+            _ => unreachable!("such a chunk was pushed if it was not there"),
         }
     }
 
@@ -128,9 +172,10 @@ impl Link {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(chunk) = self.outbox.front_mut() {
-            while self.sent < chunk.len() {
-                match Pin::new(&mut self.write).poll_write(cx, &chunk[self.sent..]) {
+        while let Some(chunk) = self.outbox.front() {
+            let bytes = chunk.bytes();
+            while self.sent < bytes.len() {
+                match Pin::new(&mut self.write).poll_write(cx, &bytes[self.sent..]) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -141,10 +186,11 @@ impl Link {
                 }
             }
             self.sent = 0;
-            let mut chunk = self.outbox.pop_front().expect("it was looked at above");
-            if chunk.capacity() <= 2 * limits::OUTBOX_CHUNK_BYTES {
-                chunk.clear();
-                self.spare = chunk;
+            if let Some(Chunk::Own(mut bytes)) = self.outbox.pop_front()
+                && bytes.capacity() <= 2 * limits::OUTBOX_CHUNK_BYTES
+            {
+                bytes.clear();
+                self.spare = bytes;
             }
         }
         Poll::Ready(Ok(()))

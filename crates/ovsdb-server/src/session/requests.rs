@@ -175,14 +175,20 @@ impl Session {
     fn monitor(&mut self, params: Vec<Json>, id: Json) {
         match self.start_monitor(&params) {
             Ok(Started {
+                database,
                 monitor,
                 version,
                 rows,
-            }) => self.reply_at_once(&id, |out| {
-                in_place(rows * limits::ROW_BYTES, || {
-                    monitor.write_initial(&version.database, out)
-                });
-            }),
+            }) => {
+                let size = rows * limits::ROW_BYTES;
+                if size <= limits::MESSAGE_BYTES_SMALL {
+                    return self.reply_at_once(&id, |out| {
+                        monitor.write_initial(&version.database, out);
+                    });
+                }
+                let text = in_place(size, || database.hub().initial(&monitor, &version));
+                self.reply_shared(&id, text);
+            }
             Err(error) => self.refuse(&id, &error),
         }
     }
@@ -227,6 +233,7 @@ impl Session {
             .map(|&table| version.database.table(table).len())
             .sum();
         Ok(Started {
+            database,
             monitor,
             version,
             rows,
@@ -311,6 +318,7 @@ impl Session {
 
 /// A monitor that has been started.
 struct Started {
+    database: Arc<Served>,
     monitor: Arc<Monitor>,
     /// Where it starts.
     version: Arc<Version>,
