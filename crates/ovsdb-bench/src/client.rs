@@ -170,9 +170,9 @@ impl Client {
 pub(crate) fn succeeded(result: &Json, operations: usize) -> Result<&[Json], ClientError> {
     let results = result.as_array().unwrap_or_default();
     let failed = results.iter().find(|result| {
-        !result
+        result
             .as_object()
-            .is_some_and(|result| !result.contains("error"))
+            .is_none_or(|result| result.contains("error"))
     });
     match failed {
         Some(failed) => Err(ClientError::Failed(failed.to_string())),

@@ -100,7 +100,7 @@ enum BenchError {
     Run {
         workload: &'static str,
         target: String,
-        source: WorkloadError,
+        source: Box<WorkloadError>,
     },
 }
 
@@ -262,7 +262,7 @@ fn measure(plan: &Plan) -> Result<(), BenchError> {
                 let samples = samples.map_err(|source| BenchError::Run {
                     workload: name,
                     target: target.name(),
-                    source,
+                    source: Box::new(source),
                 })?;
                 samples.iter().for_each(|sample| report.add(number, sample));
             }
