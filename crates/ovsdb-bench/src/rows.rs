@@ -13,11 +13,17 @@ pub(crate) const SCHEMA: &str = include_str!("bench.ovsschema");
 /// Of a hundred rows of [`network`], so many are ports, and one is a datapath; the others are flows.
 const PORTS_PER_HUNDRED: usize = 9;
 
-/// The parameters of a `transact` request that inserts the small row `number` of `client`.
-pub(crate) fn item(client: usize, number: usize) -> String {
+/// The parameters of a `transact` request that inserts the small row `number` of `client`; `durable` asks for it to be
+/// on the disk before the reply.
+pub(crate) fn item(client: usize, number: usize, durable: bool) -> String {
+    let commit = if durable {
+        ",{\"op\":\"commit\",\"durable\":true}"
+    } else {
+        ""
+    };
     format!(
         "[\"{DATABASE}\",{{\"op\":\"insert\",\"table\":\"Item\",\"row\":{{\"name\":\"item-{client}-{number}\",\
-         \"value\":{number},\"tags\":[\"set\",[\"bench\",\"client-{client}\"]]}}}}]"
+         \"value\":{number},\"tags\":[\"set\",[\"bench\",\"client-{client}\"]]}}}}{commit}]"
     )
 }
 
@@ -91,7 +97,8 @@ mod tests {
         let schema = json::parse(SCHEMA.as_bytes()).expect("the schema is JSON");
         let schema = Schema::from_json(&schema).expect("the schema is valid");
         for (params, operations) in [
-            (item(3, 4), 1),
+            (item(3, 4, false), 1),
+            (item(3, 4, true), 2),
             (network(0, 250), 250),
             (network(300, 7), 7),
         ] {

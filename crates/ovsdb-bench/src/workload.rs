@@ -63,11 +63,31 @@ pub(crate) enum Workload {
     /// One client, one small transaction after the other.
     Sequence,
     /// Clients with many small transactions in flight.
-    Pipelined { clients: usize, in_flight: usize },
+    Pipelined(Pipeline),
     /// One big transaction, and the download of what it wrote.
     Bulk,
     /// Start-up from a compacted file, and memory.
     Startup,
+}
+
+/// How transactions are pipelined.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Pipeline {
+    clients: usize,
+    /// Transactions in flight, of each client.
+    in_flight: usize,
+    /// Whether each is to be on the disk before its reply.
+    durable: bool,
+}
+
+impl Pipeline {
+    fn name(self) -> &'static str {
+        match self {
+            Pipeline { durable: true, .. } => "txn_durable_16",
+            Pipeline { clients: 1, .. } => "txn_pipelined",
+            _ => "txn_pipelined_16",
+        }
+    }
 }
 
 /// All workloads by name.
@@ -75,17 +95,27 @@ pub(crate) const WORKLOADS: &[(&str, Workload)] = &[
     ("txn_seq", Workload::Sequence),
     (
         "txn_pipelined",
-        Workload::Pipelined {
+        Workload::Pipelined(Pipeline {
             clients: 1,
             in_flight: 64,
-        },
+            durable: false,
+        }),
     ),
     (
         "txn_pipelined_16",
-        Workload::Pipelined {
+        Workload::Pipelined(Pipeline {
             clients: 16,
             in_flight: 16,
-        },
+            durable: false,
+        }),
+    ),
+    (
+        "txn_durable_16",
+        Workload::Pipelined(Pipeline {
+            clients: 16,
+            in_flight: 16,
+            durable: true,
+        }),
     ),
     ("bulk", Workload::Bulk),
     ("startup", Workload::Startup),
@@ -146,9 +176,7 @@ impl Workload {
     ) -> Result<Vec<Sample>, WorkloadError> {
         match self {
             Workload::Sequence => sequence(method, size.sequence, run),
-            Workload::Pipelined { clients, in_flight } => {
-                pipelined(method, clients, in_flight, size.pipelined, run)
-            }
+            Workload::Pipelined(pipeline) => pipelined(method, pipeline, size.pipelined, run),
             Workload::Bulk => bulk(method, size.bulk, run),
             Workload::Startup => Ok(Vec::new()),
         }
@@ -180,7 +208,7 @@ fn sequence(method: &str, count: usize, run: usize) -> Result<Vec<Sample>, Workl
     let mut client = Client::connect(method)?;
     let before = client.count(&["Item"])?;
     let requests: Vec<String> = (0..count)
-        .map(|number| item(client_number(run, 0), number))
+        .map(|number| item(client_number(run, 0), number, false))
         .collect();
     let mut latencies = Vec::with_capacity(count);
     let begin = Instant::now();
@@ -219,12 +247,17 @@ fn sequence(method: &str, count: usize, run: usize) -> Result<Vec<Sample>, Workl
 
 fn pipelined(
     method: &str,
-    clients: usize,
-    in_flight: usize,
+    shape: Pipeline,
     count: usize,
     run: usize,
 ) -> Result<Vec<Sample>, WorkloadError> {
-    let each = count / clients;
+    let Pipeline {
+        clients,
+        in_flight,
+        durable,
+    } = shape;
+    // A server that syncs for each transaction takes its time.
+    let each = if durable { count / 10 } else { count } / clients;
     let mut watcher = Client::connect(method)?;
     let before = watcher.count(&["Item"])?;
     let ready = std::sync::Barrier::new(clients + 1);
@@ -234,11 +267,16 @@ fn pipelined(
             .map(|client| {
                 scope.spawn(move || -> Result<(), ClientError> {
                     let requests: Vec<String> = (0..each)
-                        .map(|number| item(client_number(run, client + 1), number))
+                        .map(|number| item(client_number(run, client + 1), number, durable))
                         .collect();
                     let connection = Client::connect(method);
                     ready.wait();
-                    pipeline(&mut connection?, &requests, in_flight)
+                    pipeline(
+                        &mut connection?,
+                        &requests,
+                        in_flight,
+                        1 + usize::from(durable),
+                    )
                 })
             })
             .collect();
@@ -250,21 +288,21 @@ fn pipelined(
         Ok::<_, WorkloadError>(begin.elapsed())
     })?;
     expect_rows(before + each * clients, watcher.count(&["Item"])?)?;
-    let name = if clients == 1 {
-        "txn_pipelined"
-    } else {
-        "txn_pipelined_16"
-    };
     Ok(vec![Sample {
-        name,
+        name: shape.name(),
         unit: Unit::PerSecond,
         value: rate(each * clients, took),
     }])
 }
 
-/// Sends all requests, never more than `in_flight` ahead of the replies. Sends again when half of them are answered,
+/// Sends all requests, of so many operations each, never more than `in_flight` ahead of the replies. Sends again when half of them are answered,
 /// so that both sides can work on several at a time.
-fn pipeline(client: &mut Client, requests: &[String], in_flight: usize) -> Result<(), ClientError> {
+fn pipeline(
+    client: &mut Client,
+    requests: &[String],
+    in_flight: usize,
+    operations: usize,
+) -> Result<(), ClientError> {
     let mut rest = requests.iter();
     loop {
         if client.in_flight() <= in_flight / 2 {
@@ -277,7 +315,7 @@ fn pipeline(client: &mut Client, requests: &[String], in_flight: usize) -> Resul
             return Ok(());
         }
         let result = client.receive()?;
-        succeeded(&result, 1)?;
+        succeeded(&result, operations)?;
     }
 }
 
