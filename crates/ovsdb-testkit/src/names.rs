@@ -37,29 +37,37 @@ pub fn erase(text: &str) -> String {
 
 fn replace(text: &str, mut name: impl FnMut(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(range) = find(rest) {
-        out.push_str(&rest[..range.start]);
-        out.push_str(&name(&rest[range.clone()]));
-        rest = &rest[range.end..];
+    let mut at = 0;
+    while let Some(range) = find_uuid(text, at) {
+        out.push_str(&text[at..range.start]);
+        out.push_str(&name(&text[range.clone()]));
+        at = range.end;
     }
-    out.push_str(rest);
+    out.push_str(&text[at..]);
     out
 }
 
-/// The first UUID in `text`.
-fn find(text: &str) -> Option<Range<usize>> {
+/// True if `text` is one UUID and nothing else.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == UUID_LEN && find_uuid(text, 0).is_some()
+}
+
+/// The first UUID in `text` at or after `from`.
+pub fn find_uuid(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let is_uuid = |window: &[u8]| {
-        window.iter().enumerate().all(|(index, byte)| match index {
+    // Looking for hyphens is quick: there are few.
+    (from + 8..bytes.len()).find_map(|hyphen| {
+        if bytes[hyphen] != b'-' {
+            return None;
+        }
+        let range = hyphen - 8..hyphen - 8 + UUID_LEN;
+        let mut digits = bytes.get(range.clone())?.iter().enumerate();
+        let found = digits.all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => *byte == b'-',
             _ => byte.is_ascii_hexdigit(),
-        })
-    };
-    bytes
-        .windows(UUID_LEN)
-        .position(is_uuid)
-        .map(|start| start..start + UUID_LEN)
+        });
+        found.then_some(range)
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ fn own_schema(name: &str) -> PathBuf {
 fn check(schema: &Path, percent: usize) {
     let settings = Settings::from_environment(schema, percent);
     match run(&settings) {
-        Ok(tally) => println!("{tally:#?}"),
+        Ok(tally) => println!("{tally}"),
         Err(failure) => panic!("{failure}"),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::contents::Contents;
 use super::dangling::Watch;
+use super::dice::Dice;
 use super::digits;
 use super::fold::fold;
 use super::model::Model;
@@ -69,6 +70,25 @@ pub struct Tally {
     pub explained: BTreeMap<&'static str, usize>,
 }
 
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operations, transactions) = (self.operations, self.transactions);
+        writeln!(
+            f,
+            "{operations} operations in {transactions} transactions, {} updates",
+            self.updates
+        )?;
+        for (outcome, count) in &self.outcomes {
+            writeln!(f, "  {count:6} {outcome}")?;
+        }
+        writeln!(f, "explained differences:")?;
+        for (rule, count) in &self.explained {
+            writeln!(f, "  {count:6} {rule}: {}", rules::reason(rule))?;
+        }
+        Ok(())
+    }
+}
+
 /// Two servers with the same database, a session of each, and what is known of both.
 #[derive(Debug)]
 pub struct Pair {
@@ -79,7 +99,6 @@ pub struct Pair {
     pub pairing: Pairing,
     /// What has been met so far.
     pub tally: Tally,
-    version: (u32, u32),
     last_id: usize,
 }
 
@@ -146,13 +165,11 @@ impl Pair {
                 sandbox,
             }
         });
-        let version = version(settings.sides[0]);
         let mut pair = Pair {
             ends,
             model,
             pairing: Pairing::new(),
             tally: Tally::default(),
-            version,
             last_id: 0,
         };
         pair.open();
@@ -247,6 +264,35 @@ impl Pair {
         self.send(&Raw::Array(messages));
         let answers = self.receive(&[echo])?;
         self.compare(&[id, echo], std::slice::from_ref(operations), answers)
+    }
+
+    /// Compares what a new monitor of some columns is told first.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn look(&mut self, dice: &mut Dice) -> Result<(), Difference> {
+        let mut tables = Vec::new();
+        for table in &self.model.tables {
+            if dice.chance(60) {
+                let columns = table.columns.iter().filter(|_| dice.chance(50));
+                let columns = columns.map(|column| Raw::string(&column.name)).collect();
+                tables.push((
+                    table.name.clone(),
+                    Raw::object([("columns", Raw::Array(columns))]),
+                ));
+            }
+        }
+        let name = Raw::string("look");
+        let database = Raw::string(&self.model.name);
+        let (id, cancel) = (self.next_id(), self.next_id());
+        let monitor = Raw::Array(vec![database, name.clone(), Raw::Object(tables)]);
+        let cancellation = Raw::Array(vec![name]);
+        self.send(&Raw::Array(vec![
+            request("monitor", monitor, id),
+            request("monitor_cancel", cancellation, cancel),
+        ]));
+        let answers = self.receive(&[id, cancel])?;
+        self.compare(&[id, cancel], &[], answers).map(|_| ())
     }
 
     /// Compares the full contents of both databases.
@@ -531,10 +577,7 @@ impl Pair {
                 left,
                 right,
             };
-            let version = self.version;
-            let rule = RULES.iter().find(|rule| {
-                rule.reference_before.is_none_or(|limit| version < limit) && (rule.explains)(&place)
-            });
+            let rule = RULES.iter().find(|rule| (rule.explains)(&place));
             let mut name = rule.map(|rule| rule.name);
             if name.is_none() && rules::is_refused_product(&place) {
                 *self.tally.explained.entry(PRODUCT).or_default() += 1;

@@ -5,11 +5,11 @@
 //! order of its own first, and so are the members of objects, which the reference writes in the order of a hash
 //! table. It knows no rows and no operations.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::digits;
+use crate::names::{find_uuid, is_uuid};
 use crate::raw::Raw;
 
 /// One of the two servers.
@@ -21,7 +21,6 @@ pub enum End {
     Right,
 }
 
-const LENGTH: usize = 36;
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The UUIDs of both servers, numbered in the order in which they were first seen.
@@ -319,37 +318,6 @@ impl Pairing {
             _ => false,
         }
     }
-}
-
-/// The order of two values whose UUIDs have been replaced by numbers.
-pub fn order(left: &Raw, right: &Raw) -> Ordering {
-    left.to_string().cmp(&right.to_string())
-}
-
-/// True if `text` is one UUID and nothing else.
-pub fn is_uuid(text: &str) -> bool {
-    text.len() == LENGTH && find_uuid(text, 0).is_some()
-}
-
-/// The first UUID in `text` at or after `from`.
-pub fn find_uuid(text: &str, from: usize) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
-    // Looking for hyphens is quick: there are few.
-    (from + 8..bytes.len()).find_map(|hyphen| {
-        if bytes[hyphen] != b'-' {
-            return None;
-        }
-        let start = hyphen - 8;
-        let candidate = bytes.get(start..start + LENGTH)?;
-        let found = candidate
-            .iter()
-            .enumerate()
-            .all(|(index, byte)| match index {
-                8 | 13 | 18 | 23 => *byte == b'-',
-                _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-            });
-        found.then_some(start..start + LENGTH)
-    })
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ fn adopt(pairing: &mut Pairing, raw: &mut Raw) {
     match raw {
         Raw::Token(token) => {
             let uuid = token.trim_matches('"').to_owned();
-            if super::pairing::is_uuid(&uuid) {
+            if crate::names::is_uuid(&uuid) {
                 *raw = Raw::Name(pairing.literal(&uuid));
             }
         }

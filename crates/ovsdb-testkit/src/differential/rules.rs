@@ -10,8 +10,6 @@ pub struct Rule {
     pub name: &'static str,
     /// Why it is no failure.
     pub reason: &'static str,
-    /// Applies only if the reference is older than this version.
-    pub reference_before: Option<(u32, u32)>,
     /// Whether it explains a difference.
     pub explains: fn(&Place<'_>) -> bool,
 }
@@ -32,7 +30,6 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "time-waited",
         reason: "the text tells how long a wait lasted, to the millisecond",
-        reference_before: None,
         explains: |place| {
             let waited = |answer| {
                 text_of(answer, "error") == "timed out"
@@ -44,7 +41,6 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "first-of-several-rows",
         reason: "a mutate stops at the first row that fails, and rows have no order",
-        reference_before: None,
         explains: |place| {
             let several = place.operation.is_some_and(|operation| {
                 text_of(operation, "op") == "mutate" && !is_about_one_row(operation)
@@ -57,7 +53,6 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "first-of-several-violations",
         reason: "a commit names the first violation found, and rows have no order",
-        reference_before: None,
         explains: |place| {
             let same = text_of(place.left, "error") == text_of(place.right, "error");
             let (left, right) = (violation(place.left), violation(place.right));
@@ -67,7 +62,6 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "first-of-several-defaults",
         reason: "an insert checks the defaults of columns in the order of the reference's hash table",
-        reference_before: None,
         explains: |place| {
             let insert = place
                 .operation
@@ -84,7 +78,6 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "first-of-several-unexpected",
         reason: "of several members that do not belong there, the first of a hash table is named",
-        reference_before: None,
         explains: |place| {
             let unexpected =
                 |answer| text_of(answer, "details").contains(" is present but not allowed here");
@@ -153,6 +146,34 @@ pub fn single_members(operation: &Raw) -> Vec<Raw> {
     let of_rows = rows.into_iter().flatten().flat_map(singles);
     let of_rows = of_rows.map(|row| with("rows", Raw::Array(vec![row])));
     of_row.chain(of_rows).collect()
+}
+
+/// The differences that are recognised by more than the two answers, with their reasons.
+const OTHERS: [(&str, &str); 4] = [
+    (
+        DANGLING,
+        "the reference has kept a weak reference to a deleted row; begun anew",
+    ),
+    (
+        PRODUCT,
+        "the reference has refused a product that fits; begun anew",
+    ),
+    (
+        DIGITS,
+        "the reference prints 15 digits of real numbers, even where they take more",
+    ),
+    (
+        MEMBERS,
+        "of several wrong members of a row, the first of a hash table is named",
+    ),
+];
+
+/// Why differences of this name are no failure.
+pub fn reason(name: &str) -> &'static str {
+    let rules = RULES.iter().map(|rule| (rule.name, rule.reason));
+    let mut all = rules.chain(OTHERS);
+    let found = all.find(|(known, _)| *known == name);
+    found.map_or("", |(_, reason)| reason)
 }
 
 /// Which of the checks at the end of a transaction failed: the first that fails, in the order of the checks, is

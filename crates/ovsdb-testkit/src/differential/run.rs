@@ -161,6 +161,11 @@ fn play(settings: &Settings) -> Result<Pair, Box<Failure>> {
             }
             Ok(Some(now)) => contents = now,
         }
+        if dice.chance(10)
+            && let Err(difference) = pair.look(&mut dice)
+        {
+            return Err(failure(&pair, &contents, difference));
+        }
         if dice.chance(20) {
             match parked::run(&mut pair, &contents, &mut dice) {
                 Err(difference) => return Err(failure(&pair, &contents, difference)),
