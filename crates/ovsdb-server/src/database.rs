@@ -16,7 +16,7 @@ use crate::file::Loaded;
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
 use crate::limits;
 use crate::locks::Locks;
-use crate::mailbox::{SessionId, Token};
+use crate::mailbox::{Answer, SessionId, Token};
 use crate::queue::{Closed, Queue};
 use crate::writer::{Event, Job, Status, Writer, WriterOptions};
 
@@ -158,10 +158,10 @@ impl Served {
         }
     }
 
-    /// Cancels a parked transaction. Nothing happens if it is not, or no longer, parked.
-    pub fn cancel(&self, session: SessionId, token: Token) {
+    /// Takes back a parked transaction, which gets this answer. Nothing happens if it is not, or no longer, parked.
+    pub fn cancel(&self, session: SessionId, token: Token, answer: Answer) {
         // After its close the writer has canceled everything anyway; likewise below.
-        let _ = self.queue.push(Event::Cancel(session, token));
+        let _ = self.queue.push(Event::Cancel(session, token, answer));
     }
 
     /// Forgets whatever a session that has gone left behind.

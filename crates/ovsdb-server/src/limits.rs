@@ -31,8 +31,14 @@ pub const OUTBOX_CHUNK_BYTES: usize = 32 << 10;
 /// from until one is done.
 pub const SESSION_IN_FLIGHT_MAX: usize = 256;
 
+/// Size of the requests of those transactions, likewise. One request may exceed it.
+pub const SESSION_IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
+
 /// Transactions of one session held back by `wait` operations. One more fails with `resources exhausted`.
 pub const SESSION_PARKED_MAX: usize = 10_000;
+
+/// Size of the requests of those transactions, likewise.
+pub const SESSION_PARKED_BYTES_MAX: usize = 256 << 20;
 
 /// Monitors of one session. One more is refused with `resources exhausted`.
 pub const SESSION_MONITORS_MAX: usize = 10_000;

@@ -36,6 +36,8 @@ pub enum Answer {
     Results(Results),
     /// It was canceled before it could complete (section 4.1.4).
     Canceled,
+    /// Its session has too many transactions waiting.
+    Exhausted,
 }
 
 /// One thing that a session is told.

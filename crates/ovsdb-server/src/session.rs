@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ovsdb_engine::OpResult;
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
@@ -216,7 +217,7 @@ impl Session {
         self.held.is_none()
             && self.failed.is_none()
             && self.has_room()
-            && self.transactions.in_flight() < limits::SESSION_IN_FLIGHT_MAX
+            && !self.transactions.is_flight_full()
     }
 
     /// Whether the outbox takes more.
@@ -338,8 +339,8 @@ impl Session {
             }
             Letter::Parked(token) => {
                 self.transactions.park(token);
-                if self.transactions.parked() > limits::SESSION_PARKED_MAX {
-                    self.give_up_parked(token);
+                if self.transactions.is_parking_full() {
+                    self.take_back(token, Answer::Exhausted);
                 }
             }
             Letter::Locked(lock) => self.notify(Method::Locked, vec![Json::string(lock)]),
@@ -357,7 +358,15 @@ impl Session {
 
     fn answer(&mut self, id: &Json, answer: &Answer) {
         match answer {
-            Answer::Results(results) => self.reply(id, |out| results.write_to(out)),
+            Answer::Results(results) => {
+                let rows = results.items().iter().map(|item| match item {
+                    OpResult::Rows { rows, .. } => rows.len(),
+                    _ => 1,
+                });
+                let size = rows.sum::<usize>() * limits::ROW_BYTES;
+                self.reply(id, |out| in_place(size, || results.write_to(out)));
+            }
+            Answer::Exhausted => self.reply(id, |out| requests::exhausted().write_to(out)),
             Answer::Canceled => self.refuse(id, &requests::canceled()),
         }
     }

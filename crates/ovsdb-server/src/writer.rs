@@ -50,8 +50,8 @@ pub struct Job {
 pub enum Event {
     /// A session wants a transaction executed. Takes room in the queue.
     Transact(Box<Job>),
-    /// A session cancels a transaction of its own that is parked.
-    Cancel(SessionId, Token),
+    /// A session takes back a transaction of its own. If it is parked, it gets this answer; else nothing happens.
+    Cancel(SessionId, Token, Answer),
     /// A session has gone; nobody waits for its parked transactions.
     Disconnected(SessionId),
     /// The journal has answers.
@@ -284,9 +284,9 @@ impl Writer {
                 self.queue.release(1);
                 self.transact(job);
             }
-            Event::Cancel(session, token) => {
+            Event::Cancel(session, token, answer) => {
                 if let Some(job) = self.unpark((session, token)) {
-                    job.mailbox.deliver(Letter::Done(token, Answer::Canceled));
+                    job.mailbox.deliver(Letter::Done(token, answer));
                 }
             }
             Event::Disconnected(session) => {
@@ -372,7 +372,13 @@ impl Writer {
             column_diff: self.options.column_diff,
         };
         let proposal = match record::commit_record(next.schema(), &commit, options) {
-            Some(record) => self.journal.propose(record, durable),
+            Some(record) => {
+                let proposal = self.journal.propose(record, durable);
+                if let Proposal::Accepted = proposal {
+                    self.status.trouble.lock().take();
+                }
+                proposal
+            }
             // Only columns that are not kept have changed.
             None => Proposal::Accepted,
         };

@@ -43,6 +43,7 @@ fn a_full_disk_fails_transactions_until_there_is_room_again() {
 
     fixture.disk.fail_writes(0);
     client.check(ADD, r#"[{"count":1}]"#);
+    assert!(fixture.server.database("D").unwrap().trouble().is_none());
     assert_eq!(select(&mut client), r#"[{"rows":[{"n":2}]}]"#);
     assert_eq!(
         watcher.next(),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use ovsdb_server::limits;
 use support::{Client, Fixture};
 
 const FOR_A: &str = concat!(
@@ -172,4 +173,32 @@ fn transactions_woken_together_run_in_the_order_of_their_arrival() {
             format!(r#"{{"error":null,"id":{id},"result":[{{}},{{"uuid":["uuid","U"]}}]}}"#)
         );
     }
+}
+
+#[test]
+fn a_session_that_parks_too_much_is_told_so_and_the_others_stay() {
+    let fixture = Fixture::new(&["D"]);
+    let mut client = fixture.connect();
+    let last = limits::SESSION_PARKED_MAX;
+    for id in 0..=last {
+        client.request(
+            &id.to_string(),
+            "transact",
+            &format!(r#"["D",{}]"#, wait_for_a("")),
+        );
+    }
+    assert_eq!(
+        client.next(),
+        format!(
+            concat!(
+                r#"{{"error":null,"id":{last},"result":[{{"details":"#,
+                r#""too many transactions of this session are waiting","error":"resources exhausted"}}]}}"#,
+            ),
+            last = last
+        )
+    );
+    let database = fixture.server.database("D").expect("it is served");
+    assert_eq!(database.parked(), last);
+    client.notify("cancel", "[0]");
+    assert_eq!(client.next(), r#"{"error":"canceled","id":0}"#);
 }

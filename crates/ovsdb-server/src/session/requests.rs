@@ -29,6 +29,13 @@ pub(super) fn canceled() -> Json {
     Json::string(ErrorTag::Canceled.as_str())
 }
 
+/// The results of a transaction that was given up because too many are waiting.
+pub(super) fn exhausted() -> Json {
+    let details = "too many transactions of this session are waiting";
+    let error = OvsdbError::new(ErrorTag::ResourcesExhausted, details);
+    Json::Array(vec![error.to_json()])
+}
+
 /// What a method answers: a result, or the `error` member of the reply.
 type Reply = Result<Json, Json>;
 
@@ -116,7 +123,8 @@ impl Session {
         {
             return self.answer(&id, &answer);
         }
-        let token = self.transactions.open(id, database.clone());
+        let bytes = self.last_message_bytes;
+        let token = self.transactions.open(id, database.clone(), bytes);
         let job = Job {
             mailbox: self.mailbox.clone(),
             token,
@@ -149,26 +157,18 @@ impl Session {
         }
     }
 
-    /// Takes back a transaction that was parked beyond the limit.
-    pub(super) fn give_up_parked(&mut self, token: Token) {
-        let Some(open) = self.transactions.close(token) else {
-            return;
-        };
-        open.database.cancel(self.mailbox.id(), token);
-        let details = "too many transactions of this session are waiting";
-        let error = OvsdbError::new(ErrorTag::ResourcesExhausted, details);
-        self.reply(&open.id, |out| {
-            Json::Array(vec![error.to_json()]).write_to(out)
-        });
+    /// Takes back a transaction, if it is parked still.
+    pub(super) fn take_back(&mut self, token: Token, answer: Answer) {
+        // Its answer is on its way now, and comes before those of later requests.
+        if let Some(open) = self.transactions.resume(token) {
+            open.database.cancel(self.mailbox.id(), token, answer);
+        }
     }
 
     fn cancel(&mut self, params: &[Json]) {
         let [id] = params else { return };
-        // Its answer is on its way now, and comes before those of later requests.
-        if let IdUse::Parked(token) = self.transactions.id_use(id)
-            && let Some(open) = self.transactions.resume(token)
-        {
-            open.database.cancel(self.mailbox.id(), token);
+        if let IdUse::Parked(token) = self.transactions.id_use(id) {
+            self.take_back(token, Answer::Canceled);
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ovsdb_proto::json::Json;
 
 use crate::database::Served;
+use crate::limits;
 use crate::mailbox::Token;
 
 /// A transaction that is not answered yet.
@@ -13,6 +14,8 @@ pub(super) struct Open {
     pub(super) id: Json,
     pub(super) database: Arc<Served>,
     parked: bool,
+    /// The size of the request.
+    bytes: usize,
 }
 
 /// How far a request id is in use.
@@ -30,19 +33,46 @@ pub(super) enum IdUse {
 pub(super) struct Transactions {
     open: HashMap<Token, Open>,
     by_id: HashMap<Vec<u8>, Token>,
-    parked: usize,
+    parked: Sum,
+    in_flight: Sum,
     last: u64,
+}
+
+/// A number of transactions and the size of their requests.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    count: usize,
+    bytes: usize,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.count -= 1;
+        self.bytes -= bytes;
+    }
 }
 
 impl Transactions {
     /// How many transactions the writers work on: those that later requests must wait for.
     pub(super) fn in_flight(&self) -> usize {
-        self.open.len() - self.parked
+        self.in_flight.count
     }
 
-    /// How many transactions are held back.
-    pub(super) fn parked(&self) -> usize {
-        self.parked
+    /// Whether the writers have enough of this session to work on.
+    pub(super) fn is_flight_full(&self) -> bool {
+        self.in_flight.count >= limits::SESSION_IN_FLIGHT_MAX
+            || self.in_flight.bytes >= limits::SESSION_IN_FLIGHT_BYTES_MAX
+    }
+
+    /// Whether more transactions are held back than may be.
+    pub(super) fn is_parking_full(&self) -> bool {
+        self.parked.count > limits::SESSION_PARKED_MAX
+            || self.parked.bytes > limits::SESSION_PARKED_BYTES_MAX
     }
 
     pub(super) fn id_use(&self, id: &Json) -> IdUse {
@@ -59,16 +89,18 @@ impl Transactions {
     }
 
     /// Opens a transaction whose id is free.
-    pub(super) fn open(&mut self, id: Json, database: Arc<Served>) -> Token {
+    pub(super) fn open(&mut self, id: Json, database: Arc<Served>, bytes: usize) -> Token {
         self.last += 1;
         let token = Token(self.last);
         self.by_id.insert(id.to_bytes(), token);
+        self.in_flight.add(bytes);
         self.open.insert(
             token,
             Open {
                 id,
                 database,
                 parked: false,
+                bytes,
             },
         );
         token
@@ -78,7 +110,8 @@ impl Transactions {
     pub(super) fn resume(&mut self, token: Token) -> Option<&Open> {
         let open = self.open.get_mut(&token)?;
         if std::mem::replace(&mut open.parked, false) {
-            self.parked -= 1;
+            self.parked.take(open.bytes);
+            self.in_flight.add(open.bytes);
         }
         Some(open)
     }
@@ -88,14 +121,20 @@ impl Transactions {
         if let Some(open) = self.open.get_mut(&token)
             && !std::mem::replace(&mut open.parked, true)
         {
-            self.parked += 1;
+            self.in_flight.take(open.bytes);
+            self.parked.add(open.bytes);
         }
     }
 
     /// Closes a transaction.
     pub(super) fn close(&mut self, token: Token) -> Option<Open> {
         let open = self.open.remove(&token)?;
-        self.parked -= usize::from(open.parked);
+        let sum = if open.parked {
+            &mut self.parked
+        } else {
+            &mut self.in_flight
+        };
+        sum.take(open.bytes);
         self.by_id.remove(&open.id.to_bytes());
         Some(open)
     }
