@@ -3,6 +3,7 @@
 //! A run is determined by its schema and its seed. Rows get other UUIDs on each server; everything else is
 //! compared to the byte, but for the named differences of [`rules`].
 
+mod compare;
 pub mod contents;
 pub mod dangling;
 pub mod dice;
@@ -13,6 +14,7 @@ pub mod operations;
 pub mod pair;
 pub mod pairing;
 pub mod parked;
+pub mod report;
 pub mod reproduce;
 pub mod rules;
 pub mod run;

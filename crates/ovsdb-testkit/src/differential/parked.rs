@@ -4,7 +4,8 @@ use super::contents::Contents;
 use super::dice::Dice;
 use super::model::Kind;
 use super::operations::by_uuid;
-use super::pair::{Course, Difference, Pair};
+use super::pair::Pair;
+use super::report::{Course, Difference};
 use crate::raw::Raw;
 
 /// Milliseconds that a wait lasts which cannot be fulfilled.

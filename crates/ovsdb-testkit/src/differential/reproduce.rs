@@ -6,8 +6,9 @@
 use std::fmt;
 
 use super::contents::Contents;
-use super::pair::{Course, Difference, Pair, Transaction};
+use super::pair::{Pair, Transaction};
 use super::pairing::{End, Pairing};
+use super::report::{Course, Difference};
 use super::run::Settings;
 use crate::raw::Raw;
 
