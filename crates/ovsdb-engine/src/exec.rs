@@ -20,7 +20,7 @@ use crate::commit::Commit;
 use crate::database::{Database, Row};
 use crate::draft::Draft;
 use crate::passes;
-use crate::query::matching_rows;
+use crate::query::{matching_rows, rows_tried};
 use crate::results::{OpResult, Results};
 
 /// What a transaction may know of the world outside its database.
@@ -119,6 +119,32 @@ pub fn execute(database: &Database, transact: &Transact, context: &mut Context<'
         }),
         Err(error) => Outcome::Failed(results.with_commit_error(error)),
     }
+}
+
+/// How many rows the operations of a transaction look at, as far as that shows before they are run: roughly what it
+/// costs.
+pub fn effort(database: &Database, transact: &Transact) -> usize {
+    let of_operation = |operation: &Operation| match operation {
+        Operation::Select {
+            table, condition, ..
+        }
+        | Operation::Update {
+            table, condition, ..
+        }
+        | Operation::Mutate {
+            table, condition, ..
+        }
+        | Operation::Delete { table, condition }
+        | Operation::Wait {
+            table, condition, ..
+        } => rows_tried(
+            database.table(*table),
+            database.schema().table(*table),
+            condition,
+        ),
+        _ => 1,
+    };
+    transact.operations.iter().map(of_operation).sum()
 }
 
 /// The tables that `operations` name.

@@ -18,5 +18,5 @@ mod results;
 
 pub use commit::{Commit, RowChange};
 pub use database::{Database, Row, Table};
-pub use exec::{Context, Outcome, Prepared, execute};
+pub use exec::{Context, Outcome, Prepared, effort, execute};
 pub use results::{OpResult, Results};

@@ -21,8 +21,10 @@ pub(crate) fn matching_rows<'a>(
         return Matches::One(row.into_iter());
     }
     for (index, columns) in schema.indexes.iter().enumerate() {
-        if let Some(values) = condition.equal_values(columns) {
-            let key: IndexKey = values.into_iter().cloned().collect();
+        let values = columns
+            .iter()
+            .map(|&column| condition.equal_value(column).cloned());
+        if let Some(key) = values.collect::<Option<IndexKey>>() {
             // Within a transaction an index may hold a key twice, outside it cannot.
             let rows = table
                 .index_matches(index, &key)
@@ -32,6 +34,17 @@ pub(crate) fn matching_rows<'a>(
         }
     }
     Matches::Scan(table.rows.iter(), condition)
+}
+
+/// How many rows [`matching_rows`] looks at.
+pub(crate) fn rows_tried(table: &Table, schema: &TableSchema, condition: &Condition) -> usize {
+    let is_lookup = condition.uuid().is_some()
+        || schema.indexes.iter().any(|columns| {
+            columns
+                .iter()
+                .all(|&column| condition.equal_value(column).is_some())
+        });
+    if is_lookup { 1 } else { table.len() }
 }
 
 /// The rows found by [`matching_rows`].

@@ -379,7 +379,10 @@ fn replay_row(
         } else {
             Datum::from_json(value, ty, &mut no_names)?
         };
-        *row.get_mut(id) = new;
+        // Programs do not write `_uuid`; a file that has it cannot give a row another name than that of the member.
+        if id != ColumnId::UUID {
+            *row.get_mut(id) = new;
+        }
     }
     draft.set(key, Some(Arc::new(row)));
     Ok(())

@@ -76,6 +76,15 @@ impl Results {
         })
     }
 
+    /// How many rows the results show.
+    pub fn rows(&self) -> usize {
+        let of_item = |item: &OpResult| match item {
+            OpResult::Rows { rows, .. } => rows.len(),
+            _ => 0,
+        };
+        self.items.iter().map(of_item).sum()
+    }
+
     /// These results with an error behind them: committing failed after all operations succeeded.
     pub fn with_commit_error(mut self, error: OvsdbError) -> Results {
         self.items.push(OpResult::Failed(error));

@@ -263,6 +263,8 @@ impl Journal for FileJournal {
             match result {
                 Err(error) if self.log.sync_failed(&handle, error.clone()) => {
                     self.sync_failed = true;
+                    let reason = error.reason().unwrap_or_default();
+                    tracing::warn!(target: "ovsdb_log", "fsync failed ({reason})");
                     // Nobody was told of what begins there, so it must not be found in the file later.
                     if let Err(error) = self.log.retract(start) {
                         tracing::warn!(target: "ovsdb_log", "{error}");

@@ -60,6 +60,9 @@ pub const WRITER_QUEUE_MAX: usize = 4096;
 /// Largest request, in bytes, whose transaction may run on the thread that received it.
 pub const TRANSACT_BYTES_INLINE: usize = 16 << 10;
 
+/// Most rows that such a transaction may have to look at.
+pub const TRANSACT_ROWS_INLINE: usize = 1024;
+
 /// Transactions executed ahead of the journal's answer. Beyond it the writer takes no new ones until some
 /// answer comes.
 pub const WRITER_AHEAD_MAX: usize = 4096;

@@ -4,6 +4,7 @@
 //! way (see [`feed`](crate::feed)), but they ring the same bell.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -70,6 +71,7 @@ pub struct Mailbox {
     id: SessionId,
     inbox: Mutex<Inbox>,
     bell: Notify,
+    abandoned: AtomicBool,
     db_change_aware: AtomicBool,
 }
 
@@ -80,6 +82,7 @@ impl Mailbox {
             id,
             inbox: Mutex::default(),
             bell: Notify::new(),
+            abandoned: AtomicBool::new(false),
             db_change_aware: AtomicBool::new(false),
         })
     }
@@ -127,6 +130,21 @@ impl Mailbox {
     /// Returns when the bell has rung since the last call.
     pub async fn rung(&self) {
         self.bell.notified().await;
+    }
+
+    /// Takes note of all rings so far. Who calls this looks at everything afterwards.
+    pub fn hush(&self) {
+        pin!(self.bell.notified()).enable();
+    }
+
+    /// Whether the session has ended, so that nobody reads the letters.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Records that the session has ended.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
     }
 
     /// Whether the client looks after changes of the set of databases itself (`set_db_change_aware`), so that

@@ -2,7 +2,7 @@
 //!
 //! They are tried again when a table that they look at changes, or when their time is over. Nothing here runs them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use ovsdb_proto::schema::TableId;
@@ -22,7 +22,7 @@ struct Entry<J> {
 
 /// The parked transactions of one database.
 pub(crate) struct Parked<J> {
-    entries: HashMap<ParkedId, Entry<J>>,
+    entries: BTreeMap<ParkedId, Entry<J>>,
     by_table: BTreeSet<(TableId, u64)>,
     by_number: BTreeMap<u64, ParkedId>,
     by_deadline: BTreeSet<(Instant, u64)>,
@@ -32,7 +32,7 @@ pub(crate) struct Parked<J> {
 impl<J> Parked<J> {
     pub(crate) fn new() -> Parked<J> {
         Parked {
-            entries: HashMap::new(),
+            entries: BTreeMap::new(),
             by_table: BTreeSet::new(),
             by_number: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
@@ -132,11 +132,8 @@ impl<J> Parked<J> {
 
     /// All of one session.
     pub(crate) fn of_session(&self, session: SessionId) -> Vec<ParkedId> {
-        self.by_number
-            .values()
-            .filter(|(owner, _)| *owner == session)
-            .copied()
-            .collect()
+        let all = (session, Token(0))..=(session, Token(u64::MAX));
+        self.entries.range(all).map(|(id, _)| *id).collect()
     }
 
     /// All, in the order of their arrival.
@@ -193,6 +190,7 @@ mod tests {
         assert_eq!(parked.touched_by(&[TableId(2)]), [id(7)]);
         assert_eq!(parked.next_deadline(), at(20));
         assert_eq!(parked.all(), [id(7), id(5)]);
+        assert_eq!(parked.of_session(session), [id(5), id(7)]);
         assert_eq!(parked.of_session(SessionId::fresh()), []);
     }
 }

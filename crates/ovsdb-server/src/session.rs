@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ovsdb_engine::OpResult;
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
@@ -143,7 +142,8 @@ impl Session {
                 }
             };
             // Some answers are there already; they are to leave with the rest.
-            self.open_letters(reconnect)?;
+            self.mailbox.hush();
+            let any_left = self.open_letters(reconnect)?;
             if self.link.backlog() == 0 {
                 self.send_updates();
             }
@@ -158,12 +158,19 @@ impl Session {
                 Some(Action::Connect) | None => {}
             }
             self.link.send_now().await?;
-            // Room that came about just now is announced by nobody.
-            let more = match handled {
-                Handled::InPart => true,
-                Handled::HeldUp => self.may_receive(),
-                Handled::All => false,
-            } || (!self.unopened.is_empty() && self.has_room());
+            // Room that has come about just now is announced by nobody: whatever had waited for it goes on at once.
+            let any_news = self.link.backlog() == 0 && {
+                self.send_updates();
+                self.link.backlog() > 0
+            };
+            let more = any_news
+                || any_left && self.has_room()
+                || match (handled, &self.held) {
+                    (Handled::All, _) => false,
+                    (Handled::InPart, _) => true,
+                    (Handled::HeldUp, Some(message)) => !self.must_wait(message),
+                    (Handled::HeldUp, None) => self.may_receive(),
+                };
             if !more && (self.link.is_at_end() || self.failed.is_some()) && self.is_done() {
                 return Ok(self.end());
             }
@@ -309,8 +316,9 @@ impl Session {
         }
     }
 
-    /// Opens letters for as long as the outbox has room for what is in them. An order to close has no time for that.
-    fn open_letters(&mut self, reconnect: &Mutex<Reconnect>) -> Result<(), End> {
+    /// Opens letters for as long as the outbox has room for what is in them; says whether some may be left. An order to
+    /// close has no time for that.
+    fn open_letters(&mut self, reconnect: &Mutex<Reconnect>) -> Result<bool, End> {
         if let Some(comment) = self.mailbox.take_close() {
             if let Some(comment) = comment {
                 let name = self.link.name();
@@ -324,10 +332,10 @@ impl Session {
             }
             match self.unopened.pop_front() {
                 Some(letter) => self.open_letter(letter, reconnect),
-                None => break,
+                None => return Ok(false),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn open_letter(&mut self, letter: Letter, reconnect: &Mutex<Reconnect>) {
@@ -359,11 +367,7 @@ impl Session {
     fn answer(&mut self, id: &Json, answer: &Answer) {
         match answer {
             Answer::Results(results) => {
-                let rows = results.items().iter().map(|item| match item {
-                    OpResult::Rows { rows, .. } => rows.len(),
-                    _ => 1,
-                });
-                let size = rows.sum::<usize>() * limits::ROW_BYTES;
+                let size = results.rows() * limits::ROW_BYTES;
                 self.reply(id, |out| in_place(size, || results.write_to(out)));
             }
             Answer::Exhausted => self.reply(id, |out| requests::exhausted().write_to(out)),
@@ -442,6 +446,7 @@ impl Drop for Session {
     /// However a session ends, nobody goes on waiting for it, or it for anybody.
     fn drop(&mut self) {
         let id = self.mailbox.id();
+        self.mailbox.abandon();
         self.server.locks().release_all(id);
         for database in self.server.databases() {
             database.disconnected(id);

@@ -166,7 +166,7 @@ impl Target {
                         read_options(table, &row, options);
                     }
                     None => tracing::info!(
-                        target: "ovsdb_server",
+                        target: "ovsdb_server", per_minute = 1, burst = 1,
                         "Table `{}' has missing or invalid `target' column", table.name
                     ),
                 }

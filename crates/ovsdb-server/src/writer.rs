@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use ovsdb_engine::record::{self, RecordOptions};
-use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, execute};
+use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, effort, execute};
 use ovsdb_log::Replacement;
 use ovsdb_proto::operation::Transact;
 use ovsdb_proto::schema::TableId;
@@ -207,7 +207,7 @@ impl Writer {
             && self.stop.is_none()
             && !self.closed
             && self.queue.is_empty();
-        if !is_idle {
+        if !is_idle || effort(&self.head, &job.transact) > limits::TRANSACT_ROWS_INLINE {
             return Err(job);
         }
         let _guard = AbortOnPanic;
@@ -320,6 +320,8 @@ impl Writer {
                 ticket: None,
             }),
             Outcome::Prepared(prepared) => self.propose(job, prepared),
+            // Its session's end was noticed before it came to this; nobody would ever take it out.
+            Outcome::Blocked { .. } if job.mailbox.is_abandoned() => {}
             Outcome::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(&job, timeout_ms);
                 let (mailbox, token) = (job.mailbox.clone(), job.token);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ovsdb_engine::monitor::Monitor;
-use ovsdb_engine::{Context, Outcome, execute};
+use ovsdb_engine::{Context, Outcome, effort, execute};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::monitor::MonitorRequests;
@@ -150,7 +150,9 @@ impl Session {
             may_block: true,
             fresh: &mut fresh_uuid,
         };
-        match execute(&database.version().database, transact, &mut context) {
+        let version = database.version();
+        let size = effort(&version.database, transact) * limits::ROW_BYTES;
+        match in_place(size, || execute(&version.database, transact, &mut context)) {
             Outcome::Failed(results) => Some(Answer::Results(results)),
             Outcome::Prepared(prepared) => Some(Answer::Results(prepared.results)),
             Outcome::Blocked { .. } => None,
