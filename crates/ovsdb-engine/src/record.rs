@@ -37,41 +37,40 @@ pub fn commit_record(
     commit: &Commit,
     mut options: RecordOptions<'_>,
 ) -> Option<Vec<u8>> {
-    options.column_diff &= commit
-        .changes
-        .iter()
-        .all(|change| differences_are_understood(schema.table(change.table), change));
-    let mut tables: BTreeMap<TableId, Vec<(Uuid, Vec<u8>)>> = BTreeMap::new();
-    for change in &commit.changes {
-        let mut text = Vec::new();
-        if write_change(
-            schema.table(change.table),
-            change,
-            options.column_diff,
-            &mut text,
-        ) {
-            tables
-                .entry(change.table)
-                .or_default()
-                .push((change.uuid, text));
-        }
-    }
-    if tables.is_empty() {
-        return None;
-    }
-    let sections = tables.into_iter().map(|(table, mut rows)| {
-        rows.sort_unstable_by_key(|(uuid, _)| *uuid);
-        let mut text = Vec::new();
-        write_rows(
-            rows.iter().map(|(uuid, row)| (*uuid, row)),
-            &mut text,
-            |row, out| {
-                out.extend_from_slice(row);
-            },
-        );
-        (schema.table(table).name.as_str(), text)
+    let mut changes: Vec<&RowChange> = commit.changes.iter().collect();
+    changes.sort_unstable_by_key(|change| (change.table, change.uuid));
+    let of_tables: Vec<_> = changes
+        .chunk_by(|a, b| a.table == b.table)
+        .map(|changes| {
+            let table = schema.table(changes[0].table);
+            (table, persistent_columns(table), changes)
+        })
+        .collect();
+    options.column_diff &= of_tables.iter().all(|(table, persistent, changes)| {
+        let delicate = delicate_columns(table, persistent);
+        let understood = |change: &&RowChange| differences_are_understood(table, &delicate, change);
+        delicate.is_empty() || changes.iter().all(understood)
     });
-    Some(record(sections, options))
+    let sections: Vec<(&str, Vec<u8>)> = of_tables
+        .iter()
+        .filter_map(|(table, persistent, changes)| {
+            let mut text = vec![b'{'];
+            for change in *changes {
+                let start = text.len();
+                if start > 1 {
+                    text.push(b',');
+                }
+                write::string(&change.uuid.to_string(), &mut text);
+                text.push(b':');
+                if !write_change(table, persistent, change, options.column_diff, &mut text) {
+                    text.truncate(start);
+                }
+            }
+            text.push(b'}');
+            (text.len() > 2).then_some((table.name.as_str(), text))
+        })
+        .collect();
+    (!sections.is_empty()).then(|| record(sections.into_iter(), options))
 }
 
 /// A whole database as the JSON text of one record that makes it from nothing.
@@ -155,21 +154,30 @@ fn persistent_columns(table: &TableSchema) -> Vec<ColumnId> {
     columns
 }
 
+/// The columns whose differences not every reader understands whatever they are. Of at most one element the difference
+/// is the new value. Without limits every size will do, and the default is empty, where the difference is the new value
+/// too.
+fn delicate_columns(table: &TableSchema, persistent: &[ColumnId]) -> Vec<ColumnId> {
+    let is_delicate = |&&id: &&ColumnId| {
+        let ty = &table.column(id).ty;
+        ty.max > 1 && (ty.min > 0 || ty.max != UNLIMITED)
+    };
+    persistent.iter().filter(is_delicate).copied().collect()
+}
+
 /// Whether all releases of the reference apply the differences of a change as they are meant. Release 3.1 reads a
 /// difference as a value of the column, so that it must be one, and takes it for the new value where the column has its
 /// default. A record without differences is right for all.
-fn differences_are_understood(table: &TableSchema, change: &RowChange) -> bool {
+fn differences_are_understood(
+    table: &TableSchema,
+    delicate: &[ColumnId],
+    change: &RowChange,
+) -> bool {
     let (Some(old), Some(new)) = (&change.old, &change.new) else {
         return true;
     };
-    persistent_columns(table).into_iter().all(|id| {
-        let ty = &table.column(id).ty;
-        // Of at most one element the difference is the new value. Without limits every size will do, and the default is
-        // empty, where the difference is the new value too.
-        if ty.max == 1 || (ty.min == 0 && ty.max == UNLIMITED) {
-            return true;
-        }
-        let (old, new) = (old.get(id), new.get(id));
+    delicate.iter().all(|&id| {
+        let (ty, old, new) = (&table.column(id).ty, old.get(id), new.get(id));
         if old == new {
             return true;
         }
@@ -180,11 +188,16 @@ fn differences_are_understood(table: &TableSchema, change: &RowChange) -> bool {
 }
 
 /// Writes a changed row. False if there is nothing to keep.
-fn write_change(table: &TableSchema, change: &RowChange, diff: bool, out: &mut Vec<u8>) -> bool {
-    let persistent = persistent_columns(table);
+fn write_change(
+    table: &TableSchema,
+    persistent: &[ColumnId],
+    change: &RowChange,
+    diff: bool,
+    out: &mut Vec<u8>,
+) -> bool {
     match (&change.old, &change.new) {
         (_, None) => Json::Null.write_to(out),
-        (None, Some(new)) => write_inserted(table, &persistent, new, out),
+        (None, Some(new)) => write_inserted(table, persistent, new, out),
         (Some(old), Some(new)) => {
             let changed = persistent.iter().filter(|&&id| old.get(id) != new.get(id));
             let columns: Vec<(ColumnId, Datum)> = changed
