@@ -10,7 +10,7 @@ use super::fold::fold;
 use super::pair::{Answers, EVERYTHING, Pair, Transaction, Updates};
 use super::pairing::End;
 use super::report::{Course, Difference};
-use super::rules::{self, DANGLING, DIGITS, MEMBERS, PRODUCT, Place, RULES, text_of};
+use super::rules::{self, DANGLING, DIGITS, MEMBERS, OWN_UUID, PRODUCT, Place, RULES, text_of};
 use crate::raw::Raw;
 
 impl Pair {
@@ -161,6 +161,7 @@ impl Pair {
             };
         };
         let lengths = (left_results.len(), right_results.len());
+        let last = right_results.last().cloned();
         let mut outcome = "committed".to_owned();
         let mut different = None;
         for (index, (left, right)) in left_results.iter_mut().zip(right_results).enumerate() {
@@ -184,6 +185,12 @@ impl Pair {
                 *self.tally.explained.entry(PRODUCT).or_default() += 1;
                 return Ok(Course::Spoilt);
             }
+            if name.is_none()
+                && place.left.get("error").is_some()
+                && rules::is_about_own_uuid(place.right)
+            {
+                name = Some(OWN_UUID);
+            }
             if name.is_none() && self.is_about_other_members(&place) {
                 name = Some(MEMBERS);
             }
@@ -197,6 +204,10 @@ impl Pair {
                     different = Some(format!("result {index} differs {first}"));
                 }
             }
+        }
+        if lengths.0 < lengths.1 && last.is_some_and(|last| rules::is_about_own_uuid(&last)) {
+            *self.tally.explained.entry(OWN_UUID).or_default() += 1;
+            return Ok(Course::Spoilt);
         }
         if different.is_none() && lengths.0 != lengths.1 {
             different = Some("the number of results differs".to_owned());
