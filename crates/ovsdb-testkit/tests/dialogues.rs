@@ -1,0 +1,224 @@
+//! Dialogues of several clients with one server: locks, monitors, waits and their order, as with the reference.
+//!
+//! Each dialogue is played with the reference's server and with ours. After every step each client asks for an echo,
+//! so that everything that the step has caused is there, and is compared. Missing is a client that gives up waiting for a
+//! lock: the reference then tells the owner once more that the lock is its own.
+
+use std::path::Path;
+
+use ovsdb_testkit::client::RawClient;
+use ovsdb_testkit::daemon::Server;
+use ovsdb_testkit::differential::pairing::{End, Pairing};
+use ovsdb_testkit::names::Names;
+use ovsdb_testkit::programs::Side;
+use ovsdb_testkit::raw::Raw;
+use ovsdb_testkit::sandbox::Sandbox;
+
+/// Which client sends what. A message without an id is a notification.
+type Step<'a> = (usize, &'a str, &'a str);
+
+const CLIENTS: usize = 3;
+
+/// Plays a dialogue; everything that comes back, with the step and the client that it came to.
+fn play(side: Side, steps: &[Step<'_>]) -> Vec<String> {
+    let sandbox = Sandbox::new();
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/limits.ovsschema");
+    let server = Server::start(&sandbox, side, &[("database", &schema)]);
+    let mut clients: Vec<RawClient> = (0..CLIENTS)
+        .map(|_| RawClient::connect(server.socket()))
+        .collect();
+    let mut names = Names::new();
+    let mut seen = Vec::new();
+    for (number, (client, method, parameters)) in steps.iter().enumerate() {
+        let id = match *method {
+            "cancel" => "null".to_owned(),
+            _ => number.to_string(),
+        };
+        let message = format!(r#"{{"id":{id},"method":"{method}","params":{parameters}}}"#);
+        clients[*client]
+            .send(message.as_bytes())
+            .unwrap_or_else(|error| panic!("{message}: {error}"));
+        // The sender's echo first: when it is answered, the step is done.
+        let others = (0..CLIENTS).filter(|other| other != client);
+        for listener in std::iter::once(*client).chain(others) {
+            for message in until_echo(&mut clients[listener]) {
+                seen.push(format!(
+                    "{number} to {listener}: {}",
+                    names.rename(&message)
+                ));
+            }
+        }
+    }
+    seen
+}
+
+/// What a client has received before the answer to its echo.
+fn until_echo(client: &mut RawClient) -> Vec<String> {
+    const ECHO: &str = r#"{"id":"echo","method":"echo","params":[]}"#;
+    client.send(ECHO.as_bytes()).expect("the server listens");
+    let mut messages = Vec::new();
+    loop {
+        let message = match client.receive() {
+            Ok(Some(message)) => message,
+            other => panic!("the server owes the answer to an echo: {other:?}"),
+        };
+        let text = String::from_utf8_lossy(&message);
+        let mut raw = Raw::parse(&text).unwrap_or_else(|| panic!("{text} is no JSON"));
+        Pairing::new().sort(&mut raw, End::Left);
+        if raw.get("id") == Some(&Raw::string("echo")) {
+            return messages;
+        }
+        messages.push(raw.to_string());
+    }
+}
+
+#[track_caller]
+fn check(steps: &[Step<'_>]) {
+    let [reference, ours] = Side::BOTH.map(|side| play(side, steps));
+    assert!(!reference.is_empty(), "nothing was said");
+    assert_eq!(ours, reference, "ours is on the left");
+}
+
+const INSERT: &str = r#"["Limits",{"op":"insert","table":"ByName","row":{"name":"a"}}]"#;
+const RENAME: &str =
+    r#"["Limits",{"op":"update","table":"ByName","where":[["name","==","a"]],"row":{"name":"b"}}]"#;
+const DELETE: &str = r#"["Limits",{"op":"delete","table":"ByName","where":[]}]"#;
+const WATCH: &str = r#"["Limits","watch",{"ByName":{}}]"#;
+/// Waits until a row is called `b`.
+const WAIT: &str = r#"["Limits",{"op":"wait","table":"ByName","where":[["name","==","b"]],"columns":["name"],"until":"==","rows":[{"name":"b"}]},{"op":"comment","comment":"it is"}]"#;
+
+#[test]
+fn a_lock_goes_to_the_next_in_the_queue() {
+    check(&[
+        (0, "lock", r#"["L"]"#),
+        (1, "lock", r#"["L"]"#),
+        (2, "lock", r#"["L"]"#),
+        (0, "unlock", r#"["L"]"#),
+        (1, "unlock", r#"["L"]"#),
+        (2, "unlock", r#"["L"]"#),
+        (0, "lock", r#"["L"]"#),
+    ]);
+}
+
+#[test]
+fn a_stolen_lock_goes_to_the_thief_and_comes_back() {
+    check(&[
+        (0, "lock", r#"["L"]"#),
+        (1, "lock", r#"["L"]"#),
+        (2, "steal", r#"["L"]"#),
+        (0, "transact", r#"["Limits",{"op":"assert","lock":"L"}]"#),
+        (2, "transact", r#"["Limits",{"op":"assert","lock":"L"}]"#),
+        (2, "unlock", r#"["L"]"#),
+        (0, "transact", r#"["Limits",{"op":"assert","lock":"L"}]"#),
+        (0, "unlock", r#"["L"]"#),
+        (1, "transact", r#"["Limits",{"op":"assert","lock":"L"}]"#),
+        (1, "steal", r#"["L"]"#),
+        (0, "steal", r#"["L"]"#),
+        (0, "steal", r#"["L"]"#),
+    ]);
+}
+
+#[test]
+fn locks_of_different_names_do_not_meet() {
+    check(&[
+        (0, "lock", r#"["L"]"#),
+        (1, "lock", r#"["M"]"#),
+        (1, "lock", r#"["L"]"#),
+        (0, "lock", r#"["M"]"#),
+        (0, "unlock", r#"["L"]"#),
+        (1, "unlock", r#"["M"]"#),
+    ]);
+}
+
+#[test]
+fn changes_of_one_client_are_told_to_the_others() {
+    check(&[
+        (1, "monitor", WATCH),
+        (
+            2,
+            "monitor",
+            r#"["Limits",["any","id"],{"ByName":[{"columns":["note"],"select":{"modify":false}},{"columns":["name"],"select":{"insert":false,"delete":false}}]}]"#,
+        ),
+        (0, "transact", INSERT),
+        (0, "transact", RENAME),
+        (0, "transact", RENAME),
+        (0, "transact", DELETE),
+        (1, "monitor_cancel", r#"["watch"]"#),
+        (0, "transact", INSERT),
+        (1, "monitor", WATCH),
+        (0, "transact", DELETE),
+    ]);
+}
+
+#[test]
+fn several_monitors_of_a_session_have_names_of_their_own() {
+    check(&[
+        (0, "monitor", WATCH),
+        (0, "monitor", WATCH),
+        (1, "monitor", WATCH),
+        (0, "transact", INSERT),
+        (0, "monitor_cancel", r#"["watch"]"#),
+        (0, "monitor_cancel", r#"["watch"]"#),
+        (0, "transact", RENAME),
+    ]);
+}
+
+#[test]
+fn a_monitor_of_some_kinds_of_change_is_told_of_no_others() {
+    check(&[
+        (0, "transact", INSERT),
+        (
+            1,
+            "monitor",
+            r#"["Limits","m",{"ByName":{"columns":["name"],"select":{"initial":false,"insert":true,"delete":false,"modify":false}}}]"#,
+        ),
+        (
+            2,
+            "monitor",
+            r#"["Limits","m",{"ByName":{"columns":["note"],"select":{"delete":true}}}]"#,
+        ),
+        (0, "transact", RENAME),
+        (0, "transact", INSERT),
+        (0, "transact", DELETE),
+    ]);
+}
+
+#[test]
+fn a_wait_ends_with_the_change_of_another_client() {
+    check(&[
+        (2, "set_db_change_aware", "[true]"),
+        (1, "monitor", WATCH),
+        (1, "transact", WAIT),
+        (2, "transact", WAIT),
+        (0, "transact", INSERT),
+        (0, "transact", RENAME),
+        (1, "transact", WAIT),
+    ]);
+}
+
+#[test]
+fn a_canceled_wait_is_answered_to_those_who_know_of_it() {
+    check(&[
+        (1, "set_db_change_aware", "[true]"),
+        (1, "transact", WAIT),
+        (0, "cancel", "[1]"),
+        (1, "cancel", "[7]"),
+        (1, "cancel", "[1]"),
+        (1, "cancel", "[1]"),
+        (1, "transact", INSERT),
+        (1, "transact", RENAME),
+    ]);
+}
+
+#[test]
+fn the_first_of_two_waits_that_exclude_each_other_wins() {
+    let take = r#"["Limits",{"op":"wait","table":"ByName","where":[["name","==","b"]],"columns":["name"],"until":"==","rows":[{"name":"b"}]},{"op":"delete","table":"ByName","where":[["name","==","b"]]}]"#;
+    check(&[
+        (0, "transact", take),
+        (1, "transact", take),
+        (2, "transact", INSERT),
+        (2, "transact", RENAME),
+        (2, "transact", INSERT),
+        (2, "transact", RENAME),
+    ]);
+}
