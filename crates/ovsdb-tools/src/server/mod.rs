@@ -63,7 +63,10 @@ pub fn main() -> ExitCode {
     // Made before the fork, so that a daemon that is started again after a crash finds what was changed since.
     let saved = Saved::create(&settings).unwrap_or_else(|error| program::fatal(error));
     let mut daemon = settings.daemonize.clone().start();
+    // Never one alone: a transaction may run where it arrives, and while the disk keeps it others are to be served.
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .thread_name("worker")
         .build()
