@@ -18,7 +18,7 @@ use super::options::Settings;
 use super::output::Output;
 use super::server::{Opened, Server, default_database};
 use super::wait::State;
-use super::{backup, dump, lock, query, schema, usage, wait};
+use super::{backup, dump, lock, query, restore, schema, usage, wait};
 use crate::tool::read_schema;
 
 /// What a command needs.
@@ -59,6 +59,7 @@ enum Action {
     Query,
     Dump,
     Backup,
+    Restore,
     Monitor,
     MonitorCond,
     MonitorCondSince,
@@ -219,6 +220,14 @@ pub(crate) const COMMANDS: &[Command] = &[
         "print DATABASE in the form of a database file",
     ),
     command(
+        Action::Restore,
+        "restore",
+        "[SERVER] [DATABASE] < SNAPSHOT",
+        Need::Database,
+        (0, 0),
+        "replace the contents of DATABASE by those of a database file;\n--force overrides differences of schemas",
+    ),
+    command(
         Action::Lock,
         "lock",
         "[SERVER] LOCK",
@@ -327,6 +336,7 @@ pub(crate) async fn execute(
         (Action::ListColumns, _) => schema::list_columns(server, database, &args, out).await,
         (Action::Dump, _) => dump::dump(server, database, &args, out).await,
         (Action::Backup, _) => backup::backup(server, database, out).await,
+        (Action::Restore, _) => restore::restore(server, database, settings.force, out).await,
         (Action::Lock, Some(daemon)) => {
             lock::run(server, events, command.name, &args[0], daemon, out).await
         }

@@ -11,6 +11,7 @@ use ovsdb_daemon::vlog::VlogOptionError;
 use ovsdb_net::{NetError, errno_text};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::JsonError;
+use ovsdb_server::file::FileError;
 
 use crate::table::UnknownFormat;
 
@@ -195,6 +196,18 @@ pub enum ClientError {
     /// `backup` to a terminal.
     #[error("not writing backup to a terminal; please redirect stdout to a file")]
     BackupToTerminal,
+
+    /// `restore` from a terminal.
+    #[error("not reading backup from a terminal; please redirect stdin from a file")]
+    RestoreFromTerminal,
+    /// `restore` of a database with another schema.
+    #[error(
+        "{0} (use --force to override differences, or \"ovsdb-client convert\" to change the schema)"
+    )]
+    OtherSchema(String),
+    /// The file to restore from is no database.
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// Standard output does not take what is written.
     #[error("write to stdout failed")]

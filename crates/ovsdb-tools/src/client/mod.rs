@@ -17,6 +17,7 @@ mod monitor_request;
 mod options;
 mod output;
 mod query;
+mod restore;
 mod schema;
 mod server;
 mod tables;

@@ -24,6 +24,8 @@ pub enum Opt {
     MaxColumnWidth,
     /// `--timestamp`.
     Timestamp,
+    /// `--force`.
+    Force,
     /// `-t`, `--timeout`.
     Timeout,
     /// `--leader-only`.
@@ -78,6 +80,15 @@ pub fn options() -> Table<Opt> {
                 ),
                 Spec::long(Opt::Timestamp, "timestamp", Arg::No, "timestamp \"monitor\" output"),
             ],
+        )
+        .group(
+            "Command options",
+            [Spec::long(
+                Opt::Force,
+                "force",
+                Arg::No,
+                "let \"restore\" ignore differences of schemas",
+            )],
         )
         .group(
             "Connection options",
@@ -139,6 +150,8 @@ pub struct Settings {
     pub style: Style,
     /// Whether monitors tell the time.
     pub timestamp: bool,
+    /// Whether `restore` ignores differences of schemas.
+    pub force: bool,
     /// The program's lifetime in seconds.
     pub timeout_s: Option<u32>,
     /// Whether, of several servers, only a leader will do.
@@ -154,6 +167,7 @@ impl Default for Settings {
         Settings {
             style: Style::new(Format::Table),
             timestamp: false,
+            force: false,
             timeout_s: None,
             leader_only: true,
             change_aware: ChangeAware::default(),
@@ -178,6 +192,7 @@ impl Settings {
             Opt::Bare => self.style.set_bare(),
             Opt::MaxColumnWidth => self.style.set_max_column_width(argument),
             Opt::Timestamp => self.timestamp = true,
+            Opt::Force => self.force = true,
             Opt::Timeout => match argument.parse() {
                 Ok(seconds) if seconds > 0 => self.timeout_s = Some(seconds),
                 _ => return Err(ClientError::Timeout(argument.to_owned())),

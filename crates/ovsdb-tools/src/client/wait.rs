@@ -105,7 +105,7 @@ async fn answered(
 }
 
 /// Every operation must have succeeded.
-fn check(results: &Json) -> Result<(), ClientError> {
+pub(crate) fn check(results: &Json) -> Result<(), ClientError> {
     for result in results.as_array().ok_or(Shape::ResultsNotArray)? {
         if result
             .as_object()
