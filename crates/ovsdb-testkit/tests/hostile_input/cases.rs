@@ -1,5 +1,7 @@
 //! The bad input itself.
 
+use ovsdb_testkit::differential::dice::Dice;
+
 /// What is sent, and what happens after it.
 pub(crate) struct Case {
     /// What is wrong.
@@ -523,6 +525,43 @@ pub(crate) fn parameters() -> Vec<Case> {
         message(1, "lock", r#"["K"]"#) + &message(2, "unlock", r#"["K"]"#).repeat(2),
     ];
     cases.extend(sequences.map(|text| case(Ending::Open, text)));
+    cases
+}
+
+/// Requests with one to three bytes that are wrong, chosen by a fixed seed.
+pub(crate) fn garbled() -> Vec<Case> {
+    const WRONG: &[u8] = b"{}[]\",:\\/0123456789eE+-.tfnu \t\n\x01\x7f\x80\xc3\xff";
+    const CASES: usize = 1_000;
+    let requests = [
+        r#"{"id":1,"method":"echo","params":[1,-2.5e3,"a\"b\\\u00e9",true,false,null,{"k":[{}]},[[]]]}"#,
+        r#"{"id":[1,"x"],"method":"get_schema","params":["nosuch"]}"#,
+        r#"{"id":"é","method":"transact","params":["Limits",{"op":"select","table":"ByName","where":[["name","==","no"]],"columns":["note"]}]}"#,
+        r#"{"id":1,"method":"transact","params":["Limits",{"op":"abort"},{"op":"insert","table":"BySet","row":{"numbers":["set",[1,2]],"labels":["map",[["a",1]]]}}]}"#,
+        r#"{"id":1,"method":"monitor","params":["Limits","m",{"ByPair":{"columns":["first","second"],"select":{"initial":false}}}]}"#,
+        r#"{"id":1,"method":"lock","params":["L"]}{"id":2,"method":"unlock","params":["L"]}"#,
+    ];
+    let mut dice = Dice::new(1);
+    let mut cases = Vec::new();
+    while cases.len() < CASES {
+        let mut bytes = dice.pick(&requests).as_bytes().to_vec();
+        for _ in 0..1 + dice.below(3) {
+            let (at, wrong) = (dice.below(bytes.len()), *dice.pick(WRONG));
+            match dice.below(3) {
+                0 => bytes[at] = wrong,
+                1 => bytes.insert(at, wrong),
+                _ => {
+                    bytes.remove(at);
+                }
+            }
+        }
+        // Names and error texts are UTF-8 here; what is not is shown as U+FFFD.
+        if std::str::from_utf8(&bytes).is_ok() {
+            cases.push(Case {
+                byte_by_byte: dice.chance(5),
+                ..case(Ending::Open, bytes)
+            });
+        }
+    }
     cases
 }
 

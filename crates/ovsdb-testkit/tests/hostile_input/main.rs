@@ -196,6 +196,11 @@ fn wrong_parameters_are_answered_as_by_the_reference() {
 }
 
 #[test]
+fn garbled_requests_are_answered_as_by_the_reference() {
+    check(&cases::garbled());
+}
+
+#[test]
 fn interrupted_messages_hurt_nobody() {
     check(&cases::interrupted());
 }
