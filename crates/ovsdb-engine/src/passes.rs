@@ -479,6 +479,11 @@ fn check_indexes(draft: &Draft) -> Result<(), OvsdbError> {
         };
         let table = draft.table(key.0);
         for (number, columns) in draft.schema().table(key.0).indexes.iter().enumerate() {
+            let same = |old: &Arc<Row>| columns.iter().all(|&id| old.get(id) == row.get(id));
+            if touched.old.as_ref().is_some_and(same) {
+                // Whoever has its values now was changed or inserted, and is looked at in its turn.
+                continue;
+            }
             let index_key = index_key(row, columns);
             let other = table
                 .index_matches(number, &index_key)
