@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ovsdb_engine::Database;
@@ -57,7 +58,7 @@ pub(crate) fn start(
     database: Database,
     end: Arc<AtomicU64>,
     queue: Arc<Queue<Event>>,
-) -> Result<(), JournalError> {
+) -> Result<JoinHandle<()>, JournalError> {
     let work = move || {
         let begun = Instant::now();
         let result = write(&mut replacement, &database, &end);
@@ -73,7 +74,6 @@ pub(crate) fn start(
     let builder = std::thread::Builder::new().name(String::from("compaction"));
     builder
         .spawn(work)
-        .map(drop)
         .map_err(|error| JournalError::Thread(error.to_string()))
 }
 

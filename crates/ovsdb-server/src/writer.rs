@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use ovsdb_engine::record::{self, RecordOptions};
@@ -94,6 +95,7 @@ struct Running {
     /// Where the journal's records end, for the compacting thread.
     end: Arc<AtomicU64>,
     attempts: u32,
+    thread: JoinHandle<()>,
 }
 
 /// See the module's documentation.
@@ -556,12 +558,13 @@ impl Writer {
             end.clone(),
             self.queue.clone(),
         ) {
-            Ok(()) => {
+            Ok(thread) => {
                 self.compaction = Some(Running {
                     replies,
                     end,
                     attempts,
-                })
+                    thread,
+                });
             }
             Err(error) => self.end_compaction(replies, &Err(error)),
         }
@@ -633,18 +636,18 @@ impl Writer {
                     .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
-        for event in self
-            .queue
-            .close()
-            .into_iter()
-            .chain(std::mem::take(&mut self.backlog))
-        {
+        let waiting = std::mem::take(&mut self.backlog);
+        for event in waiting.into_iter().chain(self.queue.close()) {
             if let Event::Transact(job) = event {
                 job.mailbox
                     .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
-        // The file is closed, and unlocked, before anybody is told.
+        // The file is closed and unlocked, and nobody works beside it any more, before anybody is told.
+        if let Some(running) = self.compaction.take() {
+            // A panic over there has been reported by its own thread.
+            let _ = running.thread.join();
+        }
         self.journal = Box::new(MemoryJournal);
         self.stop = None;
     }

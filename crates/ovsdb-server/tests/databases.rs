@@ -205,3 +205,25 @@ fn a_torn_tail_is_cut_off_and_written_over() {
     let rows = r#"{"error":null,"id":0,"result":[{"rows":[{"n":2}]}]}"#;
     assert_eq!(fixture.connect().call("transact", &on("D", SELECT)), rows);
 }
+
+#[test]
+fn closing_a_database_ends_its_compaction_too() {
+    let fixture = Fixture::new(&["D"]);
+    let mut client = fixture.connect();
+    let insert = r#"{"op":"insert","table":"U","row":{"n":1}}"#;
+    client.call("transact", &on("D", &[insert; 2000].join(",")));
+    let database = fixture.server.database("D").unwrap();
+    let (compacted, removed) = fixture
+        .runtime
+        .block_on(async { tokio::join!(database.compact(), fixture.server.remove("D", "test")) });
+    assert!(compacted.is_ok() && removed);
+    fixture
+        .runtime
+        .block_on(fixture.server.add_file(&fixture.path("D")))
+        .expect("the file is closed");
+    let rows = r#"{"op":"select","table":"U","where":[["n","!=",1]]}"#;
+    assert_eq!(
+        fixture.connect().call("transact", &on("D", rows)),
+        r#"{"error":null,"id":0,"result":[{"rows":[]}]}"#
+    );
+}
