@@ -25,11 +25,7 @@ pub struct Row {
 impl Row {
     /// A row with every column at its default value (RFC 7047, section 5.2.1).
     pub fn with_defaults(table: &TableSchema, uuid: Uuid, version: Uuid) -> Row {
-        let mut columns: Box<[Datum]> = table
-            .columns
-            .iter()
-            .map(|column| Datum::default_for(&column.ty))
-            .collect();
+        let mut columns: Box<[Datum]> = table.defaults().into();
         columns[ColumnId::UUID.index()] = Datum::from_atom(Atom::Uuid(uuid));
         columns[ColumnId::VERSION.index()] = Datum::from_atom(Atom::Uuid(version));
         Row { columns }

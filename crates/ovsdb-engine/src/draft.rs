@@ -1,8 +1,9 @@
 //! The next version of a database while a transaction works on it.
 //!
 //! A draft knows which rows were touched, what they were before and what they are now. Every change of a row
-//! goes through [`Draft::set`], which keeps the indexes in step; reference counts follow at commit
-//! ([`passes`](crate::passes)). Dropping a draft is how a transaction is aborted.
+//! goes through [`Draft::set`], which keeps the indexes in step, or, in columns that no index knows of, through
+//! [`Draft::edit`]; reference counts follow at commit ([`passes`](crate::passes)). Dropping a draft is how a
+//! transaction is aborted.
 
 use std::sync::Arc;
 

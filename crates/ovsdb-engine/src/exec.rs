@@ -284,13 +284,6 @@ impl Execution {
                 *row.get_mut(*column) = datum.clone();
             }
         }
-        // A default value may break the constraints of its column; a value given was checked already.
-        for (at, column) in table_schema.columns.iter().enumerate() {
-            let datum = &row.columns()[at];
-            if datum.len() == 1 && !values.iter().any(|(given, _)| given.index() == at) {
-                datum.check_constraints(&column.ty)?;
-            }
-        }
         self.draft.set(key, Some(Arc::new(row)));
         Ok(OpResult::Inserted(uuid))
     }
