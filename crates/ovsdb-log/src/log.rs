@@ -480,11 +480,16 @@ impl Log {
     /// Tells the log that [`SyncHandle::sync`] failed, which latches it. Returns `false`, and does nothing, if the file
     /// has been replaced since the handle was taken: the records are in the new file then, and on the disk.
     pub fn sync_failed(&mut self, handle: &SyncHandle, error: LogError) -> bool {
-        let current = Arc::ptr_eq(&handle.file, &self.file);
+        let current = self.is_current(handle);
         if current {
             self.latch(error, Remedy::Replace);
         }
         current
+    }
+
+    /// Whether the file is still the one for which the handle was taken, and has not been replaced since.
+    pub fn is_current(&self, handle: &SyncHandle) -> bool {
+        Arc::ptr_eq(&handle.file, &self.file)
     }
 
     /// Takes back the records from `offset` on, which must be the start of one: written, but refused afterwards, for

@@ -291,7 +291,18 @@ impl Journal for FileJournal {
     }
 
     fn finish_compaction(&mut self, new: Replacement) -> Result<(), JournalError> {
-        self.log.replace_commit(new)?;
+        let old = self.log.sync_handle();
+        if let Err(error) = self.log.replace_commit(new) {
+            if !self.log.is_current(&old) {
+                // Only the folder was not synced. What is pending is in the new file, at other places than before, and
+                // stays whatever is taken back of what follows.
+                let end = self.log.offset();
+                for (_, start) in &mut self.unsynced {
+                    *start = end;
+                }
+            }
+            return Err(error.into());
+        }
         self.records_since_base = 0;
         self.sync_failed = false;
         self.accept_all();
