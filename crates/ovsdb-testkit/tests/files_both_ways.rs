@@ -11,6 +11,7 @@ use ovsdb_testkit::differential::digits;
 use ovsdb_testkit::differential::model::Model;
 use ovsdb_testkit::differential::pair::version;
 use ovsdb_testkit::differential::run::{FILE, Settings, files};
+use ovsdb_testkit::differential::values::FEW;
 use ovsdb_testkit::programs::{Side, reference_schema};
 use ovsdb_testkit::raw::Raw;
 use ovsdb_testkit::sandbox::Sandbox;
@@ -40,6 +41,7 @@ fn for_each_file(check: impl Fn(&Path, &Path, Side)) {
             operations: OPERATIONS,
             seed: 11,
             sides: Side::BOTH,
+            bulk: FEW,
             left_arguments,
         };
         let written = files(&settings).unwrap_or_else(|failure| panic!("{failure}"));

@@ -226,7 +226,7 @@ impl Draft<'_> {
             }
         } else {
             let mutator = *self.dice.pick(&SET_MUTATORS);
-            let size = self.dice.below(4);
+            let size = self.dice.below(1 + self.bulk.min(40));
             let mut argument = self.datum_of(column, size);
             if mutator == "delete" {
                 argument = self.existing_elements(column).unwrap_or(argument);

@@ -9,7 +9,7 @@ pub use super::pair::FILE;
 use super::pair::{Pair, Transaction};
 use super::pairing::End;
 use super::report::{Course, Difference, Tally};
-use super::values::Draft;
+use super::values::{Draft, FEW};
 use super::{parked, reproduce};
 use crate::programs::Side;
 use crate::sandbox::Sandbox;
@@ -42,6 +42,8 @@ pub struct Settings {
     pub seed: u64,
     /// The servers.
     pub sides: [Side; 2],
+    /// About how many elements sets and maps have at most.
+    pub bulk: usize,
     /// More arguments for the left server.
     pub left_arguments: Vec<&'static str>,
 }
@@ -67,6 +69,7 @@ impl Settings {
             operations: operations * percent / 100,
             seed: number(SEED).unwrap_or(1),
             sides: Side::BOTH,
+            bulk: FEW,
             left_arguments: Vec::new(),
         }
     }
@@ -128,7 +131,7 @@ fn play(settings: &Settings) -> Result<Pair, Box<Failure>> {
     while pair.tally.operations < settings.operations {
         batch += 1;
         let transactions: Vec<Transaction> = (0..BATCH)
-            .map(|_| compose(&mut pair, &contents, &mut dice))
+            .map(|_| compose(&mut pair, &contents, &mut dice, settings.bulk))
             .collect();
         let failure = |pair: &Pair, contents: &Contents, difference: Difference| {
             let transaction = difference.transaction.and_then(|at| transactions.get(at));
@@ -217,7 +220,7 @@ fn renew(
     }
 }
 
-fn compose(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Transaction {
+fn compose(pair: &mut Pair, contents: &Contents, dice: &mut Dice, bulk: usize) -> Transaction {
     let Pair { model, pairing, .. } = pair;
     let mut draft = Draft {
         dice,
@@ -226,6 +229,7 @@ fn compose(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Transaction
         pairing,
         names: Vec::new(),
         operations: Vec::new(),
+        bulk,
     };
     draft.compose();
     draft.operations

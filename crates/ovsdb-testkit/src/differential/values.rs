@@ -1,5 +1,7 @@
 //! Generated values: atoms, sets and maps, near the limits of their types and near what the databases hold.
 
+use std::collections::HashSet;
+
 use super::contents::Contents;
 use super::dice::Dice;
 use super::model::{Base, Column, Kind, Model};
@@ -21,7 +23,12 @@ pub struct Draft<'a> {
     pub names: Vec<(String, String)>,
     /// The operations so far.
     pub operations: Vec<Raw>,
+    /// About how many elements sets and maps have at most. Beyond a few, their elements come from wide ranges.
+    pub bulk: usize,
 }
+
+/// Elements at most where nothing else is said.
+pub const FEW: usize = 3;
 
 const INTEGERS: [i64; 13] = [
     0,
@@ -102,10 +109,11 @@ impl Draft<'_> {
     /// A value of `size` elements, of which a few may turn out equal and fall away.
     pub fn datum_of(&mut self, column: &Column, size: usize) -> Raw {
         let mut keys: Vec<Raw> = Vec::new();
+        let mut known = HashSet::new();
         for _ in 0..size {
             let key = self.atom(&column.key);
             // Equal elements are an error; seldom, they are left in.
-            if !keys.contains(&key) || self.dice.chance(1) {
+            if known.insert(key.to_string()) || (size <= FEW && self.dice.chance(1)) {
                 keys.push(key);
             }
         }
@@ -127,7 +135,7 @@ impl Draft<'_> {
         if self.dice.chance(2) {
             return self.dice.below(6);
         }
-        let high = column.max.unwrap_or(usize::MAX).min(column.min + 3);
+        let high = column.max.unwrap_or(usize::MAX).min(column.min + self.bulk);
         column.min + self.dice.below(high - column.min + 1)
     }
 
@@ -147,6 +155,9 @@ impl Draft<'_> {
     }
 
     fn integer(&mut self, base: &Base, loose: bool) -> Raw {
+        if self.bulk > FEW {
+            return Raw::integer(self.wide());
+        }
         if loose {
             return Raw::Token((*self.dice.pick(&INTEGER_TOKENS)).to_owned());
         }
@@ -170,6 +181,12 @@ impl Draft<'_> {
         Raw::integer(number)
     }
 
+    /// A number from a range in which big sets overlap.
+    fn wide(&mut self) -> i64 {
+        let most = i64::try_from(2 * self.bulk).expect("sets are small for a computer");
+        self.dice.between(0, most)
+    }
+
     fn real(&mut self, base: &Base, loose: bool) -> Raw {
         let fits = |token: &&str| {
             let number: f64 = token.parse().unwrap_or(0.0);
@@ -191,6 +208,9 @@ impl Draft<'_> {
     }
 
     fn text(&mut self, base: &Base, loose: bool) -> Raw {
+        if self.bulk > FEW {
+            return Raw::string(&format!("s{}", self.wide()));
+        }
         let fits = |token: &&str| {
             let length = token.len().saturating_sub(2) as f64;
             length >= base.low.unwrap_or(0.0) && length <= base.high.unwrap_or(f64::INFINITY)
