@@ -1,7 +1,7 @@
 //! Dialogues of several clients with one server: locks, monitors, waits and their order, as with the reference.
 //!
 //! Each dialogue is played with the reference's server and with ours. After every step each client asks for an echo,
-//! so that everything that the step has caused is there, and is compared. Missing is a client that gives up waiting for a
+//! so that everything that the step has caused is there. What each client has received is compared. Missing is a client that gives up waiting for a
 //! lock: the reference then tells the owner once more that the lock is its own.
 
 use std::path::Path;
@@ -19,17 +19,28 @@ type Step<'a> = (usize, &'a str, &'a str);
 
 const CLIENTS: usize = 3;
 
-/// Plays a dialogue; everything that comes back, with the step and the client that it came to.
-fn play(side: Side, steps: &[Step<'_>]) -> Vec<String> {
+/// Instead of a method: the client has received so many messages in all. A wait is answered after the transaction that
+/// ends it, and not always before the next echo.
+const AWAIT: &str = "await";
+
+/// Plays a dialogue; everything that has come back, client by client.
+fn play(side: Side, steps: &[Step<'_>]) -> [Vec<String>; CLIENTS] {
     let sandbox = Sandbox::new();
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/limits.ovsschema");
     let server = Server::start(&sandbox, side, &[("database", &schema)]);
-    let mut clients: Vec<RawClient> = (0..CLIENTS)
-        .map(|_| RawClient::connect(server.socket()))
-        .collect();
+    let mut clients: [RawClient; CLIENTS] =
+        std::array::from_fn(|_| RawClient::connect(server.socket()));
     let mut names = Names::new();
-    let mut seen = Vec::new();
+    let mut seen: [Vec<String>; CLIENTS] = Default::default();
     for (number, (client, method, parameters)) in steps.iter().enumerate() {
+        if *method == AWAIT {
+            let wanted: usize = parameters.parse().expect("a number of messages");
+            while seen[*client].len() < wanted {
+                let message = receive(&mut clients[*client]);
+                seen[*client].push(readable(&message, &mut names));
+            }
+            continue;
+        }
         let id = match *method {
             "cancel" => "null".to_owned(),
             _ => number.to_string(),
@@ -42,40 +53,44 @@ fn play(side: Side, steps: &[Step<'_>]) -> Vec<String> {
         let others = (0..CLIENTS).filter(|other| other != client);
         for listener in std::iter::once(*client).chain(others) {
             for message in until_echo(&mut clients[listener]) {
-                seen.push(format!(
-                    "{number} to {listener}: {}",
-                    names.rename(&message)
-                ));
+                seen[listener].push(readable(&message, &mut names));
             }
         }
     }
     seen
 }
 
+/// A message with names for UUIDs and its members in the order of their names.
+fn readable(message: &str, names: &mut Names) -> String {
+    let renamed = names.rename(message);
+    let mut raw = Raw::parse(&renamed).unwrap_or_else(|| panic!("{message} is no JSON"));
+    Pairing::new().sort(&mut raw, End::Left);
+    raw.to_string()
+}
+
+fn receive(client: &mut RawClient) -> String {
+    match client.receive() {
+        Ok(Some(message)) => String::from_utf8_lossy(&message).into_owned(),
+        other => panic!("the server owes a message: {other:?}"),
+    }
+}
+
 /// What a client has received before the answer to its echo.
 fn until_echo(client: &mut RawClient) -> Vec<String> {
     const ECHO: &str = r#"{"id":"echo","method":"echo","params":[]}"#;
     client.send(ECHO.as_bytes()).expect("the server listens");
-    let mut messages = Vec::new();
-    loop {
-        let message = match client.receive() {
-            Ok(Some(message)) => message,
-            other => panic!("the server owes the answer to an echo: {other:?}"),
-        };
-        let text = String::from_utf8_lossy(&message);
-        let mut raw = Raw::parse(&text).unwrap_or_else(|| panic!("{text} is no JSON"));
-        Pairing::new().sort(&mut raw, End::Left);
-        if raw.get("id") == Some(&Raw::string("echo")) {
-            return messages;
-        }
-        messages.push(raw.to_string());
-    }
+    let is_echo = |message: &String| {
+        let raw = Raw::parse(message).unwrap_or_else(|| panic!("{message} is no JSON"));
+        raw.get("id") == Some(&Raw::string("echo"))
+    };
+    std::iter::repeat_with(|| receive(client))
+        .take_while(|message| !is_echo(message))
+        .collect()
 }
 
 #[track_caller]
 fn check(steps: &[Step<'_>]) {
     let [reference, ours] = Side::BOTH.map(|side| play(side, steps));
-    assert!(!reference.is_empty(), "nothing was said");
     assert_eq!(ours, reference, "ours is on the left");
 }
 
@@ -192,6 +207,8 @@ fn a_wait_ends_with_the_change_of_another_client() {
         (2, "transact", WAIT),
         (0, "transact", INSERT),
         (0, "transact", RENAME),
+        (1, AWAIT, "4"),
+        (2, AWAIT, "2"),
         (1, "transact", WAIT),
     ]);
 }
@@ -205,6 +222,7 @@ fn a_canceled_wait_is_answered_to_those_who_know_of_it() {
         (1, "cancel", "[7]"),
         (1, "cancel", "[1]"),
         (1, "cancel", "[1]"),
+        (1, AWAIT, "2"),
         (1, "transact", INSERT),
         (1, "transact", RENAME),
     ]);
@@ -218,7 +236,9 @@ fn the_first_of_two_waits_that_exclude_each_other_wins() {
         (1, "transact", take),
         (2, "transact", INSERT),
         (2, "transact", RENAME),
+        (0, AWAIT, "1"),
         (2, "transact", INSERT),
         (2, "transact", RENAME),
+        (1, AWAIT, "1"),
     ]);
 }
