@@ -244,7 +244,7 @@ fn measure(plan: &Plan) -> Result<(), BenchError> {
     for (number, target) in plan.targets.iter().enumerate() {
         println!("{}: {}", ["A", "B"][number.min(1)], target.name());
     }
-    let mut heading = format!("{:<18} {:>4} {:>12}", "median", "", "A");
+    let mut heading = format!("{:<20} {:>4} {:>12}", "median", "", "A");
     if plan.targets.len() > 1 {
         heading.push_str(&format!(" {:>12} {:>8}", "B", "A is"));
     }

@@ -43,7 +43,7 @@ impl Report {
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |row: &Row| {
             let medians: Vec<f64> = row.values.iter().map(|values| median(values)).collect();
-            let mut line = format!("{:<18} {:>4}", row.name, row.unit.name());
+            let mut line = format!("{:<20} {:>4}", row.name, row.unit.name());
             for median in &medians {
                 line.push_str(&format!(" {median:>12.1}"));
             }
@@ -103,8 +103,8 @@ mod tests {
         assert_eq!(
             report.lines(),
             [
-                "rate                1/s        200.0        100.0     2.00",
-                "time                 ms        200.0        100.0     0.50",
+                "rate                  1/s        200.0        100.0     2.00",
+                "time                   ms        200.0        100.0     0.50",
             ]
         );
     }

@@ -21,8 +21,8 @@ pub(crate) enum ServerError {
     Log(#[from] LogError),
     #[error("schema: {0}")]
     Schema(#[from] JsonError),
-    #[error("{0}: no resident memory")]
-    Memory(String),
+    #[error("{0}: unreadable, or the server has ended")]
+    Process(String),
     #[error(transparent)]
     Client(#[from] ClientError),
 }
@@ -103,7 +103,31 @@ impl Server {
         let status = std::fs::read_to_string(&path).unwrap_or_default();
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = kib.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or(ServerError::Memory(path))
+        kib.map(|kib| kib * 1024).ok_or(ServerError::Process(path))
+    }
+
+    /// Processor time used since the last start, by all threads. It counts in steps of 10 ms.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, ServerError> {
+        /// Of `/proc/PID/stat`: clock ticks per second, the same on every Linux.
+        const TICKS_PER_SECOND: u64 = 100;
+        let path = format!("/proc/{}/stat", self.daemon.as_ref().map_or(0, Daemon::pid));
+        let stat = std::fs::read_to_string(&path).unwrap_or_default();
+        // The name may hold spaces, and ends at the last parenthesis; user and system time are fields 14 and 15.
+        let fields = stat
+            .rsplit_once(')')
+            .map_or("", |(_, fields)| fields)
+            .split_ascii_whitespace();
+        let ticks: Vec<u64> = fields
+            .skip(11)
+            .take(2)
+            .map_while(|field| field.parse().ok())
+            .collect();
+        match ticks[..] {
+            [user, system] => Ok(Duration::from_millis(
+                (user + system) * 1000 / TICKS_PER_SECOND,
+            )),
+            _ => Err(ServerError::Process(path)),
+        }
     }
 
     /// Size of the database file in bytes.
