@@ -206,19 +206,45 @@ impl Pair {
     /// The first unexplained difference.
     pub fn cancel(&mut self, operations: &Transaction) -> Result<Course, Difference> {
         let (id, echo) = (self.next_id(), self.next_id());
-        let cancel = Raw::object([
-            ("method", Raw::string("cancel")),
-            ("params", Raw::Array(vec![integer(id)])),
-            ("id", Raw::null()),
-        ]);
         let messages = vec![
             self.transact(operations, id),
-            cancel,
+            cancellation(id),
             request("echo", Raw::Array(Vec::new()), echo),
         ];
         self.send(&Raw::Array(messages));
         let answers = self.receive(&[echo])?;
         self.compare(&[id, echo], std::slice::from_ref(operations), answers)
+    }
+
+    /// Sends a `wait` for ever and then the change that it waits for. If the change is refused, takes the `wait` back.
+    ///
+    /// # Errors
+    /// The first unexplained difference.
+    pub fn fulfil(
+        &mut self,
+        wait: &Transaction,
+        change: &Transaction,
+    ) -> Result<Course, Difference> {
+        let (waiting, changing) = (self.next_id(), self.next_id());
+        let messages = vec![
+            self.transact(wait, waiting),
+            self.transact(change, changing),
+        ];
+        self.send(&Raw::Array(messages));
+        let answers = self.receive(&[changing])?;
+        let refused = answers[0].replies.iter().any(|(_, reply)| {
+            let results = reply.get("result").and_then(Raw::elements).unwrap_or(&[]);
+            results.iter().any(|result| result.get("error").is_some())
+        });
+        let course = self.compare(&[changing], std::slice::from_ref(change), answers)?;
+        if course == Course::Spoilt {
+            return Ok(course);
+        }
+        if refused {
+            self.send(&cancellation(waiting));
+        }
+        let answers = self.receive(&[waiting])?;
+        self.compare(&[waiting], std::slice::from_ref(wait), answers)
     }
 
     /// Compares what a new monitor of some columns is told first.
@@ -367,6 +393,15 @@ impl Pair {
         }
         Ok(answers)
     }
+}
+
+/// The notification that takes back a request (RFC 7047, section 4.1.4).
+fn cancellation(id: usize) -> Raw {
+    Raw::object([
+        ("method", Raw::string("cancel")),
+        ("params", Raw::Array(vec![integer(id)])),
+        ("id", Raw::null()),
+    ])
 }
 
 fn request(method: &str, parameters: Raw, id: usize) -> Raw {

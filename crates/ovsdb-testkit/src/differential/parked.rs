@@ -11,9 +11,6 @@ use crate::raw::Raw;
 /// Milliseconds that a wait lasts which cannot be fulfilled.
 const SHORT_MS: i64 = 2;
 
-/// Milliseconds for a wait that is fulfilled, unless the change it waits for is refused.
-const LONG_MS: i64 = 500;
-
 /// Runs one kind of wait.
 ///
 /// # Errors
@@ -72,14 +69,14 @@ pub fn run(pair: &mut Pair, contents: &Contents, dice: &mut Dice) -> Result<Cour
             let wheres = Raw::Array(vec![by_uuid(row.number())]);
             let expected = Raw::Array(vec![Raw::Object(vec![(column.name.clone(), current)])]);
             let columns = Raw::Array(vec![Raw::string(&column.name)]);
-            let wait = wait(Some(LONG_MS), wheres.clone(), columns, "!=", expected);
+            let wait = wait(None, wheres.clone(), columns, "!=", expected);
             let change = Raw::object([
                 ("op", Raw::string("update")),
                 ("table", Raw::string(&table.name)),
                 ("where", wheres),
                 ("row", Raw::Object(vec![(column.name.clone(), next)])),
             ]);
-            pair.exchange(&[vec![wait, comment], vec![change]])
+            pair.fulfil(&vec![wait, comment], &vec![change])
         }
     }
 }
