@@ -263,3 +263,29 @@ fn a_wait_is_judged_anew_when_what_it_saw_is_refused() {
         ]
     );
 }
+
+#[test]
+fn what_runs_again_for_a_session_that_has_gone_is_not_parked() {
+    let mut fixture = Fixture::new();
+    let wait_for_the_first = concat!(
+        r#"{"op":"wait","table":"U","where":[],"columns":["n"],"until":"==","rows":[{"n":1}]},"#,
+        r#"{"op":"insert","table":"T","row":{}}"#
+    );
+    fixture.transact(INSERT);
+    fixture.transact(wait_for_the_first);
+    fixture.wait_for_records(2);
+    fixture.mailbox.abandon();
+    fixture
+        .queue
+        .push(Event::Disconnected(fixture.mailbox.id()))
+        .expect("the writer runs");
+    fixture.refuse(1);
+    fixture.transact(SELECT);
+    assert_eq!(
+        fixture.letters(2),
+        [
+            format!(r#"1 [{{"uuid":["uuid","U"]}},{REFUSED}]"#),
+            String::from(r#"3 [{"rows":[]}]"#)
+        ]
+    );
+}
