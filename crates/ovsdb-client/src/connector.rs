@@ -7,6 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::error::Disconnect;
 use crate::session::{Pending, Session};
+use ovsdb_proto::words;
 
 /// How often to try.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,7 +141,12 @@ impl Connector {
         self.reconnect.receive_attempted(u64::MAX);
         loop {
             match self.reconnect.run(self.now_ms()) {
-                Some(Action::Probe) => probe = session.send("echo", vec![]).await.ok(),
+                Some(Action::Probe) => {
+                    probe = session
+                        .send(words::Method::Echo.as_str(), vec![])
+                        .await
+                        .ok()
+                }
                 Some(_) => {
                     self.end(&Lost::Unspecified);
                     return;

@@ -8,6 +8,7 @@ use ovsdb_net::errno_text;
 use ovsdb_proto::framer::Framer;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{Message, ParseError};
+use ovsdb_proto::words::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -107,7 +108,7 @@ impl Incoming<'_> {
             Message::Error { error, id } => {
                 self.shared.complete(&id, Err(RequestError::Server(error)))
             }
-            Message::Request { method, params, id } if method == "echo" => {
+            Message::Request { method, params, id } if method == Method::Echo.as_str() => {
                 let answer = Message::Reply {
                     result: Json::Array(params),
                     id,

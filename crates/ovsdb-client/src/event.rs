@@ -1,6 +1,7 @@
 //! What a server sends in its own time.
 
 use ovsdb_proto::json::Json;
+use ovsdb_proto::words::Method;
 
 use crate::error::RequestError;
 
@@ -72,17 +73,22 @@ pub enum Typed<'a> {
 impl Notification {
     /// Matches the method and the shape of its parameters.
     pub fn typed(&self) -> Typed<'_> {
-        match (self.method.as_str(), self.params.as_slice()) {
-            ("update", [monitor, updates]) => Typed::Update { monitor, updates },
-            ("update2", [monitor, updates]) => Typed::Update2 { monitor, updates },
-            ("update3", [monitor, Json::String(last_transaction), updates]) => Typed::Update3 {
-                monitor,
-                last_transaction,
-                updates,
-            },
-            ("locked", [Json::String(lock)]) => Typed::Locked(lock),
-            ("stolen", [Json::String(lock)]) => Typed::Stolen(lock),
-            ("monitor_canceled", [monitor]) => Typed::MonitorCanceled(monitor),
+        let Some(method) = Method::from_text(&self.method) else {
+            return Typed::Other;
+        };
+        match (method, self.params.as_slice()) {
+            (Method::Update, [monitor, updates]) => Typed::Update { monitor, updates },
+            (Method::Update2, [monitor, updates]) => Typed::Update2 { monitor, updates },
+            (Method::Update3, [monitor, Json::String(last_transaction), updates]) => {
+                Typed::Update3 {
+                    monitor,
+                    last_transaction,
+                    updates,
+                }
+            }
+            (Method::Locked, [Json::String(lock)]) => Typed::Locked(lock),
+            (Method::Stolen, [Json::String(lock)]) => Typed::Stolen(lock),
+            (Method::MonitorCanceled, [monitor]) => Typed::MonitorCanceled(monitor),
             _ => Typed::Other,
         }
     }

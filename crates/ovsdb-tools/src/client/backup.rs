@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ovsdb_proto::json::{Json, Object};
+use ovsdb_proto::words::Method;
 
 use super::error::{ClientError, Shape};
 use super::output::Output;
@@ -31,7 +32,9 @@ pub(crate) async fn backup(
             persistent.map(|column| column.name.as_str()),
         ));
     }
-    let reply = server.call("transact", transaction, out).await?;
+    let reply = server
+        .call(Method::Transact.as_str(), transaction, out)
+        .await?;
 
     record(&schema.to_json(), out)?;
     let mut contents = Object::new();

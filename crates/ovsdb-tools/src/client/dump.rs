@@ -6,6 +6,7 @@ use ovsdb_proto::atom::AtomType;
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::json::{Json, Object};
 use ovsdb_proto::schema::{ColumnSchema, Schema, TableSchema};
+use ovsdb_proto::words::Method;
 
 use super::error::{ClientError, Shape};
 use super::output::Output;
@@ -29,7 +30,9 @@ pub(crate) async fn dump(
             columns.iter().map(|column| column.name.as_str()),
         ));
     }
-    let reply = server.call("transact", transaction, out).await?;
+    let reply = server
+        .call(Method::Transact.as_str(), transaction, out)
+        .await?;
     for ((table, columns), rows) in selection
         .iter()
         .zip(tables::rows(&reply, selection.iter().map(|(t, _)| *t))?)

@@ -4,6 +4,7 @@ use ovsdb_client::{Event, Events, RequestId, Typed};
 use ovsdb_daemon::daemonize::Daemon;
 use ovsdb_proto::json::{Json, Object};
 use ovsdb_proto::uuid::Uuid;
+use ovsdb_proto::words::Method;
 
 use super::background::Background;
 use super::error::{ClientError, Shape};
@@ -28,9 +29,9 @@ pub(crate) enum Version {
 impl Version {
     fn method(&self) -> &'static str {
         match self {
-            Version::Plain => "monitor",
-            Version::Conditional(_) => "monitor_cond",
-            Version::Since(..) => "monitor_cond_since",
+            Version::Plain => Method::Monitor.as_str(),
+            Version::Conditional(_) => Method::MonitorCond.as_str(),
+            Version::Since(..) => Method::MonitorCondSince.as_str(),
         }
     }
 
@@ -224,9 +225,12 @@ impl Monitor<'_> {
         let sent = self
             .server
             .session
-            .send("monitor_cond_change", params)
+            .send(Method::MonitorCondChange.as_str(), params)
             .await;
-        drop(sent.map_err(|error| self.server.refused("monitor_cond_change", error))?);
+        drop(sent.map_err(|error| {
+            self.server
+                .refused(Method::MonitorCondChange.as_str(), error)
+        })?);
         Ok(())
     }
 }

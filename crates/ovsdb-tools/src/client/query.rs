@@ -1,6 +1,7 @@
 //! `transact` and `query`: one transaction, given as JSON, and its results.
 
 use ovsdb_proto::json::{self, Json, Object};
+use ovsdb_proto::words::Method;
 
 use super::error::ClientError;
 use super::output::Output;
@@ -36,7 +37,9 @@ pub(crate) async fn transact(
     transaction: Vec<Json>,
     out: &mut Output,
 ) -> Result<(), ClientError> {
-    let results = server.call("transact", transaction, out).await?;
+    let results = server
+        .call(Method::Transact.as_str(), transaction, out)
+        .await?;
     out.json(&results)
 }
 
@@ -55,7 +58,9 @@ pub(crate) async fn query(
     out: &mut Output,
 ) -> Result<(), ClientError> {
     let operations = transaction.len() - 1;
-    let mut results = server.call("transact", transaction, out).await?;
+    let mut results = server
+        .call(Method::Transact.as_str(), transaction, out)
+        .await?;
     if let Json::Array(results) = &mut results
         && results.len() == operations
         && let Some(Json::Object(last)) = results.last()

@@ -12,6 +12,7 @@ use ovsdb_proto::json::{Json, Object};
 use ovsdb_proto::schema::{Schema, TableSchema, Version};
 use ovsdb_proto::types::{BaseType, ColumnType};
 use ovsdb_proto::uuid::Uuid;
+use ovsdb_proto::words::Method;
 use ovsdb_server::file::{self, Loaded};
 
 use super::error::ClientError;
@@ -54,7 +55,9 @@ pub(crate) async fn restore(
             transaction.push(insert(table, &row.uuid(), values));
         }
     }
-    let results = server.call("transact", transaction, out).await?;
+    let results = server
+        .call(Method::Transact.as_str(), transaction, out)
+        .await?;
     wait::check(&results)
 }
 

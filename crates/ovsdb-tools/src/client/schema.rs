@@ -2,6 +2,7 @@
 
 use ovsdb_proto::json::Json;
 use ovsdb_proto::schema::{Schema, Version};
+use ovsdb_proto::words::Method;
 
 use super::error::ClientError;
 use super::options::ChangeAware;
@@ -95,7 +96,7 @@ pub(crate) async fn convert(
 ) -> Result<(), ClientError> {
     server.set_change_aware(aware).await?;
     let params = vec![Json::string(schema.name.as_str()), schema.to_json()];
-    server.call("convert", params, out).await?;
+    server.call(Method::Convert.as_str(), params, out).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use ovsdb_net::{Listener, Method, NetError, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
+use ovsdb_proto::words;
 
 use super::error::{ClientError, Shape};
 use super::options::ChangeAware;
@@ -91,7 +92,11 @@ impl Server {
     async fn serves(&self, database: &str, cluster: Option<Uuid>, leader_only: bool) -> bool {
         let Ok(reply) = self
             .session
-            .call("transact", DatabaseInfo::request(database), None)
+            .call(
+                words::Method::Transact.as_str(),
+                DatabaseInfo::request(database),
+                None,
+            )
             .await
         else {
             return false;
@@ -130,7 +135,11 @@ impl Server {
         out: &Output,
     ) -> Result<bool, ClientError> {
         let reply = self
-            .call("transact", DatabaseInfo::request(database), out)
+            .call(
+                words::Method::Transact.as_str(),
+                DatabaseInfo::request(database),
+                out,
+            )
             .await?;
         // Servers that do not tell know no clusters.
         let info = DatabaseInfo::parse(&reply, database, None).ok().flatten();
@@ -159,7 +168,9 @@ impl Server {
 
     /// The databases of the server, sorted.
     pub(crate) async fn databases(&self, out: &Output) -> Result<Vec<String>, ClientError> {
-        let reply = self.call("list_dbs", vec![], out).await?;
+        let reply = self
+            .call(words::Method::ListDbs.as_str(), vec![], out)
+            .await?;
         let names = reply.as_array().ok_or(Shape::DatabasesNotArray)?;
         let named = |(number, name): (usize, &Json)| {
             name.as_str()
@@ -178,7 +189,11 @@ impl Server {
     /// The schema of `database`.
     pub(crate) async fn schema(&self, database: &str, out: &Output) -> Result<Schema, ClientError> {
         let reply = self
-            .call("get_schema", vec![Json::string(database)], out)
+            .call(
+                words::Method::GetSchema.as_str(),
+                vec![Json::string(database)],
+                out,
+            )
             .await?;
         Ok(Schema::from_json(&reply)?)
     }
@@ -189,7 +204,11 @@ impl Server {
             return Ok(());
         }
         let params = vec![Json::Bool(true)];
-        match self.session.call("set_db_change_aware", params, None).await {
+        match self
+            .session
+            .call(words::Method::SetDbChangeAware.as_str(), params, None)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(RequestError::Server(error)) if aware == ChangeAware::Required => {
                 Err(ClientError::ChangeAware {

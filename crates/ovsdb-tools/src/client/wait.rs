@@ -2,6 +2,7 @@
 
 use ovsdb_client::{Connector, Disconnect, RequestError, Retry};
 use ovsdb_proto::json::{Json, Object};
+use ovsdb_proto::words::Method;
 
 use super::error::{ClientError, Shape};
 use super::server::Server;
@@ -79,7 +80,11 @@ async fn answered(
     // Without this the server ends the connection when the database comes or goes.
     let aware = server
         .session
-        .call("set_db_change_aware", vec![Json::Bool(true)], None)
+        .call(
+            Method::SetDbChangeAware.as_str(),
+            vec![Json::Bool(true)],
+            None,
+        )
         .await;
     match aware {
         Ok(_) => {}
@@ -94,7 +99,7 @@ async fn answered(
     }
     match server
         .session
-        .call("transact", state.request(database), None)
+        .call(Method::Transact.as_str(), state.request(database), None)
         .await
     {
         Ok(results) => check(&results).map(|()| None),
