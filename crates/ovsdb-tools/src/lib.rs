@@ -4,4 +4,5 @@ pub mod appctl;
 pub mod client;
 pub mod server;
 pub mod table;
+mod timestamp;
 pub mod tool;

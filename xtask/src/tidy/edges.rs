@@ -118,11 +118,6 @@ const OUTSIDE: &[Outside] = &[
         reason: "the checksum of a record of the file",
     },
     Outside {
-        name: "time",
-        holders: &["ovsdb-tools"],
-        reason: "dates are printed in tables; nothing else needs a calendar",
-    },
-    Outside {
         name: "uuid",
         holders: &["ovsdb-server", "ovsdb-tools"],
         reason: "randomness enters at the edge; the engine is given its UUIDs",
@@ -151,8 +146,8 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "jiff",
-        holders: &["ovsdb-daemon"],
-        reason: "local time with its zone, for log patterns that ask for it",
+        holders: &["ovsdb-daemon", "ovsdb-tools"],
+        reason: "dates of records, and local time with its zone for log patterns that ask for it",
     },
     Outside {
         name: "tracing-subscriber",

@@ -21,7 +21,6 @@ mod restore;
 mod schema;
 mod server;
 mod tables;
-mod timestamp;
 mod usage;
 mod wait;
 

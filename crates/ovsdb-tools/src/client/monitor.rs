@@ -12,8 +12,9 @@ use super::monitor_print::{self, Form};
 use super::monitor_request::{self, Monitored, Names};
 use super::options::ChangeAware;
 use super::output::Output;
+use super::query;
 use super::server::Server;
-use super::{query, timestamp};
+use crate::timestamp;
 
 /// The method that is used, and what it takes beyond the tables.
 #[derive(Clone, Debug)]

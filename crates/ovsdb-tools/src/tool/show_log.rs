@@ -14,6 +14,7 @@ use ovsdb_server::file::{self, FileError};
 
 use super::schema::version_text;
 use super::{Answer, Call, ToolError, db};
+use crate::timestamp;
 
 /// Dates of this size and less are seconds, as old files have them, and not milliseconds.
 const DATE_SECONDS_MAX: i64 = i32::MAX as i64 - 1;
@@ -76,7 +77,7 @@ impl Printer<'_, '_> {
             } else {
                 *date
             };
-            write!(self.call.out, " {}", date_text(date_ms))?;
+            write!(self.call.out, " {}", timestamp::text(date_ms))?;
         }
         if let Some(Json::String(comment)) = members.get("_comment") {
             write!(self.call.out, " \"{comment}\"")?;
@@ -163,28 +164,4 @@ fn value_text(table: &TableSchema, column: &str, value: &Json) -> Option<String>
     let ty = &table.column(table.column_id(column)?).ty;
     let datum = Datum::from_json(value, ty, &mut Symbols::none()).ok()?;
     Some(datum_to_string(&datum, ty))
-}
-
-/// A date in milliseconds since 1970 as `2026-01-02 03:04:05.678`, in UTC.
-fn date_text(date_ms: i64) -> String {
-    let format = time::macros::format_description!(
-        "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:3]"
-    );
-    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(date_ms) * 1_000_000)
-        .ok()
-        .and_then(|date| date.format(&format).ok())
-        // Beyond the year 9999: the number says as much.
-        .unwrap_or_else(|| format!("{date_ms} ms"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_printed_to_the_millisecond_in_utc() {
-        assert_eq!(date_text(1_795_264_782_918), "2026-11-21 12:39:42.918");
-        assert_eq!(date_text(0), "1970-01-01 00:00:00.000");
-        assert_eq!(date_text(i64::MAX), "9223372036854775807 ms");
-    }
 }
