@@ -46,6 +46,14 @@ impl Commit {
         tables
     }
 
+    /// About how many bytes of memory the commit keeps, rows included.
+    pub fn bytes(&self) -> usize {
+        let of_row = |row: &Option<Arc<Row>>| row.as_ref().map_or(0, |row| row.bytes());
+        let of_change =
+            |change: &RowChange| size_of::<RowChange>() + of_row(&change.old) + of_row(&change.new);
+        size_of::<Commit>() + self.changes.iter().map(of_change).sum::<usize>()
+    }
+
     pub(crate) fn from_draft(draft: Draft) -> (Database, Option<Commit>) {
         let (next, touched) = draft.finish();
         let changes: Vec<RowChange> = touched

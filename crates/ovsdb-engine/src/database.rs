@@ -58,6 +58,12 @@ impl Row {
         &self.columns
     }
 
+    /// About how many bytes of memory the row takes.
+    pub fn bytes(&self) -> usize {
+        let elements: usize = self.columns.iter().map(Datum::len).sum();
+        size_of::<Row>() + size_of_val(&*self.columns) + elements * 2 * size_of::<Atom>()
+    }
+
     pub(crate) fn get_mut(&mut self, column: ColumnId) -> &mut Datum {
         &mut self.columns[column.index()]
     }

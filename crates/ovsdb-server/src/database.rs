@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::feed::{Hub, Version};
 use crate::file::Loaded;
+use crate::fresh::fresh_uuid;
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
 use crate::limits;
 use crate::locks::Locks;
@@ -83,7 +84,7 @@ impl Served {
         let schema = database.schema().clone();
         let mut schema_text = Vec::new();
         schema.to_json().write_to(&mut schema_text);
-        let hub = Arc::new(Hub::new(database));
+        let hub = Arc::new(Hub::new(database, fresh_uuid()));
         let status = Arc::new(Status::default());
         let writer = Writer::new(
             queue.clone(),

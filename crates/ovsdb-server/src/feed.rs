@@ -13,9 +13,11 @@ use ovsdb_engine::monitor::{Monitor, Pending};
 use ovsdb_engine::{Commit, Database};
 use ovsdb_proto::monitor::MonitorRequests;
 use ovsdb_proto::schema::TableId;
+use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::history::History;
 use crate::limits;
 use crate::mailbox::{Mailbox, SessionId};
 
@@ -26,6 +28,8 @@ pub struct Version {
     pub database: Database,
     /// How many commits led here since the process opened the database.
     pub number: u64,
+    /// The transaction id of the commit that led here: what clients call this version (ovsdb-server(7), section 4.1.15).
+    pub id: Uuid,
 }
 
 /// The point from which one database's versions and commits go out.
@@ -33,6 +37,7 @@ pub struct Version {
 pub struct Hub {
     current: ArcSwap<Version>,
     feeds: Mutex<Vec<Arc<Feed>>>,
+    history: Mutex<History>,
     tripwires: Mutex<Vec<Tripwire>>,
     monitors: Mutex<HashMap<MonitorRequests, Weak<Monitor>>>,
     /// Initial contents that somebody still has to send.
@@ -56,14 +61,16 @@ struct Tripwire {
 }
 
 impl Hub {
-    /// A hub whose first version is `database`.
-    pub fn new(database: Database) -> Hub {
+    /// A hub whose first version is `database`, known by this transaction id.
+    pub fn new(database: Database, id: Uuid) -> Hub {
         Hub {
             current: ArcSwap::from_pointee(Version {
                 database,
                 number: 0,
+                id,
             }),
             feeds: Mutex::default(),
+            history: Mutex::new(History::new(id, limits::HISTORY_BYTES_MAX)),
             tripwires: Mutex::default(),
             monitors: Mutex::default(),
             initial: Mutex::default(),
@@ -125,10 +132,15 @@ impl Hub {
         self.current.load_full()
     }
 
-    /// Makes `database` the current version and tells the feeds what led to it.
-    pub fn publish(&self, database: Database, commit: &Arc<Commit>) {
+    /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.
+    pub fn publish(&self, database: Database, commit: &Arc<Commit>, id: Uuid) {
         let number = self.current.load().number + 1;
-        let version = Arc::new(Version { database, number });
+        let version = Arc::new(Version {
+            database,
+            number,
+            id,
+        });
+        self.history.lock().push(id, commit.clone());
         let published = Arc::new(Published {
             commit: commit.clone(),
             tables: commit.tables(),
@@ -431,7 +443,7 @@ mod tests {
         fn new() -> Fixture {
             let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
             Fixture {
-                hub: Hub::new(Database::new(Arc::new(schema))),
+                hub: Hub::new(Database::new(Arc::new(schema)), fresh_uuid()),
             }
         }
 
@@ -466,7 +478,7 @@ mod tests {
             match execute(&database, &transact, &mut context) {
                 Outcome::Prepared(prepared) => {
                     let commit = Arc::new(prepared.commit.unwrap());
-                    self.hub.publish(prepared.next, &commit);
+                    self.hub.publish(prepared.next, &commit, fresh_uuid());
                 }
                 other => panic!("{other:?}"),
             }

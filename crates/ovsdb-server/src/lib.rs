@@ -17,6 +17,7 @@ pub mod database;
 pub mod feed;
 pub mod file;
 mod fresh;
+pub mod history;
 pub mod journal;
 pub mod limits;
 pub mod locks;

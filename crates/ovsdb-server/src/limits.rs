@@ -73,6 +73,10 @@ pub const FEED_COMMITS_MAX: usize = 64;
 /// Changed rows that a feed keeps apart, unless they are of one commit, before it merges them.
 pub const FEED_CHANGES_MAX: usize = 64 << 10;
 
+/// Memory for the commits of the recent past of one database, in bytes. A client that was away for longer gets all of
+/// what it monitors anew.
+pub const HISTORY_BYTES_MAX: usize = 64 << 20;
+
 /// How often a compaction begins anew because records were taken back while it ran.
 pub const COMPACTION_ATTEMPTS_MAX: u32 = 3;
 

@@ -433,7 +433,7 @@ impl Writer {
             if !self.parked.is_empty() {
                 self.touched.extend(commit.tables());
             }
-            self.hub.publish(database, &commit);
+            self.hub.publish(database, &commit, fresh_uuid());
         }
         job.mailbox
             .deliver(Letter::Done(job.token, Answer::Results(results)));

@@ -80,7 +80,10 @@ impl Fixture {
     fn new() -> Fixture {
         let script = Arc::new(Mutex::new(Script::default()));
         let queue = Arc::new(Queue::new(100));
-        let hub = Arc::new(Hub::new(Database::new(Arc::new(support::schema("D")))));
+        let hub = Arc::new(Hub::new(
+            Database::new(Arc::new(support::schema("D"))),
+            fresh_uuid(),
+        ));
         let writer = Writer::new(
             queue.clone(),
             hub.clone(),
