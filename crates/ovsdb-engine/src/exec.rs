@@ -21,6 +21,7 @@ use crate::database::{Database, Row};
 use crate::draft::Draft;
 use crate::passes;
 use crate::query::{matching_rows, rows_tried};
+use crate::rbac::{Access, Deed};
 use crate::results::{OpResult, Results};
 
 /// What a transaction may know of the world outside its database.
@@ -31,6 +32,8 @@ pub struct Context<'a> {
     pub holds_lock: &'a dyn Fn(&str) -> bool,
     /// Refuse every operation that could change something.
     pub read_only: bool,
+    /// The client's role and name, if access control by role applies to it.
+    pub access: Option<Access<'a>>,
     /// Whether an unmet `wait` may hold the transaction back. Otherwise it fails at once.
     pub may_block: bool,
     /// Gives UUIDs that were never given before: row versions.
@@ -191,13 +194,13 @@ impl Execution {
                 table,
                 condition,
                 row,
-            } => self.update(*table, condition, row),
+            } => self.update(*table, condition, row, context)?,
             Operation::Mutate {
                 table,
                 condition,
                 mutations,
-            } => self.mutate(*table, condition, mutations)?,
-            Operation::Delete { table, condition } => self.delete(*table, condition),
+            } => self.mutate(*table, condition, mutations, context)?,
+            Operation::Delete { table, condition } => self.delete(*table, condition, context)?,
             Operation::Wait {
                 table,
                 condition,
@@ -284,8 +287,24 @@ impl Execution {
                 *row.get_mut(*column) = datum.clone();
             }
         }
-        self.draft.set(key, Some(Arc::new(row)));
+        let row = Arc::new(row);
+        self.permit(table, Deed::Insert, std::slice::from_ref(&row), context)?;
+        self.draft.set(key, Some(row));
         Ok(OpResult::Inserted(uuid))
+    }
+
+    /// Whether the client may do this to `rows`.
+    fn permit(
+        &self,
+        table: TableId,
+        deed: Deed<'_>,
+        rows: &[Arc<Row>],
+        context: &Context<'_>,
+    ) -> Result<(), OvsdbError> {
+        match &context.access {
+            None => Ok(()),
+            Some(access) => access.check(&self.draft, table, deed, rows),
+        }
     }
 
     /// The rows of `table` that match now, held apart from the draft so that it can be changed meanwhile.
@@ -333,8 +352,10 @@ impl Execution {
         table: TableId,
         condition: &Condition,
         values: &[(ColumnId, Datum)],
-    ) -> OpResult {
+        context: &Context<'_>,
+    ) -> Result<OpResult, OvsdbError> {
         let rows = self.matching(table, condition);
+        self.permit(table, Deed::Update(values), &rows, context)?;
         for row in &rows {
             if values
                 .iter()
@@ -348,7 +369,7 @@ impl Execution {
             }
             self.draft.set((table, row.uuid()), Some(Arc::new(new)));
         }
-        OpResult::Count(rows.len())
+        Ok(OpResult::Count(rows.len()))
     }
 
     fn mutate(
@@ -356,11 +377,13 @@ impl Execution {
         table: TableId,
         condition: &Condition,
         mutations: &[Mutation],
+        context: &Context<'_>,
     ) -> Result<OpResult, OvsdbError> {
         let rows = self.matching(table, condition);
         let schema = self.draft.schema().clone();
         let table_schema = schema.table(table);
         if !mutations.is_empty() {
+            self.permit(table, Deed::Mutate(mutations), &rows, context)?;
             for row in &rows {
                 let mut new = Row::clone(row);
                 for mutation in mutations {
@@ -373,12 +396,18 @@ impl Execution {
         Ok(OpResult::Count(rows.len()))
     }
 
-    fn delete(&mut self, table: TableId, condition: &Condition) -> OpResult {
+    fn delete(
+        &mut self,
+        table: TableId,
+        condition: &Condition,
+        context: &Context<'_>,
+    ) -> Result<OpResult, OvsdbError> {
         let rows = self.matching(table, condition);
+        self.permit(table, Deed::Delete, &rows, context)?;
         for row in &rows {
             self.draft.set((table, row.uuid()), None);
         }
-        OpResult::Count(rows.len())
+        Ok(OpResult::Count(rows.len()))
     }
 
     /// Whether the rows that match are, in `columns`, exactly `rows` (as sets).

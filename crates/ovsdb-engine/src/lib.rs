@@ -13,10 +13,12 @@ pub mod monitor;
 mod passes;
 pub mod pmap;
 mod query;
+mod rbac;
 pub mod record;
 mod results;
 
 pub use commit::{Commit, RowChange};
 pub use database::{Database, Row, Table};
 pub use exec::{Context, Outcome, Prepared, effort, execute};
+pub use rbac::{Access, Unreadable};
 pub use results::{OpResult, Results};

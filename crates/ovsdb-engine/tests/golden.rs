@@ -73,6 +73,7 @@ impl Session {
                 elapsed_ms,
                 holds_lock: &|name| name == "held",
                 read_only: false,
+                access: None,
                 may_block: true,
                 fresh: &mut fresh,
             },

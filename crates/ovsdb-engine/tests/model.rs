@@ -378,6 +378,7 @@ fn run(seed: u64, transactions: usize) {
                 elapsed_ms: 0,
                 holds_lock: &|_| false,
                 read_only: false,
+                access: None,
                 may_block: true,
                 fresh: &mut fresh,
             },

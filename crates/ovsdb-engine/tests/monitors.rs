@@ -58,6 +58,7 @@ impl Server {
             elapsed_ms: 0,
             holds_lock: &|_| false,
             read_only: false,
+            access: None,
             may_block: true,
             fresh: &mut fresh,
         };

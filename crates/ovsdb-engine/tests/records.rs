@@ -39,6 +39,7 @@ fn check(column: &str, old: &str, new: &str, is_diff: bool) {
             elapsed_ms: 0,
             holds_lock: &|_| false,
             read_only: false,
+            access: None,
             may_block: false,
             fresh: &mut fresh,
         };

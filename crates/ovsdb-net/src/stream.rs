@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
@@ -19,6 +20,8 @@ use crate::method::{Kind, Method};
 #[derive(Debug)]
 pub struct Stream {
     name: String,
+    /// The name that the peer has proved to bear.
+    client_id: Option<Arc<str>>,
     kind: StreamKind,
 }
 
@@ -50,6 +53,7 @@ impl Stream {
                 match crate::unix::connect(&path).await {
                     Ok(stream) => Ok(Self {
                         name,
+                        client_id: None,
                         kind: StreamKind::Unix(stream),
                     }),
                     Err(source) => {
@@ -79,6 +83,7 @@ impl Stream {
         set_nodelay(&stream);
         Self {
             name: format!("tcp:{}:{}", format_ip(&peer), peer.port()),
+            client_id: None,
             kind: StreamKind::Tcp(stream),
         }
     }
@@ -97,8 +102,24 @@ impl Stream {
             bound.unwrap_or_else(|| format!("unix#{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         Self {
             name,
+            client_id: None,
             kind: StreamKind::Unix(stream),
         }
+    }
+
+    /// The same stream with a peer that has proved to bear the name `id`. Whoever calls this has seen the proof, such as
+    /// a certificate whose common name is `id`: access control relies on it.
+    #[must_use]
+    pub fn with_client_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.client_id = Some(id.into());
+        self
+    }
+
+    /// The name that the peer has proved to bear; `None` where the transport asks for no proof, as those of TCP and Unix
+    /// sockets do not.
+    #[must_use]
+    pub const fn client_id(&self) -> Option<&Arc<str>> {
+        self.client_id.as_ref()
     }
 
     /// The peer's name, as logs show it.
@@ -164,6 +185,7 @@ async fn connect_tcp(
     set_nodelay(&stream);
     Ok(Stream {
         name,
+        client_id: None,
         kind: StreamKind::Tcp(stream),
     })
 }

@@ -13,6 +13,7 @@ pub mod monitor;
 pub mod mutation;
 pub mod operation;
 pub mod parser;
+pub mod permission;
 pub mod row;
 pub mod schema;
 pub mod symbols;

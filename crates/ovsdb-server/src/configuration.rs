@@ -12,6 +12,7 @@ use ovsdb_proto::operation::{Operation, parse_transact};
 use ovsdb_proto::schema::TableId;
 use tokio::sync::{Mutex, Notify};
 
+use crate::access::Access;
 use crate::database::Served;
 use crate::fresh::fresh_uuid;
 use crate::limits;
@@ -198,7 +199,7 @@ impl Configuration {
                 token: Token(0),
                 transact,
                 received: Instant::now(),
-                read_only: false,
+                access: Access::FULL,
             };
             // A database that was closed meanwhile needs no status.
             let _ = database.submit(job, 0).await;

@@ -472,6 +472,7 @@ mod tests {
                 elapsed_ms: 0,
                 holds_lock: &|_| false,
                 read_only: false,
+                access: None,
                 may_block: false,
                 fresh: &mut fresh_uuid,
             };

@@ -11,6 +11,7 @@
 //! [`writer`] is a thread for each database: it alone makes versions. Between them stand bounded queues; [`limits`] names
 //! all bounds. `journal` does not know `session`, and `session` reaches the engine only through `database` and versions.
 
+mod access;
 pub mod compaction;
 pub mod configuration;
 pub mod database;
@@ -30,4 +31,5 @@ pub mod session;
 pub mod targets;
 pub mod writer;
 
+pub use access::Access;
 pub use fresh::fresh_uuid;

@@ -13,6 +13,7 @@ use ovsdb_net::{
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
+use crate::access::Access;
 use crate::limits;
 use crate::locks::LockState;
 use crate::mailbox::Letter;
@@ -28,7 +29,7 @@ pub struct RemoteOptions {
     pub max_backoff_ms: u64,
     /// Differentiated services code point of the connections.
     pub dscp: u8,
-    /// Refuse everything that could change a database.
+    /// Refuse everything that could change a database or a lock.
     pub read_only: bool,
     /// The role that clients have under access control. Empty or `None`: all may do everything.
     pub role: Option<String>,
@@ -50,17 +51,18 @@ impl RemoteOptions {
     }
 
     fn needs_restart(&self, other: &RemoteOptions) -> bool {
-        self.dscp != other.dscp || self.role != other.role
+        self.dscp != other.dscp || self.role != other.role || self.read_only != other.read_only
     }
-}
 
-/// Why a remote cannot be opened.
-#[derive(Debug, thiserror::Error)]
-enum OpenError {
-    #[error("{}", net_reason(.0))]
-    Net(#[from] NetError),
-    #[error("access control by role is not supported")]
-    Role,
+    /// What the peer at the other end of `stream` may do.
+    fn access(&self, stream: &Stream) -> Access {
+        let role = self.role.as_deref().filter(|role| !role.is_empty());
+        Access {
+            read_only: self.read_only,
+            role: role.map(Arc::from),
+            client_id: stream.client_id().cloned(),
+        }
+    }
 }
 
 /// The reason in the system's words, or in ours where the system has no part in it.
@@ -121,10 +123,10 @@ impl Remotes {
             match wanted.get(&name) {
                 None => {
                     tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: remote deconfigured");
-                    self.close(&name);
+                    self.close(&name).await;
                 }
                 Some(options) if options.needs_restart(&self.open[&name].options.lock()) => {
-                    self.close(&name)
+                    self.close(&name).await;
                 }
                 Some(options) => self.update(&name, options),
             }
@@ -142,7 +144,7 @@ impl Remotes {
                     self.open.insert(name.clone(), remote);
                 }
                 Err(error) => {
-                    let reason = error.to_string();
+                    let reason = net_reason(&error);
                     if self.failed.insert(name.clone(), reason.clone()).as_ref() != Some(&reason) {
                         tracing::error!(target: "ovsdb_jsonrpc_server", "{name}: listen failed: {reason}");
                     }
@@ -151,11 +153,7 @@ impl Remotes {
         }
     }
 
-    async fn open(&self, name: &str, options: &RemoteOptions) -> Result<Remote, OpenError> {
-        // Better no service than one without the limits that were asked for.
-        if options.role.as_ref().is_some_and(|role| !role.is_empty()) {
-            return Err(OpenError::Role);
-        }
+    async fn open(&self, name: &str, options: &RemoteOptions) -> Result<Remote, NetError> {
         let shared = Arc::new(Mutex::new(options.clone()));
         let server = self.server.clone();
         match Method::parse(name) {
@@ -215,9 +213,12 @@ impl Remotes {
         }
     }
 
-    fn close(&mut self, name: &str) {
+    async fn close(&mut self, name: &str) {
         if let Some(remote) = self.open.remove(name) {
             remote.task.abort();
+            // When it has ended, its address is free for a listener with other options, and nobody who came by it is
+            // missing from the books. That it was aborted is no news.
+            let _ = remote.task.await;
             for mailbox in self.server.sessions_of(name) {
                 mailbox.close(None);
             }
@@ -258,6 +259,26 @@ impl Drop for Remotes {
     }
 }
 
+/// Serves the client at the other end of `stream`, as one that `remote` with these options has accepted, until it or
+/// the server ends the session.
+///
+/// For programs that accept connections in ways of their own. Under a role, a stream's
+/// [client id](Stream::client_id) is the name that permissions are given to.
+pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &RemoteOptions) {
+    let mut reconnect = Reconnect::new(stream.name(), server.now_ms());
+    // Such connections are often short-lived, and it is for the peer to connect again.
+    reconnect.set_quiet(true);
+    reconnect.set_tries_left(Some(0));
+    reconnect.set_probe_interval(options.probe_interval_ms);
+    reconnect.connected(server.now_ms());
+    let mailbox = server.enroll_session(remote);
+    let settings = SessionOptions {
+        access: options.access(&stream),
+    };
+    let session = Session::new(server.clone(), mailbox, stream, settings);
+    tokio::spawn(async move { session.run(&Mutex::new(reconnect)).await });
+}
+
 async fn accept_loop(
     server: Arc<Server>,
     name: String,
@@ -268,18 +289,7 @@ async fn accept_loop(
         match listener.accept().await {
             Ok(stream) => {
                 let options = options.lock().clone();
-                let mut reconnect = Reconnect::new(stream.name(), server.now_ms());
-                // Such connections are often short-lived, and it is for the peer to connect again.
-                reconnect.set_quiet(true);
-                reconnect.set_tries_left(Some(0));
-                reconnect.set_probe_interval(options.probe_interval_ms);
-                reconnect.connected(server.now_ms());
-                let mailbox = server.enroll_session(&name);
-                let settings = SessionOptions {
-                    read_only: options.read_only,
-                };
-                let session = Session::new(server.clone(), mailbox, stream, settings);
-                tokio::spawn(async move { session.run(&Mutex::new(reconnect)).await });
+                serve(&server, &name, stream, &options);
             }
             Err(error) => {
                 let reason = ovsdb_net::errno_text(&error);
@@ -311,7 +321,7 @@ async fn connect_loop(
                         reconnect.lock().connected(server.now_ms());
                         let mailbox = server.enroll_session(&name);
                         let settings = SessionOptions {
-                            read_only: settings.read_only,
+                            access: settings.access(&stream),
                         };
                         Session::new(server.clone(), mailbox, stream, settings)
                             .run(&reconnect)

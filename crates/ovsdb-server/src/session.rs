@@ -20,6 +20,7 @@ use ovsdb_proto::jsonrpc::{self, Message};
 use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 
+use crate::access::Access;
 use crate::feed::InitialText;
 use crate::limits;
 use crate::mailbox::{Answer, Letter, Mailbox};
@@ -30,10 +31,10 @@ use self::monitors::Monitors;
 use self::transactions::{IdUse, Transactions};
 
 /// Settings of a session.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
-    /// Refuse everything that could change a database or a lock.
-    pub read_only: bool,
+    /// What the client may do.
+    pub access: Access,
 }
 
 /// One client's session. See the module's documentation.

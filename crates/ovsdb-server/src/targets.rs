@@ -213,9 +213,12 @@ fn datum<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a Datu
     Some(row.get(table.column_id(column)?))
 }
 
-/// The value of a column that has one.
+/// The value of a column that has at most one.
 fn value<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a Atom> {
-    datum(table, row, column)?.keys().next()
+    let column = table.column_id(column)?;
+    let ty = &table.column(column).ty;
+    let is_one = ty.max == 1 && ty.value.is_none();
+    row.get(column).first().filter(|_| is_one)
 }
 
 fn string<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a str> {

@@ -21,6 +21,7 @@ use ovsdb_proto::schema::TableId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::access::Access;
 use crate::compaction::{self, Compacted};
 use crate::feed::Hub;
 use crate::fresh::fresh_uuid;
@@ -42,8 +43,8 @@ pub struct Job {
     pub transact: Transact,
     /// When the request arrived; `wait` counts from here.
     pub received: Instant,
-    /// Refuse operations that could change something.
-    pub read_only: bool,
+    /// What the client may do.
+    pub access: Access,
 }
 
 /// Everything that can happen to a writer.
@@ -341,7 +342,8 @@ impl Writer {
         let mut context = Context {
             elapsed_ms,
             holds_lock: &|name| self.locks.is_owner(session, name),
-            read_only: job.read_only,
+            read_only: job.access.read_only,
+            access: job.access.of_role(),
             may_block: true,
             fresh: &mut fresh_uuid,
         };

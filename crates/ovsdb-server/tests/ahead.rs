@@ -10,6 +10,7 @@ use ovsdb_log::Replacement;
 use ovsdb_log::compaction::Growth;
 use ovsdb_proto::json;
 use ovsdb_proto::operation::parse_transact;
+use ovsdb_server::Access;
 use ovsdb_server::feed::Hub;
 use ovsdb_server::fresh_uuid;
 use ovsdb_server::journal::{Answer as JournalAnswer, Journal, JournalError, Proposal, Ticket};
@@ -112,7 +113,7 @@ impl Fixture {
             token: Token(self.sent),
             transact: parse_transact(&schema, json.as_array().expect("an array"), &mut fresh_uuid),
             received: Instant::now(),
-            read_only: false,
+            access: Access::FULL,
         };
         self.queue
             .push(Event::Transact(Box::new(job)))

@@ -130,7 +130,7 @@ impl Session {
             token,
             transact,
             received,
-            read_only: self.options.read_only,
+            access: self.options.access.clone(),
         };
         if database.submit(job, self.last_message_bytes).await.is_err() {
             // The database was removed just now.
@@ -146,7 +146,9 @@ impl Session {
         let mut context = Context {
             elapsed_ms: 0,
             holds_lock: &|name| self.server.locks().is_owner(session, name),
-            read_only: self.options.read_only,
+            read_only: self.options.access.read_only,
+            // What only reads needs no permission.
+            access: None,
             may_block: true,
             fresh: &mut fresh_uuid,
         };
@@ -261,7 +263,7 @@ impl Session {
     }
 
     fn lock_name<'a>(&self, method: Method, params: &'a [Json]) -> Result<&'a str, Json> {
-        if self.options.read_only {
+        if self.options.access.read_only {
             return Err(Json::string(
                 "lock and unlock methods not allowed, DB server is read only.",
             ));

@@ -64,6 +64,7 @@ fn reply(database: &Database, log: &mut Log, request: &Json) -> Vec<u8> {
         elapsed_ms: 0,
         holds_lock: &|_| false,
         read_only: false,
+        access: None,
         may_block: false,
         fresh: &mut fresh_uuid,
     };
