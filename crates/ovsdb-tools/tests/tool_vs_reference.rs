@@ -360,6 +360,40 @@ fn transactions_have_the_same_results_and_leave_the_same_contents() {
 }
 
 #[test]
+fn a_role_forbids_changes_where_the_schema_knows_roles() {
+    let mut pair = stocked();
+    let schema = fs::read(programs::reference_schema("ovn-sb")).expect("it is installed");
+    pair.write("sb.ovsschema", schema);
+    pair.check_ok(&["create", "sb", "sb.ovsschema"]);
+    for operation in [
+        r#"{"op":"insert","table":"DNS","row":{}}"#,
+        r#"{"op":"update","table":"DNS","where":[],"row":{}}"#,
+        r#"{"op":"mutate","table":"DNS","where":[],"mutations":[["records","insert",["map",[]]]]}"#,
+        r#"{"op":"delete","table":"DNS","where":[]}"#,
+        r#"{"op":"select","table":"DNS","where":[],"columns":["records"]}"#,
+        r#"{"op":"insert","table":"DNS","row":{"records":1}}"#,
+    ] {
+        let transaction = format!(r#"["OVN_Southbound",{operation}]"#);
+        for role in ["--rbac-role=ovn-controller", "--rbac-role="] {
+            for command in ["query", "transact"] {
+                // Only the superuser's transact may write.
+                if command == "query" && role.ends_with('=') {
+                    continue;
+                }
+                pair.check(Lines::Json, 0, &[role, command, "sb", &transaction]);
+            }
+        }
+    }
+    // No schema of roles, no rules.
+    pair.check(
+        Lines::Json,
+        0,
+        &["transact", "--rbac-role=x", "db", STOCK[4]],
+    );
+    pair.check(Lines::AsTheyAre, 1, &["--rbac-role"]);
+}
+
+#[test]
 fn query_cannot_change_a_file() {
     let mut pair = stocked();
     let before = pair.0[0].read("db");

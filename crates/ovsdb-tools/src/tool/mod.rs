@@ -29,6 +29,8 @@ struct Call<'a> {
     arguments: &'a [String],
     /// How often `-m` was given.
     verbosity: usize,
+    /// The role for transactions.
+    role: Option<&'a str>,
     out: &'a mut dyn Write,
 }
 
@@ -233,6 +235,8 @@ const COMMANDS: &[Command] = &[
 pub enum Opt {
     /// `-m`, `--more`.
     More,
+    /// `--rbac-role`.
+    RbacRole,
     /// One of logging.
     Vlog(vlog::Opt),
     /// One that every program has.
@@ -245,13 +249,21 @@ pub fn options() -> Table<Opt> {
         .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
         .group(
             "Other options",
-            [Spec::both(
-                Opt::More,
-                "more",
-                'm',
-                Arg::No,
-                "print more with show-log; may be repeated",
-            )],
+            [
+                Spec::both(
+                    Opt::More,
+                    "more",
+                    'm',
+                    Arg::No,
+                    "print more with show-log; may be repeated",
+                ),
+                Spec::long(
+                    Opt::RbacRole,
+                    "rbac-role",
+                    Arg::Required("ROLE"),
+                    "the role under which transact and query run",
+                ),
+            ],
         )
         .shared("More options", COMMON, Opt::Common)
 }
@@ -280,10 +292,12 @@ pub fn main() -> ExitCode {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verbosity = 0;
+    let mut role = None;
     let mut printed = None;
     for (option, value) in parsed.options {
         match option {
             Opt::More => verbosity += 1,
+            Opt::RbacRole => role = value,
             Opt::Vlog(option) => {
                 if let Err(error) = vlog::apply(option, value.as_deref()) {
                     program::fatal(error);
@@ -303,7 +317,7 @@ pub fn main() -> ExitCode {
             .write_all(text.as_bytes())
             .map(|()| Answer::Yes)
             .map_err(ToolError::from),
-        None => run(&parsed.operands, verbosity, &mut out),
+        None => run(&parsed.operands, verbosity, role.as_deref(), &mut out),
     };
     // What was printed before an error is wanted as well: the good records of a damaged file.
     let flushed = out.flush().map_err(ToolError::from);
@@ -315,7 +329,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(operands: &[String], verbosity: usize, out: &mut dyn Write) -> Result<Answer, ToolError> {
+fn run(
+    operands: &[String],
+    verbosity: usize,
+    role: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<Answer, ToolError> {
     let Some((name, arguments)) = operands.split_first() else {
         return Err(ToolError::MissingCommand);
     };
@@ -337,6 +356,7 @@ fn run(operands: &[String], verbosity: usize, out: &mut dyn Write) -> Result<Ans
     (command.run)(&mut Call {
         arguments,
         verbosity,
+        role,
         out,
     })
 }

@@ -1,11 +1,12 @@
 //! `transact [DB] TRNS` and `query [DB] TRNS`: run a transaction on a database file.
 //!
-//! `query` opens the file for reading, so a transaction that changes something fails when it comes to writing.
+//! `query` opens the file for reading, so a transaction that changes something fails when it comes to writing. Under a
+//! role the transaction has no client id, and so may change nothing where roles are in use.
 
 use std::path::PathBuf;
 
 use ovsdb_engine::record::{RecordOptions, commit_record};
-use ovsdb_engine::{Context, Database, Outcome, execute};
+use ovsdb_engine::{Access, Context, Database, Outcome, execute};
 use ovsdb_log::{LockPolicy, Log, LogError, OpenMode};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, Json};
@@ -37,14 +38,14 @@ fn run(call: &mut Call<'_>, mode: OpenMode) -> Result<Answer, ToolError> {
         text: text.clone(),
         source,
     })?;
-    let mut reply = reply(&database, &mut log, &request);
+    let mut reply = reply(&database, &mut log, &request, call.role);
     reply.push(b'\n');
     call.out.write_all(&reply)?;
     Ok(Answer::Yes)
 }
 
 /// Carries out a request and gives its reply, as JSON.
-fn reply(database: &Database, log: &mut Log, request: &Json) -> Vec<u8> {
+fn reply(database: &Database, log: &mut Log, request: &Json, role: Option<&str>) -> Vec<u8> {
     let operations = match request {
         Json::Array(elements) => match elements.split_first() {
             Some((Json::String(name), operations)) if *name == database.schema().name => {
@@ -64,7 +65,12 @@ fn reply(database: &Database, log: &mut Log, request: &Json) -> Vec<u8> {
         elapsed_ms: 0,
         holds_lock: &|_| false,
         read_only: false,
-        access: None,
+        // Without an id no rule is read, so none can be unreadable.
+        access: role.map(|role| Access {
+            role,
+            client_id: None,
+            report: &|_| {},
+        }),
         may_block: false,
         fresh: &mut fresh_uuid,
     };
