@@ -44,6 +44,21 @@ impl Storage {
     }
 }
 
+/// Why a transaction was not submitted.
+#[derive(Debug)]
+pub enum Unsubmitted {
+    /// The writer's queue is full. The job comes back, for [`Served::submit_later`].
+    NoRoom(Box<Job>),
+    /// The database has been closed.
+    Closed,
+}
+
+impl From<Closed> for Unsubmitted {
+    fn from(Closed: Closed) -> Unsubmitted {
+        Unsubmitted::Closed
+    }
+}
+
 /// A database that is being served.
 #[derive(Debug)]
 pub struct Served {
@@ -142,20 +157,47 @@ impl Served {
     /// # Errors
     /// The database has been closed.
     pub async fn submit(&self, job: Job, request_bytes: usize) -> Result<(), Closed> {
+        match self.try_submit(job, request_bytes) {
+            Ok(()) => Ok(()),
+            Err(Unsubmitted::NoRoom(job)) => self.submit_later(&mut Some(job)).await,
+            Err(Unsubmitted::Closed) => Err(Closed),
+        }
+    }
+
+    /// [`Served::submit`] without waiting.
+    ///
+    /// # Errors
+    /// See [`Unsubmitted`].
+    pub fn try_submit(&self, job: Job, request_bytes: usize) -> Result<(), Unsubmitted> {
         let mut job = Box::new(job);
-        if request_bytes <= limits::TRANSACT_BYTES_INLINE {
-            job = match self.try_submit(job) {
+        if request_bytes <= limits::TRANSACT_BYTES_INLINE
+            && let Some(mut writer) = self.writer.try_lock()
+        {
+            job = match writer.try_transact(job) {
                 Ok(()) => return Ok(()),
                 Err(job) => job,
             };
         }
-        self.queue.admit(Event::Transact(job)).await
+        match self.queue.try_reserve() {
+            Ok(true) => Ok(self.queue.push(Event::Transact(job))?),
+            Ok(false) => Err(Unsubmitted::NoRoom(job)),
+            Err(Closed) => Err(Unsubmitted::Closed),
+        }
     }
 
-    fn try_submit(&self, job: Box<Job>) -> Result<(), Box<Job>> {
-        match self.writer.try_lock() {
-            Some(mut writer) => writer.try_transact(job),
-            None => Err(job),
+    /// Takes the job out of `slot` and has it executed, as soon as the writer's queue has room. Until then it stays there,
+    /// even if the future is dropped.
+    ///
+    /// # Errors
+    /// The database has been closed.
+    pub async fn submit_later(&self, slot: &mut Option<Box<Job>>) -> Result<(), Closed> {
+        self.queue.reserve().await?;
+        match slot.take() {
+            Some(job) => self.queue.push(Event::Transact(job)),
+            None => {
+                self.queue.release(1);
+                Ok(())
+            }
         }
     }
 

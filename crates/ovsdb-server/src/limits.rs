@@ -27,12 +27,21 @@ pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Size up to which small messages share one buffer of the outbox, in bytes.
 pub const OUTBOX_CHUNK_BYTES: usize = 32 << 10;
 
-/// Transactions of one session that the writers work on at the same time. Beyond it the session is not read
-/// from until one is done.
+/// Transactions of one session that the writers work on at the same time. Further ones wait their turn in the session.
 pub const SESSION_IN_FLIGHT_MAX: usize = 256;
 
 /// Size of the requests of those transactions, likewise. One request may exceed it.
 pub const SESSION_IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
+
+/// Messages of one session that wait in it for the transactions before them. Beyond it the session is not read from.
+pub const HELD_MESSAGES_MAX: usize = 256;
+
+/// Size of those messages, likewise. One may exceed it.
+pub const HELD_BYTES_MAX: usize = 1 << 20;
+
+/// How long an `echo` request waits for the transactions before it. Whoever asks in order to know whether the server is
+/// there is answered then, whatever the server is doing for him.
+pub const ECHO_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Transactions of one session held back by `wait` operations. One more fails with `resources exhausted`.
 pub const SESSION_PARKED_MAX: usize = 10_000;

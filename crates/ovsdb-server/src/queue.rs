@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, TryAcquireError};
 
 /// The receiving side is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub struct Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue that admits `capacity` events by [`Queue::admit`].
+    /// An empty queue with room for `capacity` events that need it.
     pub fn new(capacity: usize) -> Queue<T> {
         Queue {
             state: Mutex::new(State {
@@ -43,13 +43,27 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Adds an event as soon as there is room for it. The receiver gives the room back with [`Queue::release`].
+    /// Takes room for one event as soon as there is some; whoever gets it pushes the event. The receiver gives the room
+    /// back with [`Queue::release`]. Nothing is taken if the future is dropped before it is ready.
     ///
     /// # Errors
     /// [`Closed`].
-    pub async fn admit(&self, event: T) -> Result<(), Closed> {
+    pub async fn reserve(&self) -> Result<(), Closed> {
         self.room.acquire().await.map_err(|_| Closed)?.forget();
-        self.push(event)
+        Ok(())
+    }
+
+    /// [`Queue::reserve`], but only if there is room at the moment. False if there is none.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub fn try_reserve(&self) -> Result<bool, Closed> {
+        match self.room.try_acquire() {
+            Ok(room) => room.forget(),
+            Err(TryAcquireError::NoPermits) => return Ok(false),
+            Err(TryAcquireError::Closed) => return Err(Closed),
+        }
+        Ok(true)
     }
 
     /// Adds an event that needs no room.

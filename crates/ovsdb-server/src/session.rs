@@ -3,8 +3,10 @@
 //! The task receives, parses and checks requests, executes what only reads, hands the rest to the writers, and sends
 //! what comes back. Requests take effect in the order in which they were sent: whatever is not a transaction waits until
 //! the transactions before it are answered or parked, and so does a transaction that only reads, unless the writer
-//! executes it in its turn. Updates leave before the reply (see `Session::reply`).
+//! executes it in its turn. Updates leave before the reply (see `Session::reply`). An `echo` waits only for a moment, and
+//! the answer to a probe not at all: that somebody has much to do is no sign of death.
 
+mod held;
 mod link;
 mod monitors;
 mod requests;
@@ -21,11 +23,15 @@ use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 
 use crate::access::Access;
+use crate::database::Served;
 use crate::feed::InitialText;
 use crate::limits;
-use crate::mailbox::{Answer, Letter, Mailbox};
+use crate::mailbox::{Answer, Letter, Mailbox, Token};
+use crate::queue::Closed;
 use crate::server::Server;
+use crate::writer::Job;
 
+use self::held::Held;
 use self::link::{Link, Progress};
 use self::monitors::Monitors;
 use self::transactions::{IdUse, Transactions};
@@ -45,15 +51,35 @@ pub struct Session {
     link: Link,
     transactions: Transactions,
     monitors: Monitors,
-    /// A request that has to wait for the transactions before it.
-    held: Option<Message>,
+    held: Held,
+    /// A transaction for which its writer's queue has no room yet. All messages after it wait for it.
+    waits_for_room: Option<WaitsForRoom>,
     /// Letters whose contents find no room in the outbox yet, oldest first.
     unopened: VecDeque<Letter>,
+    /// The size of the message that is being handled.
     last_message_bytes: usize,
     /// Nothing more is expected from the peer, and it has this long to take what is due.
     lingers_until: Option<Instant>,
     /// Why nothing more is taken from the peer. What it had asked for before is still answered.
     failed: Option<End>,
+}
+
+/// A transaction on its way to a writer whose queue is full.
+struct WaitsForRoom {
+    database: Arc<Served>,
+    token: Token,
+    /// `None` once it has been taken in.
+    job: Option<Box<Job>>,
+}
+
+impl WaitsForRoom {
+    /// Waits until the transaction has been taken in, if there is one.
+    async fn taken(waits: &mut Option<WaitsForRoom>) -> Result<(), Closed> {
+        match waits {
+            Some(waits) => waits.database.submit_later(&mut waits.job).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// The id of inactivity probes, which is how their answers are known.
@@ -107,7 +133,8 @@ impl Session {
             link: Link::new(stream),
             transactions: Transactions::default(),
             monitors: Monitors::default(),
-            held: None,
+            held: Held::default(),
+            waits_for_room: None,
             unopened: VecDeque::new(),
             last_message_bytes: 0,
             lingers_until: None,
@@ -130,11 +157,12 @@ impl Session {
     }
 
     async fn serve(&mut self, reconnect: &Mutex<Reconnect>) -> Result<End, End> {
-        // This task looks for input whenever it comes, so no probe can be late through its fault.
+        // This task looks for input whenever it comes, except where it says so below.
         reconnect.lock().receive_attempted(u64::MAX);
+        let mut listened = true;
         loop {
             self.open_letters(reconnect)?;
-            let handled = match self.handle_requests().await {
+            let handled = match self.handle_requests() {
                 Ok(handled) => handled,
                 Err(end) => {
                     self.failed = Some(end);
@@ -149,7 +177,13 @@ impl Session {
                 self.send_updates();
             }
             let now_ms = self.server.now_ms();
-            let action = reconnect.lock().run(now_ms);
+            // While we do not listen, silence is not the peer's. One that takes nothing is no better than a silent one.
+            let listens = self.may_receive() || !self.has_room();
+            if listens && !std::mem::replace(&mut listened, listens) {
+                reconnect.lock().activity(now_ms);
+            }
+            listened = listens;
+            let action = listens.then(|| reconnect.lock().run(now_ms)).flatten();
             match action {
                 Some(Action::Probe) => self.link.send(|out| {
                     Message::request(Method::Echo.as_str(), Vec::new(), PROBE_ID).write_to(out);
@@ -166,11 +200,11 @@ impl Session {
             };
             let more = any_news
                 || any_left && self.has_room()
-                || match (handled, &self.held) {
-                    (Handled::All, _) => false,
-                    (Handled::InPart, _) => true,
-                    (Handled::HeldUp, Some(message)) => !self.must_wait(message),
-                    (Handled::HeldUp, None) => self.may_receive(),
+                || self.may_go_on()
+                || match handled {
+                    Handled::All => false,
+                    Handled::InPart => true,
+                    Handled::HeldUp => self.may_receive(),
                 };
             if !more && (self.link.is_at_end() || self.failed.is_some()) && self.is_done() {
                 return Ok(self.end());
@@ -183,8 +217,11 @@ impl Session {
             let probe = reconnect
                 .lock()
                 .deadline_ms(now_ms)
+                .filter(|_| listens)
                 .map(|at_ms| self.server.instant_of(at_ms));
-            let deadline = [probe, self.lingers_until].into_iter().flatten().min();
+            let echo = self.held.overdue_at().filter(|_| self.has_room());
+            let deadlines = [probe, echo, self.lingers_until];
+            let deadline = deadlines.into_iter().flatten().min();
             let backlog = self.link.backlog();
             tokio::select! {
                 progress = self.link.progress(self.may_receive()) => match progress? {
@@ -193,6 +230,11 @@ impl Session {
                     Progress::End => self.lingers_until = Some(Instant::now() + limits::LINGER),
                 },
                 () = self.mailbox.rung() => {}
+                taken = WaitsForRoom::taken(&mut self.waits_for_room) => {
+                    if let (Some(waits), Err(Closed)) = (self.waits_for_room.take(), taken) {
+                        self.answer_closed(waits.token);
+                    }
+                }
                 () = sleep_until(deadline) => {
                     if self.lingers_until.is_some_and(|until| until <= Instant::now()) {
                         return Ok(self.end());
@@ -214,7 +256,7 @@ impl Session {
 
     /// Whether everything that the peer has asked for is done and sent.
     fn is_done(&self) -> bool {
-        self.held.is_none()
+        self.held.is_empty()
             && self.unopened.is_empty()
             && self.transactions.in_flight() == 0
             && self.link.backlog() == 0
@@ -222,10 +264,16 @@ impl Session {
 
     /// Whether the peer may cause more work.
     fn may_receive(&self) -> bool {
-        self.held.is_none()
-            && self.failed.is_none()
-            && self.has_room()
-            && !self.transactions.is_flight_full()
+        !self.held.is_full() && self.failed.is_none() && self.has_room()
+    }
+
+    /// Whether the first of the messages that had to wait need not any longer.
+    fn may_go_on(&self) -> bool {
+        self.has_room()
+            && self
+                .held
+                .front()
+                .is_some_and(|message| !self.must_wait(message))
     }
 
     /// Whether the outbox takes more.
@@ -234,23 +282,37 @@ impl Session {
     }
 
     /// Handles requests that have arrived, as far as possible without waiting.
-    async fn handle_requests(&mut self) -> Result<Handled, End> {
+    fn handle_requests(&mut self) -> Result<Handled, End> {
         for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
-            let message = match self.held.take() {
+            let message = match self.next_held() {
                 Some(message) => message,
                 None if self.may_receive() => match self.next_message()? {
+                    Some(message) if self.must_hold(&message) => {
+                        let bytes = self.last_message_bytes;
+                        self.held.push(message, bytes, Instant::now());
+                        continue;
+                    }
                     Some(message) => message,
                     None => return Ok(Handled::All),
                 },
                 None => return Ok(Handled::HeldUp),
             };
-            if self.must_wait(&message) {
-                self.held = Some(message);
-                return Ok(Handled::HeldUp);
-            }
-            self.handle(message).await?;
+            self.handle(message)?;
         }
         Ok(Handled::InPart)
+    }
+
+    /// Of the messages that had to wait, one that need not any longer.
+    fn next_held(&mut self) -> Option<Message> {
+        let (message, bytes) = if self.may_go_on() {
+            self.held.pop()?
+        } else if self.has_room() {
+            self.held.take_overdue_echo(Instant::now())?
+        } else {
+            return None;
+        };
+        self.last_message_bytes = bytes;
+        Some(message)
     }
 
     fn next_message(&mut self) -> Result<Option<Message>, End> {
@@ -280,35 +342,41 @@ impl Session {
         Ok(Some(message))
     }
 
+    /// Whether a message that has just come has to wait.
+    fn must_hold(&self, message: &Message) -> bool {
+        !is_probe_answer(message) && (!self.held.is_empty() || self.must_wait(message))
+    }
+
     /// Whether a message has to wait for the transactions before it.
     fn must_wait(&self, message: &Message) -> bool {
         if self.transactions.in_flight() == 0 {
             return false;
         }
         match message {
+            _ if self.waits_for_room.is_some() => true,
             // The writer keeps the order. Only for an id that is in use it must be known whether that is for long.
             Message::Request { method, id, .. }
                 if Method::from_text(method) == Some(Method::Transact) =>
             {
-                self.transactions.id_use(id) == IdUse::InFlight
+                self.transactions.is_flight_full()
+                    || self.transactions.id_use(id) == IdUse::InFlight
             }
             _ => true,
         }
     }
 
-    async fn handle(&mut self, message: Message) -> Result<(), End> {
+    fn handle(&mut self, message: Message) -> Result<(), End> {
         let kind = message.kind();
         match message {
             Message::Request { method, params, id } => {
-                self.handle_request(&method, params, id).await;
+                self.handle_request(&method, params, id);
                 Ok(())
             }
             Message::Notification { method, params } => {
                 self.handle_notification(&method, &params);
                 Ok(())
             }
-            // The answer to our inactivity probe.
-            Message::Reply { id, .. } if id.as_str() == Some(PROBE_ID) => Ok(()),
+            message if is_probe_answer(&message) => Ok(()),
             Message::Reply { .. } | Message::Error { .. } => {
                 let name = self.link.name();
                 tracing::warn!(target: "ovsdb_jsonrpc_server", "{name}: received unexpected {kind} message");
@@ -454,6 +522,11 @@ impl Drop for Session {
         }
         self.server.forget_session(id);
     }
+}
+
+/// Whether this is the answer to our inactivity probe.
+fn is_probe_answer(message: &Message) -> bool {
+    matches!(message, Message::Reply { id, .. } if id.as_str() == Some(PROBE_ID))
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

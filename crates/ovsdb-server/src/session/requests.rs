@@ -13,7 +13,7 @@ use ovsdb_proto::parser::is_id;
 use ovsdb_proto::schema::TableId;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 
-use crate::database::Served;
+use crate::database::{Served, Unsubmitted};
 use crate::feed::Version;
 use crate::fresh::fresh_uuid;
 use crate::limits;
@@ -22,7 +22,7 @@ use crate::mailbox::{Answer, Token};
 use crate::writer::Job;
 
 use super::transactions::IdUse;
-use super::{Session, in_place};
+use super::{Session, WaitsForRoom, in_place};
 
 /// The error of a transaction that was canceled (RFC 7047, section 4.1.4).
 pub(super) fn canceled() -> Json {
@@ -49,12 +49,12 @@ fn bad_params(params: &[Json], details: String) -> Json {
 }
 
 impl Session {
-    pub(super) async fn handle_request(&mut self, method: &str, params: Vec<Json>, id: Json) {
+    pub(super) fn handle_request(&mut self, method: &str, params: Vec<Json>, id: Json) {
         let Some(method) = Method::from_text(method) else {
             return self.refuse(&id, &Json::string(UNKNOWN_METHOD));
         };
         let reply = match method {
-            Method::Transact => return self.transact(params, id).await,
+            Method::Transact => return self.transact(params, id),
             Method::Monitor => return self.monitor(params, id),
             Method::GetSchema => return self.get_schema(&params, &id),
             Method::MonitorCancel => self.monitor_cancel(&params),
@@ -101,7 +101,7 @@ impl Session {
         })
     }
 
-    async fn transact(&mut self, params: Vec<Json>, id: Json) {
+    fn transact(&mut self, params: Vec<Json>, id: Json) {
         let received = Instant::now();
         let database = match self.database(Method::Transact, &params) {
             Ok(database) => database,
@@ -132,11 +132,23 @@ impl Session {
             received,
             access: self.options.access.clone(),
         };
-        if database.submit(job, self.last_message_bytes).await.is_err() {
-            // The database was removed just now.
-            if let Some(open) = self.transactions.close(token) {
-                self.answer(&open.id, &Answer::Canceled);
+        match database.try_submit(job, bytes) {
+            Ok(()) => {}
+            Err(Unsubmitted::NoRoom(job)) => {
+                self.waits_for_room = Some(WaitsForRoom {
+                    database,
+                    token,
+                    job: Some(job),
+                })
             }
+            Err(Unsubmitted::Closed) => self.answer_closed(token),
+        }
+    }
+
+    /// Answers a transaction whose database was removed before it came to it.
+    pub(super) fn answer_closed(&mut self, token: Token) {
+        if let Some(open) = self.transactions.close(token) {
+            self.answer(&open.id, &Answer::Canceled);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A server in this process with real sockets and files, clients that speak bytes, and a disk that fails on demand.
+//! A server in this process with real sockets and files, clients that speak bytes, and a disk that fails or dawdles on demand.
 
 #![allow(
     dead_code,
@@ -21,6 +21,7 @@ use ovsdb_server::file;
 use ovsdb_server::server::Server;
 use ovsdb_server::writer::WriterOptions;
 use ovsdb_testkit::client::RawClient;
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Runtime;
 
 /// A schema with what the tests need: a table of named numbers, unique by name, and one that is not kept.
@@ -203,11 +204,23 @@ pub fn without_uuids(text: &str) -> String {
     parts.join("\"")
 }
 
-/// The disk, except that writing and syncing fail while they are told to.
+/// The disk, except that writing and syncing fail, and syncing waits, while they are told to.
 #[derive(Clone, Default)]
 pub struct FailingDisk {
     write: Arc<AtomicI32>,
     sync: Arc<AtomicI32>,
+    held: Arc<(Mutex<bool>, Condvar)>,
+}
+
+/// Syncs take until this is dropped.
+pub struct HeldSyncs(FailingDisk);
+
+impl Drop for HeldSyncs {
+    fn drop(&mut self) {
+        let (held, changed) = &*self.0.held;
+        *held.lock() = false;
+        changed.notify_all();
+    }
 }
 
 /// The error numbers that the tests use.
@@ -219,6 +232,12 @@ impl FailingDisk {
     /// Has every write fail with an error number; 0 ends that.
     pub fn fail_writes(&self, errno: i32) {
         self.write.store(errno, Ordering::SeqCst);
+    }
+
+    /// Has every sync wait until the result is dropped, so that durable transactions stay under way.
+    pub fn hold_syncs(&self) -> HeldSyncs {
+        *self.held.0.lock() = true;
+        HeldSyncs(self.clone())
     }
 
     /// Has every sync fail with an error number; 0 ends that.
@@ -281,6 +300,8 @@ impl File for FailingFile {
 
     fn sync_data(&self) -> io::Result<()> {
         fail(&self.disk.sync)?;
+        let (held, changed) = &*self.disk.held;
+        changed.wait_while(&mut held.lock(), |held| *held);
         self.file.sync_data()
     }
 

@@ -1,0 +1,140 @@
+//! Clients that ask whether the server is there are answered, and are not given up, while it is busy for them or others.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use ovsdb_server::limits;
+use ovsdb_server::remotes::{RemoteOptions, Remotes};
+use support::{Client, Fixture};
+
+/// A transaction that is under way for as long as syncs are held.
+const DURABLE: &str =
+    r#"["D",{"op":"insert","table":"U","row":{}},{"op":"commit","durable":true}]"#;
+const DURABLE_RESULT: &str = r#"[{"uuid":["uuid","U"]},{}]"#;
+
+fn reply(id: usize, result: &str) -> String {
+    format!(r#"{{"error":null,"id":{id},"result":{result}}}"#)
+}
+
+#[test]
+fn an_echo_overtakes_transactions_that_take_long_and_nothing_else_does() {
+    let fixture = Fixture::new(&["D"]);
+    let mut client = fixture.connect();
+    let held = fixture.disk.hold_syncs();
+    client.request("1", "transact", DURABLE);
+    client.request("2", "monitor", r#"["D","m",{"U":{"columns":["n"]}}]"#);
+    client.request("3", "transact", DURABLE);
+    client.request("4", "echo", r#"["a"]"#);
+    client.request("5", "list_dbs", "[]");
+    client.request("6", "echo", r#"["b"]"#);
+    assert_eq!(client.next(), reply(4, r#"["a"]"#));
+    assert_eq!(client.next(), reply(6, r#"["b"]"#));
+    drop(held);
+    assert_eq!(client.next(), reply(1, DURABLE_RESULT));
+    assert_eq!(client.next(), reply(2, r#"{"U":{"U":{"new":{"n":0}}}}"#));
+    assert_eq!(
+        client.next(),
+        r#"{"id":null,"method":"update","params":["m",{"U":{"U":{"new":{"n":0}}}}]}"#
+    );
+    assert_eq!(client.next(), reply(3, DURABLE_RESULT));
+    assert_eq!(client.next(), reply(5, r#"["D"]"#));
+}
+
+#[test]
+fn an_echo_does_not_wait_for_room_in_the_queue_of_a_writer() {
+    let fixture = Fixture::new(&["D"]);
+    let held = fixture.disk.hold_syncs();
+    let full = limits::WRITER_AHEAD_MAX + limits::WRITER_QUEUE_MAX;
+    let sessions = full / limits::SESSION_IN_FLIGHT_MAX;
+    let mut clients: Vec<Client> = (0..sessions).map(|_| fixture.connect()).collect();
+    for client in &mut clients {
+        for id in 0..limits::SESSION_IN_FLIGHT_MAX {
+            client.request(&id.to_string(), "transact", DURABLE);
+        }
+    }
+    let echo = (limits::SESSION_IN_FLIGHT_MAX, "[]");
+    for client in &mut clients {
+        client.request(&echo.0.to_string(), "echo", echo.1);
+    }
+    // Its answer says that what was before it has been taken in.
+    for client in &mut clients {
+        assert_eq!(client.next(), reply(echo.0, echo.1));
+    }
+    let mut late = fixture.connect();
+    late.request("0", "transact", DURABLE);
+    late.request("1", "echo", "[]");
+    assert_eq!(late.next(), reply(1, "[]"));
+    late.request("2", "list_dbs", "[]");
+    drop(held);
+    assert_eq!(late.next(), reply(0, DURABLE_RESULT));
+    assert_eq!(late.next(), reply(2, r#"["D"]"#));
+    for client in &mut clients {
+        for id in 0..limits::SESSION_IN_FLIGHT_MAX {
+            assert_eq!(client.next(), reply(id, DURABLE_RESULT));
+        }
+    }
+}
+
+#[test]
+fn a_client_from_which_the_server_takes_no_more_is_not_given_up_for_its_silence() {
+    let fixture = Fixture::new(&["D"]);
+    let path = fixture.path("probed").with_extension("sock");
+    let options = RemoteOptions {
+        // The shortest interval there is.
+        probe_interval_ms: 1000,
+        ..RemoteOptions::default()
+    };
+    let wanted = BTreeMap::from([(format!("punix:{}", path.display()), options)]);
+    let mut remotes = Remotes::new(fixture.server.clone());
+    fixture.runtime.block_on(remotes.set(&wanted));
+
+    let held = fixture.disk.hold_syncs();
+    let mut full = Client::connect(&path);
+    full.request("0", "transact", DURABLE);
+    for id in 1..=limits::HELD_MESSAGES_MAX {
+        full.request(&id.to_string(), "list_dbs", "[]");
+    }
+    // One that answers is probed three times; one that does not would be gone by then.
+    let mut polite = Client::connect(&path);
+    for _ in 0..3 {
+        let probe = r#"{"id":"echo","method":"echo","params":[]}"#;
+        assert_eq!(polite.next(), probe);
+        let answer = br#"{"id":"echo","result":[],"error":null}"#;
+        polite.raw.send(answer).expect("the server reads");
+    }
+    drop(held);
+    assert_eq!(full.next(), reply(0, DURABLE_RESULT));
+    for id in 1..=limits::HELD_MESSAGES_MAX {
+        assert_eq!(full.next(), reply(id, r#"["D"]"#));
+    }
+}
+
+#[test]
+fn answers_to_probes_count_while_transactions_are_under_way() {
+    let fixture = Fixture::new(&["D"]);
+    let path = fixture.path("probed").with_extension("sock");
+    let options = RemoteOptions {
+        probe_interval_ms: 1000,
+        ..RemoteOptions::default()
+    };
+    let wanted = BTreeMap::from([(format!("punix:{}", path.display()), options)]);
+    let mut remotes = Remotes::new(fixture.server.clone());
+    fixture.runtime.block_on(remotes.set(&wanted));
+
+    let held = fixture.disk.hold_syncs();
+    let mut client = Client::connect(&path);
+    client.request("0", "transact", DURABLE);
+    client.request("1", "list_dbs", "[]");
+    for _ in 0..2 {
+        assert_eq!(
+            client.next(),
+            r#"{"id":"echo","method":"echo","params":[]}"#
+        );
+        let answer = br#"{"id":"echo","result":[],"error":null}"#;
+        client.raw.send(answer).expect("the server reads");
+    }
+    drop(held);
+    assert_eq!(client.next(), reply(0, DURABLE_RESULT));
+    assert_eq!(client.next(), reply(1, r#"["D"]"#));
+}
