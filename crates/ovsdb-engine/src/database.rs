@@ -17,7 +17,10 @@ use crate::passes::for_each_reference;
 use crate::pmap::PMap;
 
 /// One row: a datum for each column of its table, `_uuid` and `_version` first.
-#[derive(Clone, Debug, Eq, PartialEq)]
+///
+/// A row that is older than the last columns of its table ends before them; they have the value that goes with their
+/// numbers ([`ColumnId::of`]). A row that is changed gets them all.
+#[derive(Clone, Debug)]
 pub struct Row {
     columns: Box<[Datum]>,
 }
@@ -50,10 +53,10 @@ impl Row {
 
     /// The value of one column.
     pub fn get(&self, column: ColumnId) -> &Datum {
-        &self.columns[column.index()]
+        column.of(&self.columns)
     }
 
-    /// The values of all columns, by [`ColumnId`].
+    /// The values of the columns, by [`ColumnId`], without those that are younger than the row.
     pub fn columns(&self) -> &[Datum] {
         &self.columns
     }
@@ -64,13 +67,26 @@ impl Row {
         size_of::<Row>() + size_of_val(&*self.columns) + elements * 2 * size_of::<Atom>()
     }
 
+    /// A copy that has all columns of its table, to be changed.
+    pub(crate) fn to_change(&self, table: &TableSchema) -> Row {
+        let younger = table.column_ids().skip(self.columns.len());
+        let younger = younger.map(|id| id.fill().clone());
+        Row {
+            columns: self.columns.iter().cloned().chain(younger).collect(),
+        }
+    }
+
+    /// For `_version`, and for all columns of a row that has them all.
     pub(crate) fn get_mut(&mut self, column: ColumnId) -> &mut Datum {
         &mut self.columns[column.index()]
     }
 
-    /// Whether the two rows agree in every column, `_version` included.
-    pub(crate) fn same_contents(&self, other: &Row) -> bool {
-        self.columns == other.columns
+    /// Whether the two rows of `table` agree in every column, `_version` included.
+    pub(crate) fn same_contents(&self, other: &Row, table: &TableSchema) -> bool {
+        if self.columns.len() == other.columns.len() {
+            return self.columns == other.columns;
+        }
+        table.column_ids().all(|id| self.get(id) == other.get(id))
     }
 }
 
@@ -85,12 +101,15 @@ pub(crate) fn index_key(row: &Row, columns: &[ColumnId]) -> IndexKey {
         .collect()
 }
 
+/// The entries of one index.
+pub(crate) type Index = PMap<(IndexKey, Uuid), ()>;
+
 /// The rows of one table, and what can be told from them quickly.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     pub(crate) rows: PMap<Uuid, Arc<Row>>,
     /// For each index of the schema its entries. Only inside a draft can two rows share a key.
-    pub(crate) indexes: Vec<PMap<(IndexKey, Uuid), ()>>,
+    pub(crate) indexes: Vec<Index>,
     /// How many strong references point to a row, those from the row itself aside. No entry means none.
     pub(crate) strong_refs: PMap<Uuid, usize>,
     /// Which rows refer weakly to which of this table: (to, table from, row from), and how many times.
@@ -158,27 +177,32 @@ struct Inner {
 impl Database {
     /// An empty database.
     pub fn new(schema: Arc<Schema>) -> Database {
+        Database::with_tables(schema, Vec::new())
+    }
+
+    /// A database of these tables, which obey the schema together; those that are missing at the end are empty.
+    pub(crate) fn with_tables(schema: Arc<Schema>, mut tables: Vec<Arc<Table>>) -> Database {
         let plans = schema.tables.iter().map(|table| {
             let with = |wanted: fn(&ovsdb_proto::types::ColumnType) -> bool| {
-                let columns = table.columns.iter().enumerate();
-                let wanted = columns.filter(|(_, column)| wanted(&column.ty));
-                wanted.map(|(at, _)| ColumnId(at as u32)).collect()
+                let wanted = |&id: &ColumnId| wanted(&table.column(id).ty);
+                table.column_ids().filter(wanted).collect()
             };
             TablePlan {
                 strong: with(|ty| ty.has_strong_refs()),
                 weak: with(|ty| ty.has_weak_refs()),
             }
         });
-        let tables = schema.tables.iter().map(|table| {
+        let missing = &schema.tables[tables.len()..];
+        tables.extend(missing.iter().map(|table| {
             Arc::new(Table {
-                indexes: vec![PMap::new(); table.indexes.len()],
+                indexes: vec![Index::new(); table.indexes.len()],
                 ..Table::default()
             })
-        });
+        }));
         Database {
             inner: Arc::new(Inner {
                 plans: plans.collect(),
-                tables: tables.collect(),
+                tables,
                 schema,
             }),
         }
@@ -194,12 +218,17 @@ impl Database {
         &self.inner.tables[table.index()]
     }
 
+    /// The rows of one table, to be shared.
+    pub(crate) fn shared_table(&self, table: TableId) -> &Arc<Table> {
+        &self.inner.tables[table.index()]
+    }
+
     /// The row with this UUID in one table.
     pub fn row(&self, table: TableId, uuid: &Uuid) -> Option<&Arc<Row>> {
         self.table(table).get(uuid)
     }
 
-    /// The ids of all tables, in the order of their names.
+    /// The ids of all tables, in order.
     pub fn table_ids(&self) -> impl Iterator<Item = TableId> + use<> {
         self.inner.schema.table_ids()
     }
@@ -270,30 +299,21 @@ impl Database {
         {
             entries.insert((index_key(row, columns), row.uuid()), ());
         }
-        for (at, column) in table.columns.iter().enumerate() {
-            for_each_reference(
-                &row.columns()[at],
-                &column.ty,
-                BaseType::is_strong_ref,
-                |(to, uuid)| {
-                    if (to, uuid) != (id, row.uuid()) {
-                        let counts = &mut expected.table_mut(to).strong_refs;
-                        let count = counts.get(&uuid).copied().unwrap_or(0);
-                        counts.insert(uuid, count + 1);
-                    }
-                },
-            );
-            for_each_reference(
-                &row.columns()[at],
-                &column.ty,
-                BaseType::is_weak_ref,
-                |(to, uuid)| {
-                    let counts = &mut expected.table_mut(to).weak_refs;
-                    let entry = (uuid, id, row.uuid());
-                    let count = counts.get(&entry).copied().unwrap_or(0);
-                    counts.insert(entry, count + 1);
-                },
-            );
+        for column in table.column_ids() {
+            let (datum, ty) = (row.get(column), &table.column(column).ty);
+            for_each_reference(datum, ty, BaseType::is_strong_ref, |(to, uuid)| {
+                if (to, uuid) != (id, row.uuid()) {
+                    let counts = &mut expected.table_mut(to).strong_refs;
+                    let count = counts.get(&uuid).copied().unwrap_or(0);
+                    counts.insert(uuid, count + 1);
+                }
+            });
+            for_each_reference(datum, ty, BaseType::is_weak_ref, |(to, uuid)| {
+                let counts = &mut expected.table_mut(to).weak_refs;
+                let entry = (uuid, id, row.uuid());
+                let count = counts.get(&entry).copied().unwrap_or(0);
+                counts.insert(entry, count + 1);
+            });
         }
     }
 }

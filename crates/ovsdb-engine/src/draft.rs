@@ -137,9 +137,12 @@ impl Draft {
 
     /// Puts every row that was touched to no effect back to what it was, and forgets those.
     pub(crate) fn drop_unchanged(&mut self) {
+        let schema = self.next.schema().clone();
         let unchanged = |touched: &Touched| match (&touched.old, &touched.new) {
             (None, None) => true,
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old.same_contents(new),
+            (Some(old), Some(new)) => {
+                Arc::ptr_eq(old, new) || old.same_contents(new, schema.table(touched.key.0))
+            }
             _ => false,
         };
         if !self.touched.iter().any(unchanged) {

@@ -356,6 +356,7 @@ impl Execution {
     ) -> Result<OpResult, OvsdbError> {
         let rows = self.matching(table, condition);
         self.permit(table, Deed::Update(values), &rows, context)?;
+        let schema = self.draft.schema().clone();
         for row in &rows {
             if values
                 .iter()
@@ -363,7 +364,7 @@ impl Execution {
             {
                 continue;
             }
-            let mut new = Row::clone(row);
+            let mut new = row.to_change(schema.table(table));
             for (column, datum) in values {
                 *new.get_mut(*column) = datum.clone();
             }
@@ -385,7 +386,7 @@ impl Execution {
         if !mutations.is_empty() {
             self.permit(table, Deed::Mutate(mutations), &rows, context)?;
             for row in &rows {
-                let mut new = Row::clone(row);
+                let mut new = row.to_change(table_schema);
                 for mutation in mutations {
                     let column = table_schema.column(mutation.column);
                     mutation.apply(new.get_mut(mutation.column), &column.ty)?;

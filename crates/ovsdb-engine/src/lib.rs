@@ -6,6 +6,7 @@
 //! of fresh UUIDs.
 
 mod commit;
+mod convert;
 mod database;
 mod draft;
 mod exec;
@@ -18,6 +19,7 @@ pub mod record;
 mod results;
 
 pub use commit::{Commit, RowChange};
+pub use convert::{Conversion, convert};
 pub use database::{Database, Row, Table};
 pub use exec::{Context, Outcome, Prepared, effort, execute};
 pub use rbac::{Access, Unreadable};

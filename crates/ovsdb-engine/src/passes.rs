@@ -341,7 +341,9 @@ fn prune_weak_references(
                 before.len() - after.len(),
             ));
         }
-        *pruned.get_or_insert_with(|| Row::clone(&row)).get_mut(id) = after;
+        *pruned
+            .get_or_insert_with(|| row.to_change(table))
+            .get_mut(id) = after;
     }
     for target in lost.into_iter().filter(|target| *target != key) {
         if adjust_reference_count(draft, &target, -1) == 0 {
@@ -513,19 +515,13 @@ fn duplicate_in_index(
     };
     // The order of the two is that of their contents, references aside, so that the message does not
     // depend on chance.
-    let mut comparable: Vec<ColumnId> = (0..table.columns.len())
-        .map(|at| ColumnId(at as u32))
-        .filter(|&id| {
-            table
-                .column(id)
-                .ty
-                .bases()
-                .all(|base| base.kind != AtomType::Uuid)
-        })
-        .collect();
-    comparable.sort_by_key(|&id| &table.column(id).name);
+    let has_no_references = |id: &&ColumnId| {
+        let mut bases = table.column(**id).ty.bases();
+        bases.all(|base| base.kind != AtomType::Uuid)
+    };
+    let comparable = table.column_ids_by_name().iter();
+    let comparable = comparable.filter(has_no_references);
     let by_contents = comparable
-        .iter()
         .map(|&id| a.get(id).cmp(b.get(id)))
         .find(|order| order.is_ne());
     let (first, second) = match by_contents {

@@ -146,12 +146,8 @@ fn write_rows<T>(
 
 /// The columns that files keep, in the order of their names.
 fn persistent_columns(table: &TableSchema) -> Vec<ColumnId> {
-    let ids = (0..table.columns.len()).map(|at| ColumnId(at as u32));
-    let mut columns: Vec<ColumnId> = ids
-        .filter(|&id| id != ColumnId::UUID && table.column(id).persistent)
-        .collect();
-    columns.sort_by_key(|&id| &table.column(id).name);
-    columns
+    let own = table.column_ids_by_name().iter().copied();
+    own.filter(|&id| table.column(id).persistent).collect()
 }
 
 /// The columns whose differences not every reader understands whatever they are. Of at most one element the difference
@@ -375,7 +371,7 @@ fn replay_row(
         return Err(OvsdbError::syntax(json, "row must be JSON object"));
     };
     let mut row = match existing {
-        Some(row) => Row::clone(&row),
+        Some(row) => row.to_change(table),
         None => Row::with_defaults(table, key.1, fresh()),
     };
     // Files hold no named UUIDs.

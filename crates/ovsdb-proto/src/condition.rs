@@ -271,7 +271,7 @@ impl Condition {
 
     /// True if `row`, indexed by [`ColumnId`], meets every clause: what an operation's `where` asks.
     pub fn eval(&self, row: &[Datum]) -> bool {
-        self.meets_all(|column| &row[column.index()])
+        self.meets_all(|column| column.of(row))
     }
 
     /// True if the row whose values `value` gives meets every clause.

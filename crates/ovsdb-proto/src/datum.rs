@@ -231,6 +231,11 @@ impl Datum {
         }
     }
 
+    /// True if a column of type `ty` may have this value, which is of its form ([`ColumnType::has_form_of`]).
+    pub fn fits(&self, ty: &ColumnType) -> bool {
+        ty.allows_len(self.len()) && self.check_constraints(ty).is_ok()
+    }
+
     /// The atoms of a set; nothing for a map.
     fn atoms(&self) -> View<'_, Atom> {
         match &self.0 {

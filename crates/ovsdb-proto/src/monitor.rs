@@ -74,7 +74,7 @@ pub struct TableRequest {
     pub condition: Condition,
 }
 
-/// A `<monitor-requests>`: the tables in order.
+/// A `<monitor-requests>`: the tables in order of their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MonitorRequests {
     /// The tables that the client monitors, each once.
@@ -110,6 +110,7 @@ impl MonitorRequests {
             }
             tables.push(request);
         }
+        tables.sort_unstable_by_key(|request: &TableRequest| request.table);
         Ok(MonitorRequests { tables })
     }
 
@@ -164,10 +165,8 @@ impl TableRequest {
                 }
             }
             None => {
-                for column in table
-                    .column_ids()
-                    .filter(|&column| column != ColumnId::UUID)
-                {
+                let own = table.column_ids_by_name().iter().copied();
+                for column in std::iter::once(ColumnId::VERSION).chain(own) {
                     if !self.add_column(column, select) {
                         let name = &table.column(column).name;
                         return Err(OvsdbError::bare_syntax(format!(

@@ -1,55 +1,28 @@
 //! Database schemas (RFC 7047, section 3.2): parsed, checked, and printed back.
 //!
-//! Tables and columns get small dense numbers in order of their names, so that everything that works on rows can index
-//! instead of looking names up. A schema never changes once it is made.
+//! Tables and columns get small dense numbers, so that everything that works on rows can index instead of looking names
+//! up. In a schema that was parsed they are in the order of names; a schema that takes the place of another keeps the
+//! numbers of what stays ([`Schema::evolve`]), so nothing may conclude an order of names from them. A schema never changes
+//! once it is made.
 
 mod column;
+mod evolve;
+mod id;
 mod table;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use ecow::EcoString;
 
 pub use self::column::ColumnSchema;
+pub use self::evolve::{Evolution, Fate};
+pub use self::id::{ColumnId, TableId};
 pub use self::table::TableSchema;
 use crate::error::OvsdbError;
 use crate::json::{Json, Object};
 use crate::parser::{Kinds, Members, is_id};
 use crate::types::{BaseType, Constraint};
-
-/// A table, as its place among the tables of its schema in order of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableId(pub u32);
-
-impl TableId {
-    /// The number as an index.
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A column, as its place in rows of its table: `_uuid`, `_version`, then the schema's columns in order of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ColumnId(pub u32);
-
-impl ColumnId {
-    /// `_uuid`, the row's name.
-    pub const UUID: ColumnId = ColumnId(0);
-    /// `_version`, which changes whenever the row does.
-    pub const VERSION: ColumnId = ColumnId(1);
-    /// The first column that the schema defines.
-    pub const FIRST: ColumnId = ColumnId(2);
-
-    /// The number as an index.
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    /// True for the columns that every table has.
-    pub const fn is_standard(self) -> bool {
-        self.0 < ColumnId::FIRST.0
-    }
-}
 
 /// A schema's version, `x.y.z`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,8 +91,10 @@ pub struct Schema {
     pub version: Option<Version>,
     /// A checksum over the schema's text, made by whoever wrote it; empty if there is none. Nothing checks it.
     pub cksum: EcoString,
-    /// The tables in order of their names.
+    /// The tables in order of their numbers.
     pub tables: Vec<TableSchema>,
+    /// The tables' numbers in order of their names.
+    by_name: Vec<TableId>,
 }
 
 impl Schema {
@@ -157,6 +132,7 @@ impl Schema {
             version,
             cksum: cksum.unwrap_or_default().into(),
             tables: Vec::new(),
+            by_name: Vec::new(),
         };
         for (name, table) in tables {
             check_name(name, json)?;
@@ -168,16 +144,24 @@ impl Schema {
                 table.is_root = true;
             }
         }
+        schema.number_tables();
         schema.resolve_references()?;
         Ok(schema)
     }
 
+    /// Puts the tables in the order of their names for whoever looks one up.
+    fn number_tables(&mut self) {
+        let mut by_name: Vec<TableId> = self.table_ids().collect();
+        by_name.sort_by_key(|&id| &self.table(id).name);
+        self.by_name = by_name;
+    }
+
     /// Finds the tables that references name, and makes columns persistent that must be.
     fn resolve_references(&mut self) -> Result<(), OvsdbError> {
-        let targets: Vec<(EcoString, bool)> = self
-            .tables
-            .iter()
-            .map(|table| (table.name.clone(), table.is_root))
+        let targets: HashMap<EcoString, (TableId, bool)> = self
+            .table_ids()
+            .map(|id| (id, self.table(id)))
+            .map(|(id, table)| (table.name.clone(), (id, table.is_root)))
             .collect();
         for column in self.tables.iter_mut().flat_map(|table| &mut table.columns) {
             let mut keeps_rows_alive = false;
@@ -189,16 +173,14 @@ impl Schema {
                     ..
                 } = &mut base.constraint
                 {
-                    let Ok(at) =
-                        targets.binary_search_by(|(name, _)| name.as_str().cmp(table.as_str()))
-                    else {
+                    let Some(&(target, is_root)) = targets.get(table) else {
                         let name = &column.name;
                         let details =
                             format!("column {name} {part} refers to undefined table {table}");
                         return Err(OvsdbError::bare_syntax(details));
                     };
-                    *ref_table_id = Some(TableId(at as u32));
-                    keeps_rows_alive |= is_strong && !targets[at].1;
+                    *ref_table_id = Some(target);
+                    keeps_rows_alive |= is_strong && !is_root;
                 }
                 Ok(())
             };
@@ -211,6 +193,12 @@ impl Schema {
             column.persistent |= keeps_rows_alive;
         }
         Ok(())
+    }
+
+    /// Finds the tables again that references name, all of which exist, after tables have got other numbers.
+    fn refresh_references(&mut self) {
+        self.resolve_references()
+            .expect("the tables of a schema that was checked refer to each other");
     }
 
     /// The schema as JSON, with everything left out that has its default value.
@@ -241,10 +229,10 @@ impl Schema {
     /// The table with this name.
     pub fn table_id(&self, name: &str) -> Option<TableId> {
         let at = self
-            .tables
-            .binary_search_by(|table| table.name.as_str().cmp(name))
+            .by_name
+            .binary_search_by(|&id| self.table(id).name.as_str().cmp(name))
             .ok()?;
-        Some(TableId(at as u32))
+        Some(self.by_name[at])
     }
 
     /// The table with this number, which must come from this schema.

@@ -176,6 +176,44 @@ impl BaseType {
         matches!(self.reference(), Some((_, RefType::Weak)))
     }
 
+    /// True if every value that `other` admits is admitted here: they are of one kind, and nothing is forbidden that was
+    /// allowed there. References are no matter of values.
+    pub fn admits_all_of(&self, other: &BaseType) -> bool {
+        if self.kind != other.kind {
+            return false;
+        }
+        if let Some(values) = &other.enum_ {
+            return values.keys().all(|atom| self.check(atom).is_ok());
+        }
+        if self.enum_.is_some() {
+            return false;
+        }
+        match (&self.constraint, &other.constraint) {
+            (
+                Constraint::Integer { min, max },
+                Constraint::Integer {
+                    min: least,
+                    max: greatest,
+                },
+            ) => min <= least && max >= greatest,
+            (
+                Constraint::Real { min, max },
+                Constraint::Real {
+                    min: least,
+                    max: greatest,
+                },
+            ) => min <= least && max >= greatest,
+            (
+                Constraint::String { min_len, max_len },
+                Constraint::String {
+                    min_len: least,
+                    max_len: greatest,
+                },
+            ) => min_len <= least && max_len >= greatest,
+            _ => true,
+        }
+    }
+
     /// Checks `atom` against the constraints. Whether a referenced row exists is not checked here.
     ///
     /// # Errors
@@ -524,6 +562,24 @@ impl ColumnType {
     /// The base type of the keys and, for a map, that of the values.
     pub fn bases(&self) -> impl Iterator<Item = &BaseType> {
         std::iter::once(&self.key).chain(&self.value)
+    }
+
+    /// True if values of both types are made of the same kinds of atoms, be they allowed or not.
+    pub fn has_form_of(&self, other: &ColumnType) -> bool {
+        let kind = |base: &Option<BaseType>| base.as_ref().map(|base| base.kind);
+        self.key.kind == other.key.kind && kind(&self.value) == kind(&other.value)
+    }
+
+    /// True if every value that `other` admits is admitted here and is the same value here.
+    pub fn admits_all_of(&self, other: &ColumnType) -> bool {
+        let values_too = match (&self.value, &other.value) {
+            (Some(value), Some(other)) => value.admits_all_of(other),
+            (value, other) => value.is_none() && other.is_none(),
+        };
+        values_too
+            && self.key.admits_all_of(&other.key)
+            && self.min <= other.min
+            && self.max >= other.max
     }
 
     /// True if a column of this type may hold `len` elements.

@@ -202,6 +202,17 @@ impl Datum {
         any.parse(json, &mut Symbols::none())
     }
 
+    /// This value of a column of type `from` as a value of one of type `to`: what the `<value>` means there.
+    ///
+    /// # Errors
+    /// As [`Datum::from_json`] for a value that `to` does not have.
+    pub fn convert(&self, from: &ColumnType, to: &ColumnType) -> Result<Datum, OvsdbError> {
+        if to.has_form_of(from) && self.fits(to) {
+            return Ok(self.clone());
+        }
+        Datum::from_json(&self.to_json(from), to, &mut Symbols::none())
+    }
+
     /// The `<value>` of a column of type `ty`: a set of one atom is that atom.
     pub fn to_json(&self, ty: &ColumnType) -> Json {
         match self.as_atom() {

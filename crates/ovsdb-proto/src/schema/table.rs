@@ -16,7 +16,7 @@ use crate::types::{ColumnType, UNLIMITED};
 pub struct TableSchema {
     /// The table's name, an `<id>`.
     pub name: EcoString,
-    /// `_uuid`, `_version`, then the schema's columns in order of their names.
+    /// `_uuid`, `_version`, then the schema's columns in order of their numbers.
     pub columns: Vec<ColumnSchema>,
     /// Sets of columns that no two rows may agree on, each in the order that the schema gives.
     pub indexes: Vec<Vec<ColumnId>>,
@@ -26,6 +26,10 @@ pub struct TableSchema {
     pub max_rows: u32,
     /// The schema's `mutable`, which has no effect of its own.
     pub mutable: bool,
+    /// The columns' numbers, in order.
+    ids: Vec<ColumnId>,
+    /// The numbers of the schema's columns in order of their names.
+    by_name: Vec<ColumnId>,
     defaults: Vec<Datum>,
     unsound_defaults: Vec<ColumnId>,
 }
@@ -71,6 +75,8 @@ impl TableSchema {
                 .and_then(|max_rows| u32::try_from(max_rows).ok())
                 .unwrap_or(UNLIMITED),
             mutable: mutable.unwrap_or(true),
+            ids: Vec::new(),
+            by_name: Vec::new(),
             defaults: Vec::new(),
             unsound_defaults: Vec::new(),
         };
@@ -78,6 +84,7 @@ impl TableSchema {
             check_name(name, json)?;
             table.columns.push(ColumnSchema::from_json(column, name)?);
         }
+        table.number_columns(std::iter::empty());
         for index in indexes.unwrap_or_default() {
             let columns = table.columns_from_json(index)?;
             if columns.is_empty() {
@@ -94,14 +101,28 @@ impl TableSchema {
             table.indexes.push(columns);
         }
 
-        table.defaults = table
-            .columns
-            .iter()
+        Ok(table)
+    }
+
+    /// Gives the columns their numbers, the first ones those of `kept`, and derives what follows from them.
+    pub(super) fn number_columns(&mut self, kept: impl Iterator<Item = ColumnId>) {
+        self.ids = kept.collect();
+        for (place, column) in self.columns.iter().enumerate().skip(self.ids.len()) {
+            self.ids.push(match place {
+                0 => ColumnId::UUID,
+                1 => ColumnId::VERSION,
+                _ => ColumnId::new(place, &column.ty),
+            });
+        }
+        let mut by_name = self.ids[ColumnId::STANDARD..].to_vec();
+        by_name.sort_by_key(|&id| &self.column(id).name);
+        self.by_name = by_name;
+        let columns = self.columns.iter();
+        self.defaults = columns
             .map(|column| Datum::default_for(&column.ty))
             .collect();
-        let unsound = |id: &ColumnId| table.check_default(*id).is_err();
-        table.unsound_defaults = table.column_ids().filter(unsound).collect();
-        Ok(table)
+        let unsound = |id: &ColumnId| self.check_default(*id).is_err();
+        self.unsound_defaults = self.column_ids().filter(unsound).collect();
     }
 
     /// The schema as JSON. `isRoot` is left out where it is `default_is_root`.
@@ -144,11 +165,11 @@ impl TableSchema {
             "_uuid" => Some(ColumnId::UUID),
             "_version" => Some(ColumnId::VERSION),
             _ => {
-                let own = &self.columns[ColumnId::FIRST.index()..];
-                let at = own
-                    .binary_search_by(|column| column.name.as_str().cmp(name))
+                let at = self
+                    .by_name
+                    .binary_search_by(|&id| self.column(id).name.as_str().cmp(name))
                     .ok()?;
-                Some(ColumnId(at as u32 + ColumnId::FIRST.0))
+                Some(self.by_name[at])
             }
         }
     }
@@ -159,13 +180,18 @@ impl TableSchema {
     }
 
     /// All columns' numbers in order.
-    pub fn column_ids(&self) -> impl Iterator<Item = ColumnId> + use<> {
-        (0..self.columns.len() as u32).map(ColumnId)
+    pub fn column_ids(&self) -> impl ExactSizeIterator<Item = ColumnId> {
+        self.ids.iter().copied()
+    }
+
+    /// The numbers of the columns that the schema defines, in order of the columns' names.
+    pub fn column_ids_by_name(&self) -> &[ColumnId] {
+        &self.by_name
     }
 
     /// The columns that the schema defines, without `_uuid` and `_version`.
     pub fn own_columns(&self) -> impl Iterator<Item = &ColumnSchema> {
-        self.columns[ColumnId::FIRST.index()..].iter()
+        self.columns[ColumnId::STANDARD..].iter()
     }
 
     /// The default value of every column, which is what a new row starts from.

@@ -259,13 +259,10 @@ fn count(server: &Server) -> memory::Report {
         let version = served.version();
         let database = &version.database;
         for id in database.table_ids() {
-            let table = database.table(id);
-            add(
-                "cells",
-                table.len() * database.schema().table(id).columns.len(),
-            );
+            let (table, schema) = (database.table(id), database.schema().table(id));
+            add("cells", table.len() * schema.columns.len());
             for row in table.iter() {
-                for datum in row.columns() {
+                for datum in schema.column_ids().map(|column| row.get(column)) {
                     add("atoms", datum.len() * if datum.is_map() { 2 } else { 1 });
                 }
             }
