@@ -46,12 +46,18 @@ impl Commit {
         tables
     }
 
-    /// About how many bytes of memory the commit keeps, rows included.
+    /// About how many bytes of memory are in use for the commit alone: its list, and the old rows.
+    ///
+    /// The new rows do not count: those that are no longer in the database are the old rows of later commits, and count
+    /// there. So the sum over a row of commits, up to the present version, is what keeping them costs.
     pub fn bytes(&self) -> usize {
-        let of_row = |row: &Option<Arc<Row>>| row.as_ref().map_or(0, |row| row.bytes());
-        let of_change =
-            |change: &RowChange| size_of::<RowChange>() + of_row(&change.old) + of_row(&change.new);
-        size_of::<Commit>() + self.changes.iter().map(of_change).sum::<usize>()
+        let of_old = |change: &RowChange| {
+            let old = change.old.as_ref();
+            old.map_or(0, |old| old.bytes_beside(change.new.as_deref()))
+        };
+        size_of::<Commit>()
+            + self.changes.capacity() * size_of::<RowChange>()
+            + self.changes.iter().map(of_old).sum::<usize>()
     }
 
     pub(crate) fn from_draft(draft: Draft) -> (Database, Option<Commit>) {

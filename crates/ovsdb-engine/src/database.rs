@@ -61,10 +61,18 @@ impl Row {
         &self.columns
     }
 
-    /// About how many bytes of memory the row takes.
-    pub fn bytes(&self) -> usize {
-        let elements: usize = self.columns.iter().map(Datum::len).sum();
-        size_of::<Row>() + size_of_val(&*self.columns) + elements * 2 * size_of::<Atom>()
+    /// About how many bytes of memory the row takes that `other`, another version of it, does not share.
+    pub fn bytes_beside(&self, other: Option<&Row>) -> usize {
+        let nothing = Datum::empty();
+        let columns = self.columns.iter().enumerate().map(|(at, datum)| {
+            let other = other.and_then(|other| other.columns.get(at));
+            datum.bytes_beside(other.unwrap_or(&nothing))
+        });
+        // The counters of the shared row, the row, and its columns, which are an allocation of their own.
+        2 * size_of::<usize>()
+            + size_of::<Row>()
+            + size_of_val(&*self.columns)
+            + columns.sum::<usize>()
     }
 
     /// A copy that has all columns of its table, to be changed.
@@ -226,6 +234,11 @@ impl Database {
     /// The row with this UUID in one table.
     pub fn row(&self, table: TableId, uuid: &Uuid) -> Option<&Arc<Row>> {
         self.table(table).get(uuid)
+    }
+
+    /// The number of rows in all tables.
+    pub fn rows(&self) -> usize {
+        self.inner.tables.iter().map(|table| table.len()).sum()
     }
 
     /// The ids of all tables, in order.

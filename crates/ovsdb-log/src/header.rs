@@ -1,14 +1,13 @@
 //! The header line of a record: `OVSDB <magic> <length> <sha1>` (ovsdb(5), "Log file format").
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
-use sha1::{Digest, Sha1};
+use crate::digest::{DIGEST_BYTES, Digest};
 
 /// The longest header line that is looked at, in bytes, newline included.
 pub(crate) const HEADER_BYTES_MAX: usize = 127;
 
 const LEAD: &[u8] = b"OVSDB ";
-const SHA1_BYTES: usize = 20;
 
 /// A parsed header line.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,7 +15,7 @@ pub(crate) struct Header {
     pub(crate) magic: Vec<u8>,
     /// Length of the data, in bytes.
     pub(crate) length: u64,
-    pub(crate) sha1: [u8; SHA1_BYTES],
+    pub(crate) sha1: Digest,
 }
 
 impl Header {
@@ -29,17 +28,17 @@ impl Header {
         }
         let (length, rest) = parse_length(rest)?;
         let rest = rest.strip_prefix(b" ")?;
-        if rest.len() < 2 * SHA1_BYTES + 1 || rest[2 * SHA1_BYTES] != b'\n' {
+        if rest.len() < 2 * DIGEST_BYTES + 1 || rest[2 * DIGEST_BYTES] != b'\n' {
             return None;
         }
-        let mut sha1 = [0; SHA1_BYTES];
+        let mut sha1 = [0; DIGEST_BYTES];
         for (byte, digits) in sha1.iter_mut().zip(rest.chunks_exact(2)) {
             *byte = hex_digit(digits[0])? << 4 | hex_digit(digits[1])?;
         }
         Some(Header {
             magic: magic.to_vec(),
             length,
-            sha1,
+            sha1: Digest::from_bytes(sha1),
         })
     }
 
@@ -61,24 +60,13 @@ impl Header {
     }
 }
 
-/// Puts the header line of a record with this `payload` behind `out`; the payload itself follows it in a file.
-pub fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) {
-    let header = format!(
-        "OVSDB {magic} {} {}\n",
-        payload.len(),
-        hex(&Sha1::digest(payload))
-    );
-    out.extend_from_slice(header.as_bytes());
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+/// Puts the header line of a record with this `payload` behind `out`, and gives the digest that it states; the payload
+/// itself follows it in a file.
+pub fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) -> Digest {
+    let digest = Digest::of(&[payload]);
+    // Writing to a vector does not fail.
+    let _ = writeln!(out, "OVSDB {magic} {} {digest}", payload.len());
+    digest
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
@@ -137,7 +125,7 @@ mod tests {
             (header.magic.as_slice(), header.length),
             (b"JSON".as_slice(), 8)
         );
-        assert_eq!(hex(&header.sha1), SHA1);
+        assert_eq!(header.sha1.to_string(), SHA1);
     }
 
     #[track_caller]

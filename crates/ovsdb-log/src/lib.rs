@@ -9,6 +9,7 @@
 //! told the time. All file operations pass through [`FileSystem`] and [`File`], so that tests can make any of them fail.
 
 pub mod compaction;
+mod digest;
 mod error;
 mod fs;
 mod header;
@@ -18,6 +19,7 @@ mod path;
 mod reader;
 mod replace;
 
+pub use digest::Digest;
 pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem};
 pub use header::compose as compose_header;

@@ -10,8 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha1::{Digest, Sha1};
-
+use crate::digest::Digest;
 use crate::error::{LogError, OsError};
 use crate::fs::{Access, Disk, File, FileSystem};
 use crate::header::{self, Header};
@@ -59,6 +58,8 @@ pub struct Record {
     pub data_offset: u64,
     /// Its data, whose hash has been checked.
     pub payload: Vec<u8>,
+    /// The hash.
+    pub digest: Digest,
 }
 
 /// What a caller may find wrong with the data of a record.
@@ -104,6 +105,8 @@ pub struct Log {
     offset: u64,
     /// Start of the last record read, and start of its data.
     last: (u64, u64),
+    /// The digest of the record read or appended last.
+    last_digest: Option<Digest>,
     /// Size after the last compaction.
     base: u64,
     /// Counts the events after which a replacement begun earlier no longer fits.
@@ -227,6 +230,7 @@ impl Log {
             state: State::Reading,
             offset: 0,
             last: (0, 0),
+            last_digest: None,
             base: 0,
             generation: 0,
             reader,
@@ -255,6 +259,12 @@ impl Log {
         self.offset
     }
 
+    /// The digest of the record read or appended last, even if it has been handed back or taken back since; `None` if
+    /// there was none.
+    pub fn last_digest(&self) -> Option<Digest> {
+        self.last_digest
+    }
+
     /// The size in bytes after the last compaction, as far as it is known. See [`Log::mark_base`].
     pub fn base(&self) -> u64 {
         self.base
@@ -277,22 +287,50 @@ impl Log {
     /// [`LogError::Header`], [`LogError::ShortData`], [`LogError::Sha1`] or [`LogError::Io`]. The same error comes back
     /// from then on. The records before are good, and the next append cuts off what follows them.
     pub fn read(&mut self) -> Result<Option<Record>, LogError> {
+        let read = self.read_and_hash(|payload| (Digest::of(&[payload]), ()))?;
+        Ok(read.map(|(record, ())| record))
+    }
+
+    /// [`Log::read`], and the digest of the data without their last `tail_bytes`, or of nothing if there are fewer. It
+    /// comes from the pass that the other digest takes anyway.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn read_with_lead(
+        &mut self,
+        tail_bytes: usize,
+    ) -> Result<Option<(Record, Digest)>, LogError> {
+        self.read_and_hash(|payload| {
+            let (lead, tail) = payload.split_at(payload.len().saturating_sub(tail_bytes));
+            let (of_lead, digest) = Digest::of_lead_and_all(lead, tail);
+            (digest, of_lead)
+        })
+    }
+
+    fn read_and_hash<T>(
+        &mut self,
+        hash: impl FnOnce(&[u8]) -> (Digest, T),
+    ) -> Result<Option<(Record, T)>, LogError> {
         match &self.state {
             State::Reading => {}
             State::ReadFailed(error) | State::Latched(error, _) => return Err(error.clone()),
             State::Unread | State::Writing => return Ok(None),
         }
-        let record = self
-            .read_record()
+        let read = self
+            .read_record(hash)
             .inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
-        if let Some(record) = &record {
+        if let Some((record, _)) = &read {
             self.last = (record.offset, record.data_offset);
+            self.last_digest = Some(record.digest);
             self.offset = record.data_offset + record.payload.len() as u64;
         }
-        Ok(record)
+        Ok(read)
     }
 
-    fn read_record(&mut self) -> Result<Option<Record>, LogError> {
+    fn read_record<T>(
+        &mut self,
+        hash: impl FnOnce(&[u8]) -> (Digest, T),
+    ) -> Result<Option<(Record, T)>, LogError> {
         let offset = self.offset;
         let line = self
             .reader
@@ -326,21 +364,23 @@ impl Log {
                 }
             })?;
 
-        let actual = Sha1::digest(&payload);
-        if actual.as_slice() != header.sha1 {
+        let (actual, more) = hash(&payload);
+        if actual != header.sha1 {
             return Err(LogError::Sha1 {
                 name: self.name.clone(),
                 length: header.length,
                 offset: data_offset,
-                actual: header::hex(&actual),
-                expected: header::hex(&header.sha1),
+                actual: actual.to_string(),
+                expected: header.sha1.to_string(),
             });
         }
-        Ok(Some(Record {
+        let record = Record {
             offset,
             data_offset,
             payload,
-        }))
+            digest: actual,
+        };
+        Ok(Some((record, more)))
     }
 
     /// Hands back the record read last, which makes no sense at a higher level: the next append overwrites it. Nothing
@@ -397,8 +437,9 @@ impl Log {
         self.begin_writing()?;
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
+        let mut digest = None;
         for payload in payloads {
-            header::compose(&self.magic, payload, &mut buffer);
+            digest = Some(header::compose(&self.magic, payload, &mut buffer));
             buffer.extend_from_slice(payload);
         }
         let written = write_full(self.file.as_ref(), &buffer, self.offset);
@@ -417,6 +458,7 @@ impl Log {
             ));
         }
         self.offset += length;
+        self.last_digest = digest.or(self.last_digest);
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 
 mod algebra;
 mod convert;
+mod memory;
 mod seq;
 
 use std::cmp::Ordering;

@@ -63,14 +63,20 @@ struct Tripwire {
 impl Hub {
     /// A hub whose first version is `database`, known by this transaction id.
     pub fn new(database: Database, id: Uuid) -> Hub {
+        let rows = database.rows();
+        Hub::with_history(database, History::new(id, rows))
+    }
+
+    /// A hub whose first version is `database`, to which `history` leads.
+    pub fn with_history(database: Database, history: History) -> Hub {
         Hub {
             current: ArcSwap::from_pointee(Version {
                 database,
                 number: 0,
-                id,
+                id: history.last(),
             }),
             feeds: Mutex::default(),
-            history: Mutex::new(History::new(id, limits::HISTORY_BYTES_MAX)),
+            history: Mutex::new(history),
             tripwires: Mutex::default(),
             monitors: Mutex::default(),
             initial: Mutex::default(),

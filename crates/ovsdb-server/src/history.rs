@@ -1,130 +1,242 @@
 //! The commits of the recent past by transaction id, so that a client that was away gets only what it missed
 //! (`monitor_cond_since`; ovsdb-server(7), section 4.1.15).
 //!
-//! Bounded by bytes: the oldest commits go first. Nothing here knows monitors or files.
+//! Bounded by bytes: the oldest commits go first. Nothing here knows sessions or files; who reads a file puts its commits
+//! here, so that the past does not begin with the process.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ovsdb_engine::Commit;
+use ovsdb_proto::monitor::{MonitorRequests, TableRequest};
+use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 
+use crate::limits;
+use crate::transaction_id::{RecordPart, is_without_record, record_part};
+
+/// How much a history may hold, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Whatever the database.
+    pub base: usize,
+    /// More for each of its rows.
+    pub per_row: usize,
+    /// But no more than this.
+    pub max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            base: limits::HISTORY_BYTES_BASE,
+            per_row: limits::HISTORY_BYTES_PER_ROW,
+            max: limits::HISTORY_BYTES_MAX,
+        }
+    }
+}
+
+/// Whether what a monitor shows can be told from a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shown {
+    /// Yes: all that it shows depends on columns that files keep.
+    KeptColumns,
+    /// No: some of it depends on ephemeral columns or on `_version`.
+    OtherColumns,
+}
+
+impl Shown {
+    /// What a monitor with these requests shows. Which rows there are does not depend on ephemeral columns: a column whose
+    /// references keep rows alive is never ephemeral, whatever the schema says.
+    pub fn of(schema: &Schema, requests: &MonitorRequests) -> Shown {
+        let depends_on_others = |request: &TableRequest| {
+            let table = schema.table(request.table);
+            let asked = request.columns.iter().map(|asked| asked.column);
+            let mut columns = asked.chain(request.condition.columns());
+            columns.any(|id| !table.column(id).persistent)
+        };
+        if requests.tables.iter().any(depends_on_others) {
+            Shown::OtherColumns
+        } else {
+            Shown::KeptColumns
+        }
+    }
+}
+
 /// The most recent commits of a database. See the module's documentation.
+///
+/// Versions are numbered: the oldest one known has the number `oldest`, and each step leads to the next.
 #[derive(Debug)]
 pub struct History {
-    /// The id of the version before the oldest commit here.
-    start: Uuid,
-    entries: VecDeque<Entry>,
-    /// How many commits were here before the oldest that is.
-    dropped: u64,
-    /// The number of the commit that led to each id, counted from the first that ever was here.
+    bounds: Bounds,
+    /// How many rows the latest version has.
+    rows: usize,
+    oldest: u64,
+    oldest_id: Uuid,
+    steps: VecDeque<Step>,
+    /// The versions known, by id.
     numbers: HashMap<Uuid, u64>,
+    /// Those with a record, by what their ids share with those that have none.
+    of_records: HashMap<RecordPart, u64>,
+    /// The first version that is this process' own; those before it came from a file.
+    own: u64,
     bytes: usize,
-    bytes_max: usize,
 }
 
+/// What leads from one version to the next.
 #[derive(Debug)]
-struct Entry {
-    /// The id of the version that the commit led to.
+struct Step {
+    /// The id of the version it leads to.
     id: Uuid,
-    commit: Arc<Commit>,
+    /// `None` where the two versions do not differ in anything that a commit tells.
+    commit: Option<Arc<Commit>>,
     bytes: usize,
 }
+
+/// What a step takes beside its commit: itself, an entry in each of the two maps, which may be half empty, and the
+/// counters of the commit.
+const STEP_BYTES: usize = size_of::<Step>()
+    + 2 * size_of::<(Uuid, u64)>()
+    + 2 * size_of::<(RecordPart, u64)>()
+    + 2 * size_of::<usize>();
 
 impl History {
-    /// A history that knows of nothing before the version `id`, and that holds commits of up to `bytes_max` bytes.
-    pub fn new(id: Uuid, bytes_max: usize) -> History {
-        History {
-            start: id,
-            entries: VecDeque::new(),
-            dropped: 0,
+    /// A history that begins with the version `id`, of `rows` rows.
+    pub fn new(id: Uuid, rows: usize) -> History {
+        History::with_bounds(id, rows, Bounds::default())
+    }
+
+    /// The same with other bounds than the default ones.
+    pub fn with_bounds(id: Uuid, rows: usize, bounds: Bounds) -> History {
+        History::beginning(0, id, rows, bounds)
+    }
+
+    /// A history that begins with the version number `number`.
+    fn beginning(number: u64, id: Uuid, rows: usize, bounds: Bounds) -> History {
+        let mut history = History {
+            bounds,
+            rows,
+            oldest: number,
+            oldest_id: id,
+            steps: VecDeque::new(),
             numbers: HashMap::new(),
+            of_records: HashMap::new(),
+            own: number,
             bytes: 0,
-            bytes_max,
-        }
+        };
+        history.learn(id);
+        history
     }
 
     /// The id of the latest version.
     pub fn last(&self) -> Uuid {
-        self.entries.back().map_or(self.start, |entry| entry.id)
+        self.steps.back().map_or(self.oldest_id, |step| step.id)
+    }
+
+    /// About how many bytes of memory the history takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds the commit that leads to the version `id`.
     pub fn push(&mut self, id: Uuid, commit: Arc<Commit>) {
-        let bytes = commit.bytes();
-        self.bytes += bytes;
-        self.numbers
-            .insert(id, self.dropped + self.entries.len() as u64);
-        self.entries.push_back(Entry { id, commit, bytes });
-        while self.bytes > self.bytes_max {
-            let Some(oldest) = self.entries.pop_front() else {
-                break;
-            };
-            self.bytes -= oldest.bytes;
-            self.dropped += 1;
-            self.numbers.remove(&oldest.id);
-            self.start = oldest.id;
+        for change in &commit.changes {
+            match (&change.old, &change.new) {
+                (None, Some(_)) => self.rows += 1,
+                (Some(_), None) => self.rows = self.rows.saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.step(id, Some(commit));
+    }
+
+    /// Adds a version that does not differ in any row from the one before.
+    pub fn push_same(&mut self, id: Uuid) {
+        self.step(id, None);
+    }
+
+    /// Ends the reading of a file. The versions so far are what the file kept; the same contents with what files do not
+    /// keep, which is new, are the version `id`, the first of this process.
+    pub fn begin_own(&mut self, id: Uuid) {
+        self.push_same(id);
+        self.own = self.latest();
+    }
+
+    /// Forgets everything but the latest version, which is `id` from now on and may be unlike all before it.
+    pub fn clear_to(&mut self, id: Uuid, rows: usize) {
+        *self = History::beginning(self.latest() + 1, id, rows, self.bounds);
+    }
+
+    /// Forgets how the latest version came about.
+    pub fn forget(&mut self) {
+        while self.drop_oldest() {}
+    }
+
+    /// The commits that lead from the version `id`, as a client got it, to the latest. `None` if that version is not
+    /// known, or no longer, or if what the monitor has shown of it is not known.
+    ///
+    /// The latter is the case with versions from before this process: what their ephemeral columns and their `_version`s
+    /// were, nobody knows any more.
+    pub fn since(&self, id: Uuid, shown: Shown) -> Option<Vec<Arc<Commit>>> {
+        let number = match self.numbers.get(&id) {
+            Some(&number) if number >= self.own => number,
+            _ => self.kept(id, shown)?,
+        };
+        let missed = self.steps.range((number - self.oldest) as usize..);
+        Some(missed.filter_map(|step| step.commit.clone()).collect())
+    }
+
+    /// The version with what a file kept of the version `id`, for a client that was shown no more than that.
+    fn kept(&self, id: Uuid, shown: Shown) -> Option<u64> {
+        if shown == Shown::OtherColumns {
+            return None;
+        }
+        match self.numbers.get(&id) {
+            Some(&number) => Some(number),
+            None if is_without_record(id) => self.of_records.get(&record_part(id)).copied(),
+            None => None,
         }
     }
 
-    /// The commits that lead from the version `id` to the latest; `None` if that version is not known, or no longer.
-    pub fn since(&self, id: Uuid) -> Option<Vec<Arc<Commit>>> {
-        let after = if id == self.start {
-            0
-        } else {
-            self.numbers.get(&id)? - self.dropped + 1
+    fn latest(&self) -> u64 {
+        self.oldest + self.steps.len() as u64
+    }
+
+    fn step(&mut self, id: Uuid, commit: Option<Arc<Commit>>) {
+        let bytes = STEP_BYTES + commit.as_ref().map_or(0, |commit| commit.bytes());
+        self.bytes += bytes;
+        self.steps.push_back(Step { id, commit, bytes });
+        self.learn(id);
+        let of_rows = self.rows.saturating_mul(self.bounds.per_row);
+        let bytes_max = self.bounds.base.saturating_add(of_rows);
+        while self.bytes > bytes_max.min(self.bounds.max) && self.drop_oldest() {}
+    }
+
+    /// Enters the latest version into the maps.
+    fn learn(&mut self, id: Uuid) {
+        let number = self.latest();
+        self.numbers.insert(id, number);
+        if !is_without_record(id) {
+            self.of_records.insert(record_part(id), number);
+        }
+    }
+
+    /// Forgets the oldest version, unless it is the only one.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(step) = self.steps.pop_front() else {
+            return false;
         };
-        let commits = self.entries.range(after as usize..);
-        Some(commits.map(|entry| entry.commit.clone()).collect())
+        self.numbers.remove(&self.oldest_id);
+        let part = record_part(self.oldest_id);
+        if self.of_records.get(&part) == Some(&self.oldest) {
+            self.of_records.remove(&part);
+        }
+        self.oldest += 1;
+        self.oldest_id = step.id;
+        self.bytes -= step.bytes;
+        true
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u8) -> Uuid {
-        Uuid::from_bytes([number; 16])
-    }
-
-    fn history(commits: u8, bytes_max: usize) -> History {
-        let mut history = History::new(id(100), bytes_max);
-        for number in 0..commits {
-            let commit = Commit {
-                changes: Vec::new(),
-            };
-            history.push(id(number), Arc::new(commit));
-        }
-        history
-    }
-
-    fn since(history: &History, number: u8) -> Option<usize> {
-        history.since(id(number)).map(|commits| commits.len())
-    }
-
-    #[test]
-    fn what_follows_a_known_version_is_told() {
-        let history = history(3, usize::MAX);
-        let found = [100, 0, 1, 2, 3].map(|number| since(&history, number));
-        assert_eq!(found, [Some(3), Some(2), Some(1), Some(0), None]);
-        assert_eq!(history.last(), id(2));
-    }
-
-    #[test]
-    fn the_oldest_commits_go_when_there_are_too_many_bytes() {
-        let of_one = Commit {
-            changes: Vec::new(),
-        }
-        .bytes();
-        let history = history(5, 2 * of_one);
-        let found = [100, 1, 2, 3, 4].map(|number| since(&history, number));
-        assert_eq!(found, [None, None, Some(2), Some(1), Some(0)]);
-    }
-
-    #[test]
-    fn a_commit_that_is_too_large_leaves_its_version_known() {
-        let history = history(1, 0);
-        assert_eq!((since(&history, 100), since(&history, 0)), (None, Some(0)));
-        assert_eq!(history.last(), id(0));
-    }
-}
+mod tests;

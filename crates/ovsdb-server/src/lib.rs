@@ -29,6 +29,7 @@ pub mod remotes;
 pub mod server;
 pub mod session;
 pub mod targets;
+pub mod transaction_id;
 pub mod writer;
 
 pub use access::Access;

@@ -86,6 +86,13 @@ pub const FEED_CHANGES_MAX: usize = 64 << 10;
 /// what it monitors anew.
 pub const HISTORY_BYTES_MAX: usize = 64 << 20;
 
+/// The same for a small database: this much, and [`HISTORY_BYTES_PER_ROW`] for each of its rows. A small database
+/// is sent anew as quickly as the past of it.
+pub const HISTORY_BYTES_BASE: usize = 1 << 20;
+
+/// See [`HISTORY_BYTES_BASE`].
+pub const HISTORY_BYTES_PER_ROW: usize = 1 << 10;
+
 /// How often a compaction begins anew because records were taken back while it ran.
 pub const COMPACTION_ATTEMPTS_MAX: u32 = 3;
 
