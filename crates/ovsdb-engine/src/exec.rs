@@ -34,6 +34,9 @@ pub struct Context<'a> {
     pub read_only: bool,
     /// The client's role and name, if access control by role applies to it.
     pub access: Option<Access<'a>>,
+    /// Whether databases whose names begin with an underscore may be changed: by the server that owns them, and by
+    /// nobody else.
+    pub may_change_reserved: bool,
     /// Whether an unmet `wait` may hold the transaction back. Otherwise it fails at once.
     pub may_block: bool,
     /// Gives UUIDs that were never given before: row versions.
@@ -250,7 +253,7 @@ impl Execution {
         let database = &self.draft.schema().name;
         let details = if context.read_only {
             format!("{name} operation not allowed when database server is in read only mode")
-        } else if database.starts_with('_') {
+        } else if database.starts_with('_') && !context.may_change_reserved {
             format!("{name} operation not allowed on table in reserved database {database}")
         } else {
             return None;

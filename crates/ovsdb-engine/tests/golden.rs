@@ -74,6 +74,7 @@ impl Session {
                 holds_lock: &|name| name == "held",
                 read_only: false,
                 access: None,
+                may_change_reserved: false,
                 may_block: true,
                 fresh: &mut fresh,
             },

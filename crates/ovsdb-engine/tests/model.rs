@@ -379,6 +379,7 @@ fn run(seed: u64, transactions: usize) {
                 holds_lock: &|_| false,
                 read_only: false,
                 access: None,
+                may_change_reserved: false,
                 may_block: true,
                 fresh: &mut fresh,
             },

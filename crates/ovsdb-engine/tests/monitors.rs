@@ -59,6 +59,7 @@ impl Server {
             holds_lock: &|_| false,
             read_only: false,
             access: None,
+            may_change_reserved: false,
             may_block: true,
             fresh: &mut fresh,
         };

@@ -40,6 +40,7 @@ fn check(column: &str, old: &str, new: &str, is_diff: bool) {
             holds_lock: &|_| false,
             read_only: false,
             access: None,
+            may_change_reserved: false,
             may_block: false,
             fresh: &mut fresh,
         };

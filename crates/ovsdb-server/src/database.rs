@@ -126,6 +126,11 @@ impl Served {
         &self.schema.name
     }
 
+    /// Whether the database is the server's own: clients may read it, and nothing else.
+    pub fn is_internal(&self) -> bool {
+        self.name().starts_with('_')
+    }
+
     /// The schema.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema

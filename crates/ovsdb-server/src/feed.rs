@@ -386,6 +386,12 @@ impl Feed {
         !state.watches.is_empty()
     }
 
+    /// Whether there may be something to take.
+    pub fn has_news(&self) -> bool {
+        let state = self.state.lock();
+        !state.recent.is_empty() || state.has_pending
+    }
+
     /// Takes what is new, monitor by monitor, in the order of their ids.
     pub fn take(&self) -> Vec<News> {
         let mut state = self.state.lock();
@@ -479,6 +485,7 @@ mod tests {
                 holds_lock: &|_| false,
                 read_only: false,
                 access: None,
+                may_change_reserved: false,
                 may_block: false,
                 fresh: &mut fresh_uuid,
             };

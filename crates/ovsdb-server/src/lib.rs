@@ -27,6 +27,7 @@ mod parked;
 pub mod queue;
 pub mod remotes;
 pub mod server;
+mod server_db;
 pub mod session;
 pub mod targets;
 pub mod transaction_id;

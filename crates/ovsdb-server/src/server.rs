@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -20,6 +21,7 @@ use crate::fresh::fresh_uuid;
 use crate::limits;
 use crate::locks::Locks;
 use crate::mailbox::{Letter, Mailbox, SessionId};
+use crate::server_db::{self, ServerDb};
 use crate::writer::WriterOptions;
 
 /// Why a database cannot be added.
@@ -71,7 +73,7 @@ struct Known {
 
 type Databases = BTreeMap<String, Arc<Served>>;
 
-/// A server of any number of databases. See the module's documentation.
+/// A server of any number of databases and of the built-in one, `_Server`. See the module's documentation.
 ///
 /// Its methods are to be called within a multi-threaded tokio runtime.
 pub struct Server {
@@ -79,24 +81,35 @@ pub struct Server {
     started: Instant,
     writer_options: WriterOptions,
     databases: ArcSwap<Databases>,
+    server_db: ServerDb,
     /// Held while the set of databases changes.
     changing: tokio::sync::Mutex<()>,
     locks: Arc<Locks>,
     sessions: Mutex<HashMap<SessionId, Known>>,
+    monitor_cond_disabled: AtomicBool,
 }
 
 impl Server {
-    /// A server without databases.
-    pub fn new(writer_options: WriterOptions) -> Arc<Server> {
-        Arc::new(Server {
+    /// A server without databases but the built-in one.
+    ///
+    /// # Errors
+    /// The system does not give us a thread.
+    pub fn new(writer_options: WriterOptions) -> std::io::Result<Arc<Server>> {
+        let locks = Arc::<Locks>::default();
+        let server_db = ServerDb::start(locks.clone(), writer_options)?;
+        let built_in = server_db.served().clone();
+        let databases = Databases::from([(built_in.name().to_owned(), built_in)]);
+        Ok(Arc::new(Server {
             id: fresh_uuid(),
             started: Instant::now(),
             writer_options,
-            databases: ArcSwap::default(),
+            databases: ArcSwap::from_pointee(databases),
+            server_db,
             changing: tokio::sync::Mutex::default(),
-            locks: Arc::default(),
+            locks,
             sessions: Mutex::default(),
-        })
+            monitor_cond_disabled: AtomicBool::new(false),
+        }))
     }
 
     /// The UUID by which clients tell servers apart (`get_server_id`). A new one for each process.
@@ -119,7 +132,19 @@ impl Server {
         self.started + Duration::from_millis(at_ms)
     }
 
-    /// All databases, sorted by name.
+    /// Whether clients may use the methods `monitor_cond` and `monitor_cond_since`.
+    pub fn is_monitor_cond_enabled(&self) -> bool {
+        !self.monitor_cond_disabled.load(Ordering::Relaxed)
+    }
+
+    /// Makes the methods `monitor_cond` and `monitor_cond_since` unknown, for good, and disconnects all clients, so that
+    /// they find out.
+    pub fn disable_monitor_cond(&self) {
+        self.monitor_cond_disabled.store(true, Ordering::Relaxed);
+        self.disconnect_all(true, "user ran ovsdb-server/disable-monitor-cond");
+    }
+
+    /// All databases, the built-in one among them, sorted by name.
     pub fn databases(&self) -> Vec<Arc<Served>> {
         self.databases.load().values().cloned().collect()
     }
@@ -150,10 +175,11 @@ impl Server {
             // Probably the file was cut short by a power failure. Its sound part is served.
             tracing::error!(target: "ovsdb_server", "{fault}");
         }
-        self.add(Storage::File {
+        let storage = Storage::File {
             loaded: Box::new(loaded),
             path: path.to_owned(),
-        })
+        };
+        self.add(storage).await
     }
 
     /// Serves a database. See [`Server::add_file`].
@@ -162,29 +188,33 @@ impl Server {
     /// As [`Server::add_file`].
     pub async fn add_database(&self, storage: Storage) -> Result<(), AddError> {
         let _changing = self.changing.lock().await;
-        self.add(storage)
+        self.add(storage).await
     }
 
-    fn add(&self, storage: Storage) -> Result<(), AddError> {
+    async fn add(&self, storage: Storage) -> Result<(), AddError> {
         let name = storage.schema().name.to_string();
-        let databases = self.databases.load();
+        let databases = self.databases.load_full();
         if name.starts_with('_') {
             return Err(AddError::Reserved { name });
         }
         if databases.contains_key(&name) {
             return Err(AddError::Duplicate { name });
         }
-        if databases.len() >= limits::DATABASES_MAX {
+        // The built-in one does not count.
+        if databases.len() > limits::DATABASES_MAX {
             return Err(AddError::TooMany { name });
         }
         let served = match Served::start(storage, self.locks.clone(), self.writer_options) {
             Ok(served) => served,
             Err(source) => return Err(AddError::Thread { name, source }),
         };
-        self.disconnect_all(false, &format!("adding {name} database"));
+        let comment = format!("adding {name} database");
         let mut databases = Databases::clone(&databases);
-        databases.insert(name, served);
+        databases.insert(name, served.clone());
+        // In this order: who comes back, or hears of the database from `_Server`, finds it.
         self.databases.store(Arc::new(databases));
+        self.disconnect_all(false, &comment);
+        self.server_db.add(&served).await;
         Ok(())
     }
 
@@ -204,22 +234,37 @@ impl Server {
             .any(|path| identity(path) == Some(wanted))
     }
 
+    /// Has clients see what a served database is now, after a change of its schema. Nothing happens if there is none of
+    /// this name.
+    pub async fn database_changed(&self, name: &str) {
+        let _changing = self.changing.lock().await;
+        if let Some(served) = self.database(name) {
+            self.server_db.update(&served).await;
+        }
+    }
+
     /// Stops serving a database. Its monitors and waiting transactions end, and clients that do not look after such
-    /// changes themselves are disconnected with `comment` in the log. False if there is none of this name.
+    /// changes themselves are disconnected with `comment` in the log. False if there is none of this name, or if it is
+    /// built in.
     pub async fn remove(&self, name: &str, comment: &str) -> bool {
         let _changing = self.changing.lock().await;
+        if name == server_db::NAME {
+            return false;
+        }
         let mut databases = Databases::clone(&self.databases.load());
         let Some(served) = databases.remove(name) else {
             return false;
         };
         self.databases.store(Arc::new(databases));
+        self.disconnect_all(false, comment);
         for known in self.sessions.lock().values() {
             known
                 .mailbox
                 .deliver(Letter::DatabaseRemoved(name.to_owned()));
         }
         served.stop().await;
-        self.disconnect_all(false, comment);
+        // Last: who hears of it from `_Server` has heard of the monitors and transactions, and the file is closed.
+        self.server_db.remove(name).await;
         true
     }
 

@@ -422,14 +422,43 @@ impl Session {
             }
             Letter::Locked(lock) => self.notify(Method::Locked, vec![Json::string(lock)]),
             Letter::Stolen(lock) => self.notify(Method::Stolen, vec![Json::string(lock)]),
-            Letter::DatabaseRemoved(name) => {
-                for id in self.monitors.cancel_database(&name, &self.mailbox) {
-                    if self.mailbox.is_db_change_aware() {
-                        self.notify(Method::MonitorCanceled, vec![id]);
+            Letter::DatabaseRemoved(name) => self.cancel_monitors(&name),
+            Letter::ProbeInterval(interval_ms) => reconnect.lock().set_probe_interval(interval_ms),
+        }
+    }
+
+    /// Opens the letters about the ends of monitors and transactions, before all others.
+    fn open_endings(&mut self) {
+        self.unopened.extend(self.mailbox.take());
+        let is_ending = |letter: &Letter| {
+            matches!(
+                letter,
+                Letter::DatabaseRemoved(_) | Letter::Done(_, Answer::Canceled)
+            )
+        };
+        let letters = std::mem::take(&mut self.unopened).into_iter();
+        let (endings, others): (VecDeque<Letter>, _) = letters.partition(is_ending);
+        self.unopened = others;
+        for ending in endings {
+            match ending {
+                Letter::DatabaseRemoved(name) => self.cancel_monitors(&name),
+                Letter::Done(token, _) => {
+                    if let Some(open) = self.transactions.close(token) {
+                        self.refuse_at_once(&open.id, &requests::canceled());
                     }
                 }
+                _ => unreachable!("these were not taken out"),
             }
-            Letter::ProbeInterval(interval_ms) => reconnect.lock().set_probe_interval(interval_ms),
+        }
+    }
+
+    /// Ends the monitors on a database that has gone, once they have told everything.
+    fn cancel_monitors(&mut self, database: &str) {
+        self.send_news(|served| served.name() == database);
+        for id in self.monitors.cancel_database(database, &self.mailbox) {
+            if self.mailbox.is_db_change_aware() {
+                self.notify_at_once(Method::MonitorCanceled, vec![id]);
+            }
         }
     }
 
@@ -440,7 +469,7 @@ impl Session {
                 self.reply(id, |out| in_place(size, || results.write_to(out)));
             }
             Answer::Exhausted => self.reply(id, |out| requests::exhausted().write_to(out)),
-            Answer::Canceled => self.refuse(id, &requests::canceled()),
+            Answer::Canceled => self.refuse_at_once(id, &requests::canceled()),
         }
     }
 
@@ -473,6 +502,11 @@ impl Session {
     /// Answers a request with an error.
     fn refuse(&mut self, id: &Json, error: &Json) {
         self.send_updates();
+        self.refuse_at_once(id, error);
+    }
+
+    /// Answers a request with an error, before any update: it is about nothing that changed anything.
+    fn refuse_at_once(&mut self, id: &Json, error: &Json) {
         self.link.send(|out| {
             jsonrpc::write_error(id, &error.to_bytes(), out);
             true
@@ -481,6 +515,10 @@ impl Session {
 
     fn notify(&mut self, method: Method, params: Vec<Json>) {
         self.send_updates();
+        self.notify_at_once(method, params);
+    }
+
+    fn notify_at_once(&mut self, method: Method, params: Vec<Json>) {
         self.link.send(|out| {
             Message::notification(method.as_str(), params).write_to(out);
             true
@@ -488,9 +526,21 @@ impl Session {
     }
 
     /// Tells the monitors what is new.
+    ///
+    /// When a database goes, the ends of its monitors and transactions are told before `_Server` tells of it. They are in
+    /// the mailbox by then. What `_Server` has to tell from this moment on rings, and is told the next time.
     fn send_updates(&mut self) {
+        let with_internal = self.monitors.has_internal_news();
+        if with_internal {
+            self.open_endings();
+        }
+        self.send_news(|served| with_internal || !served.is_internal());
+    }
+
+    /// Tells the monitors on some databases what is new.
+    fn send_news(&mut self, of: impl Fn(&Served) -> bool) {
         let link = &mut self.link;
-        self.monitors.take_news(|id, news| {
+        self.monitors.take_news(of, |id, news| {
             let size = news.rows() * limits::ROW_BYTES;
             link.send(|out| {
                 let mut any = false;

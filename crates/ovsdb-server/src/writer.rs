@@ -344,6 +344,8 @@ impl Writer {
             holds_lock: &|name| self.locks.is_owner(session, name),
             read_only: job.access.read_only,
             access: job.access.of_role(),
+            // What clients ask of such a database is read-only; the rest is the server's own.
+            may_change_reserved: true,
             may_block: true,
             fresh: &mut fresh_uuid,
         };

@@ -19,7 +19,7 @@ fn two_databases_are_served_side_by_side_and_survive_a_restart() {
     let mut client = fixture.connect();
     assert_eq!(
         client.call("list_dbs", "[]"),
-        r#"{"error":null,"id":0,"result":["D","E"]}"#
+        r#"{"error":null,"id":0,"result":["D","E","_Server"]}"#
     );
     for (database, n) in [("D", 1), ("E", 2)] {
         let insert = format!(r#"{{"op":"insert","table":"U","row":{{"n":{n}}}}}"#);
@@ -53,7 +53,7 @@ fn adding_a_database_disconnects_the_clients_that_would_not_notice() {
     assert_eq!(plain.next(), "end");
     assert_eq!(
         aware.call("list_dbs", "[]"),
-        r#"{"error":null,"id":0,"result":["D","E"]}"#
+        r#"{"error":null,"id":0,"result":["D","E","_Server"]}"#
     );
 }
 
@@ -91,7 +91,7 @@ fn removing_a_database_ends_its_monitors_and_waits() {
     assert_eq!(plain.next(), "end");
     assert_eq!(
         aware.call("list_dbs", "[]"),
-        r#"{"error":null,"id":0,"result":["D"]}"#
+        r#"{"error":null,"id":0,"result":["D","_Server"]}"#
     );
     aware.request(
         "1",

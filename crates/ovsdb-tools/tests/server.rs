@@ -177,9 +177,9 @@ fn control_commands_answer_as_in_the_reference() {
     let sandbox = sandbox(&["A", "B"]);
     let daemon = serve(&sandbox, &["A.db"]);
     for (words, expected) in [
-        ("ovsdb-server/list-dbs", Ok("A\n")),
+        ("ovsdb-server/list-dbs", Ok("A\n_Server\n")),
         ("ovsdb-server/add-db B.db", Ok("")),
-        ("ovsdb-server/list-dbs", Ok("A\nB\n")),
+        ("ovsdb-server/list-dbs", Ok("A\nB\n_Server\n")),
         (
             "ovsdb-server/add-db B.db",
             Err("ovsdb error: B.db: already open\n"),
@@ -196,6 +196,16 @@ fn control_commands_answer_as_in_the_reference() {
             "ovsdb-server/remove-db _Server",
             Err("Cannot remove reserved database.\n"),
         ),
+        (
+            "ovsdb-server/remove-db _Nothing",
+            Err("Failed to find the database.\n"),
+        ),
+        (
+            "ovsdb-server/get-db-storage-status _Server",
+            Ok("status: ok\n"),
+        ),
+        ("ovsdb-server/disable-monitor-cond", Ok("")),
+        ("ovsdb-server/disable-monitor-cond", Ok("")),
         ("ovsdb-server/remove-db B", Ok("")),
         ("ovsdb-server/list-remotes", Ok("punix:db.sock\n")),
         ("ovsdb-server/add-remote punix:more.sock", Ok("")),
@@ -244,7 +254,7 @@ fn control_commands_answer_as_in_the_reference() {
             Err("Configuration file was not specified on command line\n"),
         ),
         ("ovsdb-server/reconnect", Ok("")),
-        ("memory/show", Ok("atoms:0 cells:0 monitors:0\n")),
+        ("memory/show", Ok("atoms:14 cells:20 monitors:0\n")),
     ] {
         let output = control(&sandbox, &words.split(' ').collect::<Vec<_>>());
         let shown = match output.code {
@@ -317,7 +327,7 @@ fn a_server_that_crashed_comes_back_with_what_was_added_at_run_time() {
     wait_for_socket(&sandbox.path("ctl"), true);
     wait_for_socket(&more, true);
     let databases = control(&sandbox, &["ovsdb-server/list-dbs"]);
-    assert_eq!(databases.stdout, "A\nB\n", "process {pid}");
+    assert_eq!(databases.stdout, "A\nB\n_Server\n", "process {pid}");
     assert!(control(&sandbox, &["exit"]).ok());
     wait_for_socket(&more, false);
 }

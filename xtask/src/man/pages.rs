@@ -120,6 +120,11 @@ fn ovsdb_server() -> Page {
                         "Close all sessions, so that clients come anew.",
                     ),
                     Item(
+                        "ovsdb-server/disable-monitor-cond",
+                        "Make the methods monitor_cond and monitor_cond_since unknown until the program ends, and \
+                         close all sessions, so that clients find out.",
+                    ),
+                    Item(
                         "ovsdb-server/compact [DATABASE]",
                         "Write the file of a database, or of all, anew without its history. Clients are served \
                          meanwhile.",

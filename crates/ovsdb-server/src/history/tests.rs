@@ -207,6 +207,7 @@ fn transact(database: &mut Database, operations: &str) -> Arc<Commit> {
         holds_lock: &|_| false,
         read_only: false,
         access: None,
+        may_change_reserved: false,
         may_block: false,
         fresh: &mut fresh_uuid,
     };

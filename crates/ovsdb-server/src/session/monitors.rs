@@ -107,9 +107,23 @@ impl Monitors {
             .collect()
     }
 
-    /// Takes what each monitor is to be told, and hands it over with the monitor's id.
-    pub(super) fn take_news(&self, mut tell: impl FnMut(&Json, News)) {
-        for attached in &self.attached {
+    /// Whether there is anything to tell of the server's own databases.
+    pub(super) fn has_internal_news(&self) -> bool {
+        let mut attached = self.attached.iter();
+        attached.any(|attached| attached.database.is_internal() && attached.feed.has_news())
+    }
+
+    /// Takes what each monitor on the databases `of` is to be told, and hands it over with the monitor's id.
+    pub(super) fn take_news(
+        &self,
+        of: impl Fn(&Served) -> bool,
+        mut tell: impl FnMut(&Json, News),
+    ) {
+        for attached in self
+            .attached
+            .iter()
+            .filter(|attached| of(&attached.database))
+        {
             for news in attached.feed.take() {
                 // Both are in the order of their ids.
                 let place = attached

@@ -13,6 +13,7 @@ use ovsdb_proto::parser::is_id;
 use ovsdb_proto::schema::TableId;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 
+use crate::access::Access;
 use crate::database::{Served, Unsubmitted};
 use crate::feed::Version;
 use crate::fresh::fresh_uuid;
@@ -58,12 +59,7 @@ impl Session {
             Method::Monitor => return self.monitor(params, id),
             Method::GetSchema => return self.get_schema(&params, &id),
             Method::MonitorCancel => self.monitor_cancel(&params),
-            Method::ListDbs => Ok(Json::array(
-                self.server
-                    .databases()
-                    .iter()
-                    .map(|database| database.name()),
-            )),
+            Method::ListDbs => self.list_dbs(),
             Method::GetServerId => Ok(Json::string(self.server.id().to_string())),
             Method::Lock => self.lock(method, &params, LockMode::Wait),
             Method::Steal => self.lock(method, &params, LockMode::Steal),
@@ -87,14 +83,19 @@ impl Session {
     }
 
     /// The database that a request is about: its first parameter names it.
-    fn database(&self, method: Method, params: &[Json]) -> Result<Arc<Served>, Json> {
+    fn database(&mut self, method: Method, params: &[Json]) -> Result<Arc<Served>, Json> {
         let Some(name) = params.first().and_then(Json::as_str) else {
             return Err(bad_params(
                 params,
                 format!("{method} request params must begin with <db-name>"),
             ));
         };
-        self.server.database(name).ok_or_else(|| {
+        let found = self.server.database(name).or_else(|| {
+            // Updates leave before the refusal. Should they tell that the database has come, it is here now.
+            self.send_updates();
+            self.server.database(name)
+        });
+        found.ok_or_else(|| {
             let details = format!("{method} request specifies unknown database {name}");
             let error = OvsdbError::new(ErrorTag::UnknownDatabase, details);
             refusal(error.at(&Json::Array(params.to_vec())))
@@ -130,7 +131,7 @@ impl Session {
             token,
             transact,
             received,
-            access: self.options.access.clone(),
+            access: self.access_to(&database),
         };
         match database.try_submit(job, bytes) {
             Ok(()) => {}
@@ -152,15 +153,23 @@ impl Session {
         }
     }
 
+    /// What the client may do with a database: nobody changes the server's own.
+    fn access_to(&self, database: &Served) -> Access {
+        let mut access = self.options.access.clone();
+        access.read_only |= database.is_internal();
+        access
+    }
+
     /// Executes a transaction that changes nothing on the current version. `None` if a `wait` is not met.
     fn read(&self, database: &Served, transact: &Transact) -> Option<Answer> {
         let session = self.mailbox.id();
         let mut context = Context {
             elapsed_ms: 0,
             holds_lock: &|name| self.server.locks().is_owner(session, name),
-            read_only: self.options.access.read_only,
+            read_only: self.access_to(database).read_only,
             // What only reads needs no permission.
             access: None,
+            may_change_reserved: false,
             may_block: true,
             fresh: &mut fresh_uuid,
         };
@@ -265,6 +274,15 @@ impl Session {
         } else {
             Err(Json::string("unknown monitor"))
         }
+    }
+
+    fn list_dbs(&mut self) -> Reply {
+        // Before the look, not after it: who has heard of a database, or of its end, gets a list that agrees.
+        self.send_updates();
+        let databases = self.server.databases();
+        Ok(Json::array(
+            databases.iter().map(|database| database.name()),
+        ))
     }
 
     fn get_schema(&mut self, params: &[Json], id: &Json) {

@@ -64,7 +64,7 @@ impl Fixture {
             .enable_all()
             .build()
             .expect("a runtime");
-        let server = Server::new(WriterOptions { column_diff: true });
+        let server = Server::new(WriterOptions { column_diff: true }).expect("a thread");
         let configuration = Configuration::new(server.clone());
         let fixture = Fixture {
             runtime,

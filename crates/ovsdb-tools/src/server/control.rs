@@ -90,6 +90,13 @@ impl Control {
             1,
             Control::storage_status,
         );
+        add.command(
+            "ovsdb-server/disable-monitor-cond",
+            "",
+            0,
+            0,
+            Control::disable_monitor_cond,
+        );
         let exit = self.exit.clone();
         commands.register("exit", Some(""), 0..=0, move |_| {
             let exit = exit.clone();
@@ -103,7 +110,10 @@ impl Control {
             return Err(String::from("cannot compact built-in databases"));
         }
         let mut databases = self.server.databases();
-        databases.retain(|database| wanted.is_none_or(|name| name == database.name()));
+        databases.retain(|database| match wanted {
+            Some(name) => name == database.name(),
+            None => !database.is_internal(),
+        });
         if databases.is_empty() {
             return Err(String::from("no database by that name"));
         }
@@ -138,6 +148,11 @@ impl Control {
     async fn reconnect(self: Arc<Control>, _: Vec<String>) -> Reply {
         self.server
             .disconnect_all(true, "user ran ovsdb-server/reconnect");
+        Ok(String::new())
+    }
+
+    async fn disable_monitor_cond(self: Arc<Control>, _: Vec<String>) -> Reply {
+        self.server.disable_monitor_cond();
         Ok(String::new())
     }
 
@@ -183,7 +198,8 @@ impl Control {
 
     async fn remove_db(self: Arc<Control>, args: Vec<String>) -> Reply {
         let name = &args[0];
-        if name.starts_with('_') {
+        let found = self.server.database(name);
+        if found.is_some_and(|database| database.is_internal()) {
             return Err(String::from("Cannot remove reserved database."));
         }
         let comment = format!("removing {name} database by user request");

@@ -36,6 +36,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 enum StartError {
     #[error("server configuration failed")]
     Configuration,
+    #[error("cannot start threads ({0})")]
+    Thread(std::io::Error),
     #[error(transparent)]
     ControlSocket(#[from] unixctl::ServerError),
     #[error("{command}: process failed to start ({source})")]
@@ -84,7 +86,8 @@ async fn serve(
 ) -> Result<ExitCode, StartError> {
     let server = Server::new(WriterOptions {
         column_diff: settings.column_diff,
-    });
+    })
+    .map_err(StartError::Thread)?;
     close_before_dying(&server);
     let configuration = Configuration::new(server.clone());
     configure(&server, &configuration, &saved).await?;

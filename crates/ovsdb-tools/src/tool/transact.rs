@@ -71,6 +71,7 @@ fn reply(database: &Database, log: &mut Log, request: &Json, role: Option<&str>)
             client_id: None,
             report: &|_| {},
         }),
+        may_change_reserved: false,
         may_block: false,
         fresh: &mut fresh_uuid,
     };
