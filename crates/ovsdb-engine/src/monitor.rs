@@ -1,26 +1,44 @@
-//! What one monitor is told: initial contents and changes, in the form of RFC 7047 (sections 4.1.5, 4.1.6).
+//! What one monitor is told: initial contents, changes, and what a new condition adds and takes away, in the forms of
+//! RFC 7047 (sections 4.1.5, 4.1.6) and of ovsdb-server(7) (sections 4.1.12 to 4.1.15).
 //!
-//! Monitors read versions and commits and keep nothing but a [`Pending`] change set for a receiver that is
-//! not ready: for each row the first old and the latest new contents, so that a slow receiver costs memory
-//! for what differs, never for how often it changed.
+//! A [`Monitor`] is a [`Shape`], which is shared by all who ask for the same tables, columns and kinds of change, and a
+//! [`Filter`] for each table. Monitors read versions and commits and keep nothing but a [`Pending`] change set for a
+//! receiver that is not ready: for each row the first old and the latest new contents, so that a slow receiver costs
+//! memory for what differs, never for how often it changed.
+//!
+//! A row that does not meet the condition does not exist for the monitor: one that comes to meet it is inserted, one
+//! that ceases to is deleted.
+
+mod filter;
+mod object;
+mod shape;
+mod updates;
 
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use ovsdb_proto::json::write;
-use ovsdb_proto::monitor::{MonitorRequests, Select, TableRequest};
-use ovsdb_proto::schema::{Schema, TableId, TableSchema};
+use ovsdb_proto::condition::{Clause, Condition};
+use ovsdb_proto::monitor::{MonitorRequests, Select};
+use ovsdb_proto::schema::{Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
-use crate::commit::Commit;
+use crate::commit::{Commit, RowChange};
 use crate::database::{Database, Row};
 
-/// A monitor of some columns of some tables.
+pub use self::filter::{Filter, Key};
+pub use self::shape::{Form, RowUpdate, Shape};
+use self::updates::UpdatesWriter;
+
+/// A monitor of some columns of some rows of some tables.
 #[derive(Clone, Debug)]
 pub struct Monitor {
-    schema: Arc<Schema>,
-    requests: MonitorRequests,
+    shape: Arc<Shape>,
+    form: Form,
+    /// For each table of the shape.
+    conditions: Vec<Condition>,
+    /// The conditions, arranged.
+    filters: Vec<Filter>,
 }
 
 /// Changes that a monitor was not told of yet, merged row by row.
@@ -49,206 +67,244 @@ impl Pending {
 }
 
 impl Monitor {
-    /// A monitor as requested.
-    pub fn new(schema: Arc<Schema>, mut requests: MonitorRequests) -> Monitor {
-        for request in &mut requests.tables {
-            // Columns are told of in the order of their names.
-            let table = schema.table(request.table);
-            request
-                .columns
-                .sort_by_key(|column| &table.column(column.column).name);
+    /// A monitor as requested of a database of `schema`, with a shape of its own.
+    pub fn new(schema: Arc<Schema>, requests: &MonitorRequests, form: Form) -> Monitor {
+        let shape = Arc::new(Shape::new(schema, requests));
+        let conditions = Monitor::conditions_of(&shape, requests);
+        Monitor::with_conditions(shape, form, conditions)
+    }
+
+    /// A monitor of `shape`, with a condition for each of its tables, in their order.
+    pub fn with_conditions(shape: Arc<Shape>, form: Form, conditions: Vec<Condition>) -> Monitor {
+        let filters = conditions.iter().enumerate();
+        let filters = filters.map(|(at, condition)| Filter::new(shape.table_schema(at), condition));
+        Monitor {
+            filters: filters.collect(),
+            shape,
+            form,
+            conditions,
         }
-        Monitor { schema, requests }
     }
 
-    /// The tables that are monitored, in ascending order.
-    pub fn tables(&self) -> impl Iterator<Item = TableId> {
-        self.requests.tables.iter().map(|request| request.table)
+    /// The conditions of `requests` in the order of the tables of their `shape`.
+    pub fn conditions_of(shape: &Shape, requests: &MonitorRequests) -> Vec<Condition> {
+        let of_table = |table| {
+            let mut requests = requests.tables.iter();
+            requests.find(|request| request.table == table)
+        };
+        let condition = |table| of_table(table).map(|request| request.condition.clone());
+        shape
+            .tables()
+            .map(|table| condition(table).unwrap_or_default())
+            .collect()
     }
 
-    /// Whether a table is monitored.
-    pub fn has(&self, table: TableId) -> bool {
-        self.requests.table(table).is_some()
+    /// What this monitor shares with others.
+    pub fn shape(&self) -> &Arc<Shape> {
+        &self.shape
     }
 
-    /// Appends the `<table-updates>` of the reply to `monitor`: all rows, for tables that select `initial`.
+    /// How it tells changes.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The condition for each table of the shape.
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// For each table that is monitored the filter of its rows.
+    pub fn filters(&self) -> impl Iterator<Item = (TableId, &Filter)> {
+        self.shape.tables().zip(&self.filters)
+    }
+
+    /// Whether every row of every table is of interest.
+    pub fn is_unconditional(&self) -> bool {
+        let mut filters = self.filters.iter();
+        filters.all(|filter| matches!(filter, Filter::All))
+    }
+
+    /// How many rows [`Monitor::write_initial`] looks at.
+    pub fn rows_tried(&self, database: &Database) -> usize {
+        self.filters()
+            .map(|(table, filter)| filter.rows_tried(database.table(table)))
+            .sum()
+    }
+
+    /// Appends the initial contents: all rows of interest, for tables that select `initial`.
     pub fn write_initial(&self, database: &Database, out: &mut Vec<u8>) {
-        let mut object = ObjectWriter::open(out);
-        for monitored in &self.requests.tables {
+        let mut updates = UpdatesWriter::new(&self.shape, out);
+        for (at, monitored) in self.shape.tables.iter().enumerate() {
             if !monitored.select.contains(Select::INITIAL) {
                 continue;
             }
-            let table = self.schema.table(monitored.table);
-            let mut rows = database.table(monitored.table).iter().peekable();
-            if rows.peek().is_none() {
-                continue;
-            }
-            let mut rows_object = object.object(&table.name);
-            for row in rows {
-                let out = rows_object.member(&row.uuid().to_string());
-                write_update(table, monitored, Select::INITIAL, None, Some(row), out);
-            }
-            rows_object.close();
+            self.filters[at].for_each(database.table(monitored.id), |row| {
+                let update = RowUpdate {
+                    at,
+                    kind: Select::INITIAL,
+                    old: None,
+                    new: Some(row),
+                };
+                update.write(&self.shape, self.form, updates.row(at, row.uuid()));
+            });
         }
-        object.close();
+        if !updates.finish() {
+            out.extend_from_slice(b"{}");
+        }
     }
 
-    /// Adds a commit to what is to be told. Rows that the monitor does not ask for are left out.
+    /// What this monitor is to be told of a row that went from `old` to `new`, if anything.
+    fn update<'a>(
+        &self,
+        at: usize,
+        old: Option<&'a Row>,
+        new: Option<&'a Row>,
+    ) -> Option<RowUpdate<'a>> {
+        let (monitored, filter) = (&self.shape.tables[at], &self.filters[at]);
+        let old = old.filter(|row| filter.admits(row));
+        let new = new.filter(|row| filter.admits(row));
+        let kind = match (old, new) {
+            (None, None) => return None,
+            (None, Some(_)) => Select::INSERT,
+            (Some(_), None) => Select::DELETE,
+            (Some(_), Some(_)) => Select::MODIFY,
+        };
+        if !monitored.select.contains(kind) {
+            return None;
+        }
+        if let (Some(old), Some(new)) = (old, new)
+            && !monitored.differs(old, new)
+        {
+            return None;
+        }
+        Some(RowUpdate { at, kind, old, new })
+    }
+
+    fn update_of<'a>(&self, change: &'a RowChange) -> Option<RowUpdate<'a>> {
+        let at = self.shape.position(change.table)?;
+        self.update(at, change.old.as_deref(), change.new.as_deref())
+    }
+
+    /// Adds a commit to what is to be told. Rows that are of no interest are left out.
     pub fn add(&self, pending: &mut Pending, commit: &Commit) {
         for change in &commit.changes {
-            let Some(monitored) = self.requests.table(change.table) else {
-                continue;
-            };
-            let key = (change.table, change.uuid);
-            if let Some(versions) = pending.rows.get_mut(&key) {
-                // Whatever happens to a row that is already on the list belongs there: what will be told
-                // follows from its first and its last state.
-                versions.new.clone_from(&change.new);
-                if versions.old.is_none() && versions.new.is_none() {
-                    pending.rows.remove(&key);
-                }
-            } else if concerns(monitored, change.old.as_deref(), change.new.as_deref()) {
-                let versions = Versions {
-                    old: change.old.clone(),
-                    new: change.new.clone(),
-                };
-                pending.rows.insert(key, versions);
-            }
+            self.add_change(pending, change);
         }
     }
 
-    /// Takes all that is pending and writes it as `<table-updates>`. False, and nothing written, if there is
-    /// nothing to tell, for instance because the changes cancel each other.
-    pub fn write_update(&self, pending: &mut Pending, out: &mut Vec<u8>) -> bool {
-        if pending.is_empty() {
-            return false;
+    /// [`Monitor::add`] for some of the changes of a commit, by their numbers. All others must be of no interest, before
+    /// and after.
+    pub fn add_some(&self, pending: &mut Pending, commit: &Commit, changes: &[u32]) {
+        for &change in changes {
+            self.add_change(pending, &commit.changes[change as usize]);
         }
+    }
+
+    fn add_change(&self, pending: &mut Pending, change: &RowChange) {
+        let key = (change.table, change.uuid);
+        if let Some(versions) = pending.rows.get_mut(&key) {
+            // Whatever happens to a row that is already on the list belongs there: what will be told follows from its
+            // first and its last state.
+            versions.new.clone_from(&change.new);
+            if versions.old.is_none() && versions.new.is_none() {
+                pending.rows.remove(&key);
+            }
+        } else if self.update_of(change).is_some() {
+            let versions = Versions {
+                old: change.old.clone(),
+                new: change.new.clone(),
+            };
+            pending.rows.insert(key, versions);
+        }
+    }
+
+    /// Takes all that is pending and appends it. False, and nothing appended, if there is nothing to tell, for instance
+    /// because the changes cancel each other.
+    pub fn write_pending(&self, pending: &mut Pending, out: &mut Vec<u8>) -> bool {
         let mut rows: Vec<((TableId, Uuid), Versions)> = pending.rows.drain().collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
-        rows.retain(|((table, _), versions)| {
-            let monitored = self.requests.table(*table);
-            monitored.is_some_and(|monitored| {
-                concerns(monitored, versions.old.as_deref(), versions.new.as_deref())
-            })
-        });
-        if rows.is_empty() {
-            return false;
-        }
-        let mut object = ObjectWriter::open(out);
-        for of_table in rows.chunk_by(|(a, _), (b, _)| a.0 == b.0) {
-            let id = of_table[0].0.0;
-            let Some(monitored) = self.requests.table(id) else {
+        let mut updates = UpdatesWriter::new(&self.shape, out);
+        for ((table, uuid), versions) in &rows {
+            let Some(at) = self.shape.position(*table) else {
                 continue;
             };
-            let table = self.schema.table(id);
-            let mut rows_object = object.object(&table.name);
-            for ((_, uuid), versions) in of_table {
-                let (old, new) = (versions.old.as_deref(), versions.new.as_deref());
-                if let Some(kind) = kind_of(old, new) {
-                    let out = rows_object.member(&uuid.to_string());
-                    write_update(table, monitored, kind, old, new, out);
-                }
+            let update = self.update(at, versions.old.as_deref(), versions.new.as_deref());
+            if let Some(update) = update {
+                update.write(&self.shape, self.form, updates.row(at, *uuid));
             }
-            rows_object.close();
         }
-        object.close();
-        true
+        updates.finish()
     }
-}
 
-/// What happened to a row that went from `old` to `new`.
-fn kind_of(old: Option<&Row>, new: Option<&Row>) -> Option<Select> {
-    match (old, new) {
-        (None, None) => None,
-        (None, Some(_)) => Some(Select::INSERT),
-        (Some(_), None) => Some(Select::DELETE),
-        (Some(_), Some(_)) => Some(Select::MODIFY),
-    }
-}
-
-/// Whether a monitor of `monitored` is to be told of a row that went from `old` to `new`.
-fn concerns(monitored: &TableRequest, old: Option<&Row>, new: Option<&Row>) -> bool {
-    let Some(kind) = kind_of(old, new) else {
-        return false;
-    };
-    if !monitored.select.contains(kind) {
-        return false;
-    }
-    match (old, new) {
-        (Some(old), Some(new)) => monitored
-            .columns
-            .iter()
-            .any(|column| old.get(column.column) != new.get(column.column)),
-        _ => true,
-    }
-}
-
-/// Writes one `<row-update>`. The columns of `monitored` stand in the order of their names.
-fn write_update(
-    table: &TableSchema,
-    monitored: &TableRequest,
-    kind: Select,
-    old: Option<&Row>,
-    new: Option<&Row>,
-    out: &mut Vec<u8>,
-) {
-    let mut update = ObjectWriter::open(out);
-    let columns = monitored
-        .columns
-        .iter()
-        .filter(|column| column.select.contains(kind));
-    if let Some(new) = new {
-        let mut object = update.object("new");
-        for column in columns.clone() {
-            let schema = table.column(column.column);
-            new.get(column.column)
-                .write_json(&schema.ty, object.member(&schema.name));
+    /// Appends what is to be told of one commit. `changes` are the numbers of those that can be of interest, sorted by
+    /// table and row; `write` appends what is told of the change with a number. False, and nothing appended, if there is
+    /// nothing to tell.
+    pub fn write_commit(
+        &self,
+        commit: &Commit,
+        changes: impl Iterator<Item = u32>,
+        mut write: impl FnMut(u32, RowUpdate<'_>, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let mut updates = UpdatesWriter::new(&self.shape, out);
+        for number in changes {
+            let change = &commit.changes[number as usize];
+            if let Some(update) = self.update_of(change) {
+                write(number, update, updates.row(update.at, change.uuid));
+            }
         }
-        object.close();
+        updates.finish()
     }
-    if let Some(old) = old {
-        let mut object = update.object("old");
-        for column in columns {
-            if new.is_some_and(|new| new.get(column.column) == old.get(column.column)) {
+
+    /// Appends what a receiver who knows what `old`, a monitor of the same shape, shows of `database` has to be told to
+    /// know what this one shows of it. False, and nothing appended, if that is nothing.
+    pub fn write_difference(&self, old: &Monitor, database: &Database, out: &mut Vec<u8>) -> bool {
+        let mut updates = UpdatesWriter::new(&self.shape, out);
+        for (at, monitored) in self.shape.tables.iter().enumerate() {
+            let (before, after) = (&old.conditions[at], &self.conditions[at]);
+            if before == after {
                 continue;
             }
-            let schema = table.column(column.column);
-            old.get(column.column)
-                .write_json(&schema.ty, object.member(&schema.name));
+            let (before_filter, after_filter) = (&old.filters[at], &self.filters[at]);
+            let candidates = Filter::new(self.shape.table_schema(at), &either(before, after));
+            candidates.for_each(database.table(monitored.id), |row| {
+                let (old, new): (Option<&Row>, Option<&Row>) =
+                    match (before_filter.admits(row), after_filter.admits(row)) {
+                        (false, true) => (None, Some(row)),
+                        (true, false) => (Some(row), None),
+                        _ => return,
+                    };
+                let kind = match new {
+                    Some(_) => Select::INSERT,
+                    None => Select::DELETE,
+                };
+                if monitored.select.contains(kind) {
+                    let update = RowUpdate { at, kind, old, new };
+                    update.write(&self.shape, self.form, updates.row(at, row.uuid()));
+                }
+            });
         }
-        object.close();
+        updates.finish()
     }
-    update.close();
 }
 
-/// Writes a JSON object member by member, with the commas where they belong.
-struct ObjectWriter<'a> {
-    out: &'a mut Vec<u8>,
-    empty: bool,
-}
-
-impl<'a> ObjectWriter<'a> {
-    fn open(out: &'a mut Vec<u8>) -> ObjectWriter<'a> {
-        out.push(b'{');
-        ObjectWriter { out, empty: true }
+/// A condition that every row meets that meets just one of the two, and as few others as can be told from the clauses:
+/// those that only one of them has.
+fn either(a: &Condition, b: &Condition) -> Condition {
+    if a.is_true_for_monitor() || b.is_true_for_monitor() {
+        return Condition::always();
     }
-
-    /// Begins a member; the caller writes its value.
-    fn member(&mut self, name: &str) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.empty) {
-            self.out.push(b',');
-        }
-        write::string(name, self.out);
-        self.out.push(b':');
-        self.out
+    let only = |these: &Condition, others: &Condition| -> Vec<Clause> {
+        let others = others.clauses();
+        let is_new = |clause: &&Clause| others.binary_search(clause).is_err();
+        these.clauses().iter().filter(is_new).cloned().collect()
+    };
+    let mut clauses = only(a, b);
+    clauses.extend(only(b, a));
+    if clauses.is_empty() {
+        // The same clauses, some of them more than once.
+        clauses.push(Clause::constant(false));
     }
-
-    /// Begins a member whose value is an object.
-    fn object(&mut self, name: &str) -> ObjectWriter<'_> {
-        ObjectWriter::open(self.member(name))
-    }
-
-    fn close(self) {
-        self.out.push(b'}');
-    }
+    Condition::new(clauses)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ovsdb_engine::monitor::{Monitor, Pending};
+use ovsdb_engine::monitor::{Form, Monitor, Pending};
 use ovsdb_engine::{Commit, Context, Database, Outcome, execute};
 use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::monitor::MonitorRequests;
@@ -35,7 +35,7 @@ impl Server {
         let requests = json::parse(requests.as_bytes()).unwrap();
         let schema = self.database.schema().clone();
         let requests = MonitorRequests::from_json(&schema, &requests, false).unwrap();
-        Monitor::new(schema, requests)
+        Monitor::new(schema, &requests, Form::Values)
     }
 
     fn initial(&self, monitor: &Monitor) -> Json {
@@ -75,7 +75,7 @@ impl Server {
 
 fn take_update(monitor: &Monitor, pending: &mut Pending) -> Option<Json> {
     let mut text = Vec::new();
-    let any = monitor.write_update(pending, &mut text);
+    let any = monitor.write_pending(pending, &mut text);
     assert_eq!(any, !text.is_empty());
     any.then(|| json::parse(&text).expect("an update is valid JSON"))
 }

@@ -97,24 +97,27 @@ pub struct Clause {
 }
 
 impl Clause {
+    /// The clause `true` or `false`.
+    pub fn constant(value: bool) -> Clause {
+        let function = if value {
+            Function::True
+        } else {
+            Function::False
+        };
+        Clause {
+            function,
+            column: ColumnId::UUID,
+            arg: Datum::from_atom(Uuid::ZERO.into()),
+        }
+    }
+
     fn from_json(
         table: &TableSchema,
         json: &Json,
         symbols: &mut Symbols<'_>,
     ) -> Result<Clause, OvsdbError> {
         let (name, function, arg) = match json {
-            Json::Bool(value) => {
-                let function = if *value {
-                    Function::True
-                } else {
-                    Function::False
-                };
-                return Ok(Clause {
-                    function,
-                    column: ColumnId::UUID,
-                    arg: Datum::from_atom(Uuid::ZERO.into()),
-                });
-            }
+            Json::Bool(value) => return Ok(Clause::constant(*value)),
             Json::Array(elements) => match elements.as_slice() {
                 [Json::String(name), Json::String(function), arg] => (name, function, arg),
                 _ => return Err(OvsdbError::syntax(json, "Parse error in condition.")),

@@ -1,0 +1,205 @@
+//! A monitor's condition on the rows of one table, arranged so that long lists of values are searched, not tried in turn.
+//!
+//! A row meets the condition if it meets at least one of its clauses (ovsdb-server(7), section 4.1.12). Of the clauses
+//! that ask for a value (`==`) or for an element (`includes`) the [keys](Filter::keys) tell which rows can be concerned
+//! at all, so that others can find the filters that a change concerns.
+
+use std::sync::Arc;
+
+use ovsdb_proto::atom::Atom;
+use ovsdb_proto::condition::{Clause, Condition, Function};
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::schema::{ColumnId, TableSchema};
+
+use crate::database::{Row, Table};
+
+/// Something that a row must have to be of interest.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Key {
+    /// The column has this value.
+    Value(ColumnId, Datum),
+    /// The column has this element, or this key if it is a map.
+    Element(ColumnId, Atom),
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// Every row.
+    All,
+    /// No row.
+    Nothing,
+    /// Rows that meet at least one clause.
+    Any(Clauses),
+}
+
+/// Clauses of which a row must meet one.
+#[derive(Clone, Debug, Default)]
+pub struct Clauses {
+    /// `==`, by column: the values, sorted.
+    values: Vec<(ColumnId, Vec<Datum>)>,
+    /// `includes`, by column: the first element and all of them, sorted by the first.
+    elements: Vec<(ColumnId, Vec<(Atom, Datum)>)>,
+    /// Everything else.
+    others: Vec<Clause>,
+}
+
+impl Filter {
+    /// The filter for the rows of `table` that meet `condition`.
+    pub fn new(table: &TableSchema, condition: &Condition) -> Filter {
+        if condition.is_true_for_monitor() {
+            return Filter::All;
+        }
+        let mut sorted = Clauses::default();
+        for clause in condition.clauses() {
+            let column = clause.column;
+            let is_value = match clause.function {
+                Function::False => continue,
+                Function::Eq => true,
+                // One value of one: to include it is to be it.
+                Function::Includes => table.column(column).ty.is_scalar(),
+                _ => false,
+            };
+            if is_value {
+                group(&mut sorted.values, column).push(clause.arg.clone());
+            } else if clause.function != Function::Includes {
+                sorted.others.push(clause.clone());
+            } else if let Some(first) = clause.arg.first() {
+                group(&mut sorted.elements, column).push((first.clone(), clause.arg.clone()));
+            } else {
+                // Whatever the column holds, nothing is missing of nothing.
+                return Filter::All;
+            }
+        }
+        for (_, values) in &mut sorted.values {
+            values.sort_unstable();
+            values.dedup();
+        }
+        for (_, elements) in &mut sorted.elements {
+            elements.sort_unstable();
+            elements.dedup();
+        }
+        if sorted.values.is_empty() && sorted.elements.is_empty() && sorted.others.is_empty() {
+            return Filter::Nothing;
+        }
+        Filter::Any(sorted)
+    }
+
+    /// Whether the row is of interest.
+    pub fn admits(&self, row: &Row) -> bool {
+        match self {
+            Filter::All => true,
+            Filter::Nothing => false,
+            Filter::Any(clauses) => clauses.admit(row),
+        }
+    }
+
+    /// Keys of which every row that is of interest has at least one; `None` if there are no such keys, so that every row
+    /// has to be looked at.
+    pub fn keys(&self) -> Option<Vec<Key>> {
+        match self {
+            Filter::All => None,
+            Filter::Nothing => Some(Vec::new()),
+            Filter::Any(clauses) if !clauses.others.is_empty() => None,
+            Filter::Any(clauses) => {
+                let values = clauses.values.iter().flat_map(|(column, values)| {
+                    values
+                        .iter()
+                        .map(|value| Key::Value(*column, value.clone()))
+                });
+                let elements = clauses.elements.iter().flat_map(|(column, elements)| {
+                    let keys = elements.iter();
+                    keys.map(|(first, _)| Key::Element(*column, first.clone()))
+                });
+                let mut keys: Vec<Key> = values.chain(elements).collect();
+                keys.dedup();
+                Some(keys)
+            }
+        }
+    }
+
+    /// Calls `tell` with each row of `table` that is of interest, in the order of their UUIDs.
+    pub(crate) fn for_each<'a>(&self, table: &'a Table, mut tell: impl FnMut(&'a Arc<Row>)) {
+        match self {
+            Filter::All => table.iter().for_each(tell),
+            Filter::Nothing => {}
+            Filter::Any(clauses) => match clauses.uuids() {
+                Some(uuids) => {
+                    let uuids = uuids.iter().flat_map(Datum::uuids);
+                    uuids.filter_map(|uuid| table.get(&uuid)).for_each(tell);
+                }
+                None => {
+                    for row in table.iter() {
+                        if clauses.admit(row) {
+                            tell(row);
+                        }
+                    }
+                }
+            },
+        }
+    }
+
+    /// How many rows of `table` [`Filter::for_each`] looks at.
+    pub(crate) fn rows_tried(&self, table: &Table) -> usize {
+        match self {
+            Filter::All => table.len(),
+            Filter::Nothing => 0,
+            Filter::Any(clauses) => clauses.uuids().map_or(table.len(), <[Datum]>::len),
+        }
+    }
+}
+
+impl Clauses {
+    fn admit(&self, row: &Row) -> bool {
+        let has_value = |(column, values): &(ColumnId, Vec<Datum>)| {
+            values.binary_search(row.get(*column)).is_ok()
+        };
+        let has_elements = |(column, elements): &(ColumnId, Vec<(Atom, Datum)>)| {
+            any_included(elements, row.get(*column))
+        };
+        self.values.iter().any(has_value)
+            || self.elements.iter().any(has_elements)
+            || self
+                .others
+                .iter()
+                .any(|clause| clause.admits(row.get(clause.column)))
+    }
+
+    /// The UUIDs of the rows that can be of interest, if the clauses say nothing else.
+    fn uuids(&self) -> Option<&[Datum]> {
+        match &self.values[..] {
+            [(ColumnId::UUID, uuids)] if self.elements.is_empty() && self.others.is_empty() => {
+                Some(uuids)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether `value` includes all of one of `elements`, which are sorted by their first.
+fn any_included(elements: &[(Atom, Datum)], value: &Datum) -> bool {
+    if elements.len() < value.len() {
+        return elements
+            .iter()
+            .any(|(_, wanted)| wanted.includes_all(value));
+    }
+    value.keys().any(|key| {
+        let from = elements.partition_point(|(first, _)| first < key);
+        let of_key = elements[from..]
+            .iter()
+            .take_while(|(first, _)| first == key);
+        of_key
+            .into_iter()
+            .any(|(_, wanted)| wanted.includes_all(value))
+    })
+}
+
+/// The part of `groups` that is about `column`.
+fn group<T>(groups: &mut Vec<(ColumnId, Vec<T>)>, column: ColumnId) -> &mut Vec<T> {
+    let place = groups.iter().position(|(other, _)| *other == column);
+    let place = place.unwrap_or_else(|| {
+        groups.push((column, Vec::new()));
+        groups.len() - 1
+    });
+    &mut groups[place].1
+}
