@@ -186,6 +186,11 @@ impl Monitor {
         self.update(at, change.old.as_deref(), change.new.as_deref())
     }
 
+    /// Whether this monitor is to be told of a change.
+    pub fn is_concerned(&self, change: &RowChange) -> bool {
+        self.update_of(change).is_some()
+    }
+
     /// Adds a commit to what is to be told. Rows that are of no interest are left out.
     pub fn add(&self, pending: &mut Pending, commit: &Commit) {
         for change in &commit.changes {

@@ -219,13 +219,15 @@ fn unknown_table(name: &str) -> OvsdbError {
     OvsdbError::bare_syntax(format!("no table named {name}"))
 }
 
-/// Parses the third parameter of `monitor_cond_change`: new conditions for tables that `monitored` has.
+/// Parses the third parameter of `monitor_cond_change`: new conditions for tables that `is_monitored`. A monitor without
+/// conditions (`with_conditions`) ignores what they say.
 ///
 /// # Errors
 /// A `syntax error`, or an error that a condition can have.
 pub fn condition_changes_from_json(
     schema: &Schema,
-    monitored: &MonitorRequests,
+    is_monitored: impl Fn(TableId) -> bool,
+    with_conditions: bool,
     json: &Json,
 ) -> Result<Vec<(TableId, Condition)>, OvsdbError> {
     let Some(requests) = json.as_object() else {
@@ -238,7 +240,7 @@ pub fn condition_changes_from_json(
         let (id, table) = schema
             .table_by_name(name)
             .ok_or_else(|| unknown_table(name))?;
-        if monitored.table(id).is_none() {
+        if !is_monitored(id) {
             return Err(OvsdbError::bare_syntax(format!(
                 "no table named {name} in monitor session"
             )));
@@ -256,10 +258,12 @@ pub fn condition_changes_from_json(
             if columns.is_some() {
                 return Err(OvsdbError::syntax(json, "changing columns is unsupported"));
             }
-            let condition = condition.map_or(Ok(Condition::always()), |json| {
-                condition_from_json(table, json)
-            })?;
-            changes.push((id, condition));
+            if with_conditions {
+                let condition = condition.map_or(Ok(Condition::always()), |json| {
+                    condition_from_json(table, json)
+                })?;
+                changes.push((id, condition));
+            }
         }
     }
     Ok(changes)

@@ -63,6 +63,8 @@ methods! {
     Echo = "echo",
     /// ovsdb-server(7): a monitor with conditions.
     MonitorCond = "monitor_cond",
+    /// What an older manual calls `monitor_cond`.
+    Monitor2 = "monitor2",
     /// ovsdb-server(7): a monitor with conditions that can resume.
     MonitorCondSince = "monitor_cond_since",
     /// ovsdb-server(7): new conditions for a monitor.

@@ -11,9 +11,9 @@ use ovsdb_proto::schema::Schema;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::feed::{Hub, Version};
 use crate::file::Loaded;
 use crate::fresh::fresh_uuid;
+use crate::hub::{Hub, Version};
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
 use crate::limits;
 use crate::locks::Locks;

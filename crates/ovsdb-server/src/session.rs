@@ -8,6 +8,7 @@
 
 mod held;
 mod link;
+mod monitoring;
 mod monitors;
 mod requests;
 mod transactions;
@@ -19,21 +20,23 @@ use std::time::Instant;
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
+use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 
 use crate::access::Access;
 use crate::database::Served;
-use crate::feed::InitialText;
+use crate::feed::{News, Words};
 use crate::limits;
 use crate::mailbox::{Answer, Letter, Mailbox, Token};
+use crate::published::Text;
 use crate::queue::Closed;
 use crate::server::Server;
 use crate::writer::Job;
 
 use self::held::Held;
 use self::link::{Link, Progress};
-use self::monitors::Monitors;
+use self::monitors::{Monitors, Protocol};
 use self::transactions::{IdUse, Transactions};
 
 /// Settings of a session.
@@ -175,6 +178,8 @@ impl Session {
             let any_left = self.open_letters(reconnect)?;
             if self.link.backlog() == 0 {
                 self.send_updates();
+            } else {
+                self.monitors.merge_news();
             }
             let now_ms = self.server.now_ms();
             // While we do not listen, silence is not the peer's. One that takes nothing is no better than a silent one.
@@ -491,12 +496,18 @@ impl Session {
         });
     }
 
-    /// [`Session::reply_at_once`] with a result that other sessions send as well.
-    fn reply_shared(&mut self, id: &Json, result: InitialText) {
+    /// [`Session::reply_at_once`] with a result of which other sessions send a part as well: `before`, that part,
+    /// `after`.
+    fn reply_shared(&mut self, id: &Json, before: &[u8], part: Text, after: &[u8]) {
         let (mut message, mut place) = (Vec::new(), 0);
-        jsonrpc::write_reply_with(id, |out| place = out.len(), &mut message);
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(before);
+            place = out.len();
+            out.extend_from_slice(after);
+        };
+        jsonrpc::write_reply_with(id, write, &mut message);
         let (before, after) = message.split_at(place);
-        self.link.send_shared(before, result, after);
+        self.link.send_shared(before, part, after);
     }
 
     /// Answers a request with an error.
@@ -540,25 +551,61 @@ impl Session {
     /// Tells the monitors on some databases what is new.
     fn send_news(&mut self, of: impl Fn(&Served) -> bool) {
         let link = &mut self.link;
-        self.monitors.take_news(of, |id, news| {
-            let size = news.rows() * limits::ROW_BYTES;
-            link.send(|out| {
-                let mut any = false;
-                jsonrpc::write_notification_with(
-                    Method::Update.as_str(),
-                    |out| {
-                        out.push(b'[');
-                        id.write_to(out);
-                        out.push(b',');
-                        any = in_place(size, || news.write(out));
-                        out.push(b']');
-                    },
-                    out,
-                );
-                any
-            });
-        });
+        self.monitors
+            .take_news(of, |id, protocol, news| tell(link, id, protocol, news));
     }
+}
+
+/// Sends the notification of what is new for a monitor.
+fn tell(link: &mut Link, id: &Json, protocol: Protocol, news: News) {
+    let (size, version) = (news.rows() * limits::ROW_BYTES, news.version);
+    match in_place(size, || news.into_words()) {
+        Words::Nothing => {}
+        Words::Own(text) => tell_text(link, id, protocol, version.id, &text),
+        Words::Shared(text) => {
+            let bytes = text.get().map_or(&[][..], Vec::as_slice);
+            if bytes.len() < limits::OUTBOX_CHUNK_BYTES {
+                return tell_text(link, id, protocol, version.id, bytes);
+            }
+            let (mut message, mut place) = (Vec::new(), 0);
+            let write = |out: &mut Vec<u8>| place = out.len();
+            write_update(id, protocol, version.id, write, &mut message);
+            let (before, after) = message.split_at(place);
+            link.send_shared(before, text.clone(), after);
+        }
+    }
+}
+
+/// Sends a notification of updates.
+fn tell_text(link: &mut Link, id: &Json, protocol: Protocol, version: Uuid, updates: &[u8]) {
+    link.send(|out| {
+        let write = |out: &mut Vec<u8>| out.extend_from_slice(updates);
+        write_update(id, protocol, version, write, out);
+        true
+    });
+}
+
+/// Appends `update`, `update2` or `update3` (RFC 7047, section 4.1.6; ovsdb-server(7), sections 4.1.14 and 4.1.16).
+fn write_update(
+    id: &Json,
+    protocol: Protocol,
+    version: Uuid,
+    write_updates: impl FnOnce(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    let write_params = |out: &mut Vec<u8>| {
+        out.push(b'[');
+        id.write_to(out);
+        out.push(b',');
+        if protocol == Protocol::CondSince {
+            out.push(b'"');
+            out.extend_from_slice(&version.to_text());
+            out.extend_from_slice(b"\",");
+        }
+        write_updates(out);
+        out.push(b']');
+    };
+    jsonrpc::write_notification_with(protocol.update().as_str(), write_params, out);
 }
 
 impl Drop for Session {

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::access::Access;
 use crate::compaction::{self, Compacted};
-use crate::feed::Hub;
 use crate::fresh::fresh_uuid;
+use crate::hub::Hub;
 use crate::journal::{CompactionClock, Journal, JournalError, MemoryJournal, Proposal, Ticket};
 use crate::limits;
 use crate::locks::Locks;

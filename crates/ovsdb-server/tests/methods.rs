@@ -31,7 +31,13 @@ fn simple_methods_answer_as_in_the_reference() {
     check_result("steal", r#"["x"]"#, r#"{"locked":true}"#);
     check_result("transact", r#"["D"]"#, "[]");
     check_result("monitor", r#"["D",null,{}]"#, "{}");
-    check_error("monitor_cond", r#"["D",null,{}]"#, r#""unknown method""#);
+    check_result("monitor_cond", r#"["D",null,{}]"#, "{}");
+    check_result("monitor2", r#"["D",null,{}]"#, "{}");
+    check_result(
+        "monitor_cond_since",
+        r#"["D",null,{},"00000000-0000-0000-0000-000000000000"]"#,
+        r#"[false,"U",{}]"#,
+    );
     check_error("no_such", "[]", r#""unknown method""#);
 }
 

@@ -94,7 +94,7 @@ impl Filter {
         }
     }
 
-    /// Keys of which every row that is of interest has at least one; `None` if there are no such keys, so that every row
+    /// Keys, sorted, of which every row that is of interest has at least one; `None` if there are no such keys, so that every row
     /// has to be looked at.
     pub fn keys(&self) -> Option<Vec<Key>> {
         match self {
@@ -112,6 +112,7 @@ impl Filter {
                     keys.map(|(first, _)| Key::Element(*column, first.clone()))
                 });
                 let mut keys: Vec<Key> = values.chain(elements).collect();
+                keys.sort_unstable();
                 keys.dedup();
                 Some(keys)
             }

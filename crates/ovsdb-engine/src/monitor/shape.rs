@@ -8,6 +8,7 @@ use ovsdb_proto::monitor::{MonitorRequests, Select};
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 
 use super::object::ObjectWriter;
+use crate::commit::RowChange;
 use crate::database::Row;
 
 /// How changes are told.
@@ -88,16 +89,20 @@ impl Shape {
             .ok()
     }
 
-    /// Whether it shows columns that files do not keep, so that their values before a restart are not known:
-    /// `_version` and those that are ephemeral.
-    pub fn shows_unkept_columns(&self) -> bool {
-        self.tables.iter().any(|monitored| {
-            let table = self.schema.table(monitored.id);
-            monitored
-                .columns
-                .iter()
-                .any(|column| column.id == ColumnId::VERSION || !table.column(column.id).persistent)
-        })
+    /// Whether a monitor of this shape that wants every row is to be told of a change.
+    pub fn is_concerned(&self, change: &RowChange) -> bool {
+        let Some(at) = self.position(change.table) else {
+            return false;
+        };
+        let monitored = &self.tables[at];
+        match (&change.old, &change.new) {
+            (None, None) => false,
+            (None, Some(_)) => monitored.select.contains(Select::INSERT),
+            (Some(_), None) => monitored.select.contains(Select::DELETE),
+            (Some(old), Some(new)) => {
+                monitored.select.contains(Select::MODIFY) && monitored.differs(old, new)
+            }
+        }
     }
 
     pub(super) fn table_schema(&self, at: usize) -> &TableSchema {

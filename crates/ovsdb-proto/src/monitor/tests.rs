@@ -150,8 +150,9 @@ fn malformed_requests_are_refused() {
 fn conditions_can_be_changed_for_monitored_tables() {
     let schema = schema();
     let monitored = parse(r#"{"t":{}}"#, true).unwrap();
+    let is_monitored = |table| monitored.table(table).is_some();
     let change = |text: &str| {
-        let changes = condition_changes_from_json(&schema, &monitored, &json(text))
+        let changes = condition_changes_from_json(&schema, is_monitored, true, &json(text))
             .map_err(|error| error.to_string())?;
         Ok(changes
             .into_iter()
@@ -206,7 +207,12 @@ proptest! {
         let schema = schema();
         for json in [whole, crate::obj! { "t" => request }] {
             let monitored = MonitorRequests::from_json(&schema, &json, true).unwrap_or_default();
-            let _ = condition_changes_from_json(&schema, &monitored, &json);
+            let _ = condition_changes_from_json(
+                &schema,
+                |table| monitored.table(table).is_some(),
+                true,
+                &json,
+            );
         }
     }
 }

@@ -14,8 +14,8 @@ use ovsdb_proto::framer::{FrameError, Framer};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tracing::Level;
 
-use crate::feed::InitialText;
 use crate::limits;
+use crate::published::Text;
 
 /// What a step achieved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,7 +33,7 @@ enum Chunk {
     /// Any number of messages, or parts of two.
     Own(Vec<u8>),
     /// The greater part of one message, which others send as well.
-    Shared(InitialText),
+    Shared(Text),
 }
 
 impl Chunk {
@@ -113,7 +113,7 @@ impl Link {
     }
 
     /// Queues one message that consists of `before`, of a text that others send too, and of `after`.
-    pub(super) fn send_shared(&mut self, before: &[u8], text: InitialText, after: &[u8]) {
+    pub(super) fn send_shared(&mut self, before: &[u8], text: Text, after: &[u8]) {
         let shared = Chunk::Shared(text);
         if tracing::enabled!(target: "jsonrpc", Level::DEBUG) {
             super::log_message(

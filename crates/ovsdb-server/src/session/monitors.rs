@@ -1,24 +1,83 @@
-//! The monitors of one session (RFC 7047, sections 4.1.5 to 4.1.7) and the feeds that they read.
+//! The monitors of one session (RFC 7047, sections 4.1.5 to 4.1.7; ovsdb-server(7), sections 4.1.12 to 4.1.16) and the
+//! feeds that they read.
 
 use std::sync::Arc;
 
+use ovsdb_engine::monitor::{Form, Monitor};
+use ovsdb_proto::condition::Condition;
 use ovsdb_proto::json::Json;
+use ovsdb_proto::words::Method;
 
 use crate::database::Served;
-use crate::feed::{Feed, News, Version, WatchId};
+use crate::feed::{Feed, News, WatchId};
+use crate::hub::{Since, Start, Version};
 use crate::mailbox::Mailbox;
 
+/// By which method a monitor was requested, and so how it is told of changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Protocol {
+    /// `monitor`.
+    Monitor,
+    /// `monitor_cond`.
+    Cond,
+    /// `monitor_cond_since`.
+    CondSince,
+}
+
+impl Protocol {
+    /// The method of the notifications.
+    pub(super) const fn update(self) -> Method {
+        match self {
+            Protocol::Monitor => Method::Update,
+            Protocol::Cond => Method::Update2,
+            Protocol::CondSince => Method::Update3,
+        }
+    }
+
+    /// The form of what is told.
+    pub(super) const fn form(self) -> Form {
+        match self {
+            Protocol::Monitor => Form::Values,
+            Protocol::Cond | Protocol::CondSince => Form::Differences,
+        }
+    }
+
+    /// Whether there may be conditions.
+    pub(super) const fn with_conditions(self) -> bool {
+        !matches!(self, Protocol::Monitor)
+    }
+}
+
+/// A monitor with what the client calls it.
 struct Subscription {
     id: Json,
+    protocol: Protocol,
     watch: WatchId,
+    monitor: Arc<Monitor>,
 }
 
 /// The monitors on one database.
 struct Attached {
     database: Arc<Served>,
     feed: Arc<Feed>,
+    /// In the order of their watches.
     subscriptions: Vec<Subscription>,
 }
+
+/// What a change of conditions leads to.
+pub(super) struct Changed {
+    pub(super) protocol: Protocol,
+    /// What was to be told under the conditions before.
+    pub(super) news: Option<News>,
+    pub(super) before: Arc<Monitor>,
+    pub(super) after: Arc<Monitor>,
+    /// The version at which one follows the other.
+    pub(super) version: Arc<Version>,
+}
+
+/// Where a monitor is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(usize, usize);
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -34,20 +93,37 @@ impl Monitors {
             .sum()
     }
 
-    pub(super) fn contains(&self, id: &Json) -> bool {
-        self.attached
-            .iter()
-            .any(|attached| attached.subscriptions.iter().any(|other| other.id == *id))
+    /// Finds a monitor by its id.
+    pub(super) fn find(&self, id: &Json) -> Option<Place> {
+        let mut attached = self.attached.iter().enumerate();
+        attached.find_map(|(at, attached)| {
+            let mut subscriptions = attached.subscriptions.iter();
+            let place = subscriptions.position(|other| other.id == *id)?;
+            Some(Place(at, place))
+        })
     }
 
-    /// Starts a monitor, and returns the version from which it starts.
+    /// The database of a monitor, how it was requested, and what it monitors.
+    pub(super) fn at(&self, place: Place) -> (&Arc<Served>, Protocol, &Arc<Monitor>) {
+        let attached = &self.attached[place.0];
+        let subscription = &attached.subscriptions[place.1];
+        (
+            &attached.database,
+            subscription.protocol,
+            &subscription.monitor,
+        )
+    }
+
+    /// Starts a monitor. Its receiver knows the version `since`, or nothing.
     pub(super) fn start(
         &mut self,
         id: Json,
-        monitor: Arc<ovsdb_engine::monitor::Monitor>,
+        protocol: Protocol,
+        monitor: &Arc<Monitor>,
+        since: Option<Since>,
         database: &Arc<Served>,
         mailbox: &Arc<Mailbox>,
-    ) -> Arc<Version> {
+    ) -> Start {
         let place = self
             .attached
             .iter()
@@ -64,29 +140,48 @@ impl Monitors {
                 self.attached.last_mut().expect("it was just pushed")
             }
         };
-        let (watch, version) = attached.feed.watch(monitor);
-        attached.subscriptions.push(Subscription { id, watch });
-        version
+        let start = database.hub().watch(&attached.feed, monitor, since);
+        attached.subscriptions.push(Subscription {
+            id,
+            protocol,
+            watch: start.watch,
+            monitor: monitor.clone(),
+        });
+        start
     }
 
-    /// Ends a monitor. False if there is none with this id.
-    pub(super) fn cancel(&mut self, id: &Json, mailbox: &Mailbox) -> bool {
-        for (place, attached) in self.attached.iter_mut().enumerate() {
-            let Some(at) = attached
-                .subscriptions
-                .iter()
-                .position(|other| other.id == *id)
-            else {
-                continue;
-            };
-            let ended = attached.subscriptions.remove(at);
-            if !attached.feed.unwatch(ended.watch) {
-                attached.database.hub().unsubscribe(mailbox.id());
-                self.attached.remove(place);
-            }
-            return true;
+    /// Gives a monitor a new id and new conditions, one for each table of its shape.
+    pub(super) fn change(
+        &mut self,
+        place: Place,
+        id: &Json,
+        conditions: Option<Vec<Condition>>,
+    ) -> Option<Changed> {
+        let attached = &mut self.attached[place.0];
+        let subscription = &mut attached.subscriptions[place.1];
+        subscription.id = id.clone();
+        let (hub, before) = (attached.database.hub(), subscription.monitor.clone());
+        let after = hub.with_conditions(&before, conditions?);
+        let (news, version) = hub.change(&attached.feed, subscription.watch, &after);
+        subscription.monitor = after.clone();
+        Some(Changed {
+            protocol: subscription.protocol,
+            news,
+            before,
+            after,
+            version,
+        })
+    }
+
+    /// Ends a monitor.
+    pub(super) fn cancel(&mut self, place: Place, mailbox: &Mailbox) {
+        let attached = &mut self.attached[place.0];
+        let ended = attached.subscriptions.remove(place.1);
+        let hub = attached.database.hub();
+        if !hub.unwatch(&attached.feed, ended.watch) {
+            hub.unsubscribe(mailbox.id());
+            self.attached.remove(place.0);
         }
-        false
     }
 
     /// Ends all monitors on the database of this name, and returns their ids.
@@ -117,23 +212,30 @@ impl Monitors {
     pub(super) fn take_news(
         &self,
         of: impl Fn(&Served) -> bool,
-        mut tell: impl FnMut(&Json, News),
+        mut tell: impl FnMut(&Json, Protocol, News),
     ) {
         for attached in self
             .attached
             .iter()
             .filter(|attached| of(&attached.database))
         {
-            for news in attached.feed.take() {
+            for news in attached.database.hub().take(&attached.feed) {
                 // Both are in the order of their ids.
                 let place = attached
                     .subscriptions
                     .binary_search_by_key(&news.watch, |subscription| subscription.watch);
                 if let Ok(place) = place {
                     let subscription = &attached.subscriptions[place];
-                    tell(&subscription.id, news);
+                    tell(&subscription.id, subscription.protocol, news);
                 }
             }
+        }
+    }
+
+    /// Merges what cannot be sent at the moment.
+    pub(super) fn merge_news(&self) {
+        for attached in &self.attached {
+            attached.feed.merge();
         }
     }
 }

@@ -3,25 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ovsdb_engine::monitor::Monitor;
 use ovsdb_engine::{Context, Outcome, effort, execute};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
-use ovsdb_proto::monitor::MonitorRequests;
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::parser::is_id;
-use ovsdb_proto::schema::TableId;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 
 use crate::access::Access;
 use crate::database::{Served, Unsubmitted};
-use crate::feed::Version;
 use crate::fresh::fresh_uuid;
 use crate::limits;
 use crate::locks::{LockError, LockMode};
 use crate::mailbox::{Answer, Token};
 use crate::writer::Job;
 
+use super::monitors::Protocol;
 use super::transactions::IdUse;
 use super::{Session, WaitsForRoom, in_place};
 
@@ -38,25 +35,38 @@ pub(super) fn exhausted() -> Json {
 }
 
 /// What a method answers: a result, or the `error` member of the reply.
-type Reply = Result<Json, Json>;
+pub(super) type Reply = Result<Json, Json>;
 
-fn refusal(error: OvsdbError) -> Json {
+pub(super) fn refusal(error: OvsdbError) -> Json {
     error.to_json()
 }
 
 /// A syntax error that shows the parameters.
-fn bad_params(params: &[Json], details: String) -> Json {
+pub(super) fn bad_params(params: &[Json], details: String) -> Json {
     refusal(OvsdbError::syntax(&Json::Array(params.to_vec()), details))
 }
 
 impl Session {
     pub(super) fn handle_request(&mut self, method: &str, params: Vec<Json>, id: Json) {
-        let Some(method) = Method::from_text(method) else {
+        let known = Method::from_text(method).filter(|method| match method {
+            Method::MonitorCond | Method::Monitor2 | Method::MonitorCondSince => {
+                self.server.is_monitor_cond_enabled()
+            }
+            _ => true,
+        });
+        let Some(method) = known else {
             return self.refuse(&id, &Json::string(UNKNOWN_METHOD));
         };
         let reply = match method {
             Method::Transact => return self.transact(params, id),
-            Method::Monitor => return self.monitor(params, id),
+            Method::Monitor => return self.monitor(method, Protocol::Monitor, &params, &id),
+            Method::MonitorCond | Method::Monitor2 => {
+                return self.monitor(method, Protocol::Cond, &params, &id);
+            }
+            Method::MonitorCondSince => {
+                return self.monitor(method, Protocol::CondSince, &params, &id);
+            }
+            Method::MonitorCondChange => self.monitor_cond_change(&params),
             Method::GetSchema => return self.get_schema(&params, &id),
             Method::MonitorCancel => self.monitor_cancel(&params),
             Method::ListDbs => self.list_dbs(),
@@ -83,7 +93,11 @@ impl Session {
     }
 
     /// The database that a request is about: its first parameter names it.
-    fn database(&mut self, method: Method, params: &[Json]) -> Result<Arc<Served>, Json> {
+    pub(super) fn database(
+        &mut self,
+        method: Method,
+        params: &[Json],
+    ) -> Result<Arc<Served>, Json> {
         let Some(name) = params.first().and_then(Json::as_str) else {
             return Err(bad_params(
                 params,
@@ -197,85 +211,6 @@ impl Session {
         }
     }
 
-    fn monitor(&mut self, params: Vec<Json>, id: Json) {
-        match self.start_monitor(&params) {
-            Ok(Started {
-                database,
-                monitor,
-                version,
-                rows,
-            }) => {
-                let size = rows * limits::ROW_BYTES;
-                if size <= limits::MESSAGE_BYTES_SMALL {
-                    return self.reply_at_once(&id, |out| {
-                        monitor.write_initial(&version.database, out);
-                    });
-                }
-                let text = in_place(size, || database.hub().initial(&monitor, &version));
-                self.reply_shared(&id, text);
-            }
-            Err(error) => self.refuse(&id, &error),
-        }
-    }
-
-    fn start_monitor(&mut self, params: &[Json]) -> Result<Started, Json> {
-        let database = self.database(Method::Monitor, params)?;
-        let [_, id, requests, ..] = params else {
-            return Err(bad_params(params, String::from("invalid parameters")));
-        };
-        if !matches!(requests, Json::Object(_)) {
-            return Err(refusal(OvsdbError::syntax(
-                requests,
-                "monitor-requests must be object",
-            )));
-        }
-        if self.monitors.contains(id) {
-            return Err(refusal(OvsdbError::syntax(id, "duplicate monitor ID")));
-        }
-        if self.monitors.len() >= limits::SESSION_MONITORS_MAX {
-            let details = "this session has too many monitors";
-            return Err(refusal(OvsdbError::new(
-                ErrorTag::ResourcesExhausted,
-                details,
-            )));
-        }
-        let schema = database.schema();
-        let requests = MonitorRequests::from_json(schema, requests, false).map_err(refusal)?;
-        let tables: Vec<TableId> = requests
-            .tables
-            .iter()
-            .map(|request| request.table)
-            .collect();
-        let monitor = database.hub().monitor(requests);
-        // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
-        // then an update that is older.
-        self.send_updates();
-        let version = self
-            .monitors
-            .start(id.clone(), monitor.clone(), &database, &self.mailbox);
-        let rows = tables
-            .iter()
-            .map(|&table| version.database.table(table).len())
-            .sum();
-        Ok(Started {
-            database,
-            monitor,
-            version,
-            rows,
-        })
-    }
-
-    fn monitor_cancel(&mut self, params: &[Json]) -> Reply {
-        let [id] = params else {
-            return Err(Json::string("invalid parameters"));
-        };
-        if self.monitors.cancel(id, &self.mailbox) {
-            Ok(empty())
-        } else {
-            Err(Json::string("unknown monitor"))
-        }
-    }
-
     fn list_dbs(&mut self) -> Reply {
         // Before the look, not after it: who has heard of a database, or of its end, gets a list that agrees.
         self.send_updates();
@@ -350,16 +285,6 @@ impl Session {
     }
 }
 
-/// A monitor that has been started.
-struct Started {
-    database: Arc<Served>,
-    monitor: Arc<Monitor>,
-    /// Where it starts.
-    version: Arc<Version>,
-    /// How many rows its tables have.
-    rows: usize,
-}
-
-fn empty() -> Json {
+pub(super) fn empty() -> Json {
     Json::Object(ovsdb_proto::json::Object::new())
 }

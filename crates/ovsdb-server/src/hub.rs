@@ -1,0 +1,529 @@
+//! From the writer of a database to those who watch it: the current version, the commits since, and those before.
+//!
+//! The [`Hub`] of a database publishes versions. It hands each commit to the [`Feed`]s of the monitors that it concerns
+//! (see [`routes`](crate::routes)) and keeps the recent ones for those who come back. Monitors that ask for the same
+//! thing are one, and what they are told is put into words once. Nothing here knows requests, replies or sockets.
+//!
+//! A monitor begins, changes and resumes at a version exactly: whatever fixes the version of a monitor happens under the
+//! lock under which versions are published. Words are written outside of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use ovsdb_engine::monitor::{Form, Monitor, Pending, Shape};
+use ovsdb_engine::{Commit, Database};
+use ovsdb_proto::condition::Condition;
+use ovsdb_proto::monitor::MonitorRequests;
+use ovsdb_proto::schema::TableId;
+use ovsdb_proto::uuid::Uuid;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::feed::{Feed, News, WatchId};
+use crate::history::{History, Shown};
+use crate::mailbox::{Mailbox, SessionId};
+use crate::published::{Published, Text, VersionId};
+use crate::routes::{Routes, Slot};
+
+/// A version of a database that the journal has accepted.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The contents.
+    pub database: Database,
+    /// How many commits led here since the process opened the database.
+    pub number: u64,
+    /// The transaction id of the commit that led here: what clients call this version (ovsdb-server(7), section 4.1.15).
+    pub id: Uuid,
+}
+
+impl Version {
+    /// What the version is called.
+    pub fn name(&self) -> VersionId {
+        VersionId {
+            number: self.number,
+            id: self.id,
+        }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Hub {
+    current: ArcSwap<Version>,
+    registry: Mutex<Registry>,
+    tripwires: Mutex<Vec<Tripwire>>,
+    known: Mutex<Known>,
+    /// What somebody still has to send to those who begin.
+    beginnings: Mutex<Vec<Beginning>>,
+}
+
+/// What changes with every version.
+#[derive(Debug)]
+struct Registry {
+    routes: Routes<(Arc<Feed>, WatchId)>,
+    feeds: HashMap<SessionId, Arc<Feed>>,
+    history: History,
+}
+
+/// What monitors share, for as long as one of them is there.
+#[derive(Debug, Default)]
+struct Known {
+    shapes: HashMap<MonitorRequests, Weak<Shape>>,
+    /// By the address of the shape, which cannot be another's while its monitor is there.
+    monitors: HashMap<(usize, Form, Vec<Condition>), Weak<Monitor>>,
+}
+
+/// What a monitor of one kind begins with at one version.
+#[derive(Debug)]
+struct Beginning {
+    monitor: Weak<Monitor>,
+    since: Option<Uuid>,
+    number: u64,
+    text: Weak<std::sync::OnceLock<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+struct Tripwire {
+    tables: Vec<TableId>,
+    bell: Weak<Notify>,
+}
+
+/// What a receiver knows before its monitor begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Since {
+    /// The version that it knows.
+    pub id: Uuid,
+    /// What it has been shown of it.
+    pub shown: Shown,
+}
+
+/// How a monitor begins.
+#[derive(Debug)]
+pub struct Start {
+    /// The monitor's name.
+    pub watch: WatchId,
+    /// What it is told first leads to this version; every later commit reaches it.
+    pub version: Arc<Version>,
+    /// The version that its receiver knows and the commits since; `None` if it begins with all contents.
+    resumed: Option<(Uuid, Vec<Arc<Commit>>)>,
+}
+
+impl Start {
+    /// Whether the receiver goes on from a version that it knows.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed.is_some()
+    }
+
+    /// About how many rows have to be looked at.
+    pub fn rows(&self, monitor: &Monitor) -> usize {
+        match &self.resumed {
+            Some((_, commits)) => commits.iter().map(|commit| commit.changes.len()).sum(),
+            None => monitor.rows_tried(&self.version.database),
+        }
+    }
+
+    /// Appends what the receiver is told first.
+    pub fn write(&self, monitor: &Monitor, out: &mut Vec<u8>) {
+        let Some((_, commits)) = &self.resumed else {
+            return monitor.write_initial(&self.version.database, out);
+        };
+        let mut pending = Pending::default();
+        for commit in commits {
+            monitor.add(&mut pending, commit);
+        }
+        if !monitor.write_pending(&mut pending, out) {
+            out.extend_from_slice(b"{}");
+        }
+    }
+}
+
+impl Hub {
+    /// A hub whose first version is `database`, known by this transaction id.
+    pub fn new(database: Database, id: Uuid) -> Hub {
+        let rows = database.rows();
+        Hub::with_history(database, History::new(id, rows))
+    }
+
+    /// A hub whose first version is `database`, to which `history` leads.
+    pub fn with_history(database: Database, history: History) -> Hub {
+        Hub {
+            current: ArcSwap::from_pointee(Version {
+                database,
+                number: 0,
+                id: history.last(),
+            }),
+            registry: Mutex::new(Registry {
+                routes: Routes::default(),
+                feeds: HashMap::new(),
+                history,
+            }),
+            tripwires: Mutex::default(),
+            known: Mutex::default(),
+            beginnings: Mutex::default(),
+        }
+    }
+
+    /// The latest accepted version.
+    pub fn version(&self) -> Arc<Version> {
+        self.current.load_full()
+    }
+
+    /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.
+    pub fn publish(&self, database: Database, commit: &Arc<Commit>, id: Uuid) {
+        let mut registry = self.registry.lock();
+        let number = self.current.load().number + 1;
+        let version = Version {
+            database,
+            number,
+            id,
+        };
+        let published = Arc::new(Published::new(commit.clone(), version.name()));
+        registry.history.push(id, commit.clone());
+        // Feeds first: whoever sees the version and then looks at its feed finds the commit there.
+        registry.routes.concerned(commit, |(feed, watch), concern| {
+            feed.push(*watch, &published, concern);
+        });
+        self.current.store(Arc::new(version));
+        drop(registry);
+        let mut tripwires = self.tripwires.lock();
+        if tripwires.is_empty() {
+            return;
+        }
+        let tables = commit.tables();
+        tripwires.retain(|wire| {
+            let Some(bell) = wire.bell.upgrade() else {
+                return false;
+            };
+            if tables.iter().any(|table| wire.tables.contains(table)) {
+                bell.notify_one();
+            }
+            true
+        });
+    }
+
+    /// Rings `bell` after every commit that changes one of `tables`, for as long as somebody keeps the bell.
+    pub fn ring_on_change(&self, tables: Vec<TableId>, bell: &Arc<Notify>) {
+        self.tripwires.lock().push(Tripwire {
+            tables,
+            bell: Arc::downgrade(bell),
+        });
+    }
+
+    /// The monitor of these requests, which all who ask for the same thing share.
+    pub fn monitor(&self, requests: &MonitorRequests, form: Form) -> Arc<Monitor> {
+        let key = Shape::key(requests);
+        let mut known = self.known.lock();
+        let shape = match known.shapes.get(&key).and_then(Weak::upgrade) {
+            Some(shape) => shape,
+            None => {
+                forget_dead(&mut known.shapes);
+                let schema = self.version().database.schema().clone();
+                let shape = Arc::new(Shape::new(schema, requests));
+                known.shapes.insert(key, Arc::downgrade(&shape));
+                shape
+            }
+        };
+        let conditions = Monitor::conditions_of(&shape, requests);
+        known.monitor(shape, form, conditions)
+    }
+
+    /// The monitor that is like `monitor` but for its conditions, one for each table of the shape.
+    pub fn with_conditions(&self, monitor: &Monitor, conditions: Vec<Condition>) -> Arc<Monitor> {
+        let shape = monitor.shape().clone();
+        self.known.lock().monitor(shape, monitor.form(), conditions)
+    }
+
+    /// Opens the feed of a session, which rings at its mailbox.
+    pub fn subscribe(&self, mailbox: &Arc<Mailbox>) -> Arc<Feed> {
+        let feed = Arc::new(Feed::new(mailbox));
+        let mut registry = self.registry.lock();
+        registry.feeds.insert(mailbox.id(), feed.clone());
+        feed
+    }
+
+    /// Closes the feed of a session.
+    pub fn unsubscribe(&self, session: SessionId) {
+        let mut registry = self.registry.lock();
+        if let Some(feed) = registry.feeds.remove(&session) {
+            for slot in feed.remove_all() {
+                registry.routes.remove(slot);
+            }
+        }
+    }
+
+    /// How many monitors watch this database.
+    pub fn monitors(&self) -> usize {
+        let registry = self.registry.lock();
+        registry.feeds.values().map(|feed| feed.len()).sum()
+    }
+
+    /// Adds a monitor to a feed. Its receiver knows the version `since`, or nothing.
+    pub fn watch(&self, feed: &Arc<Feed>, monitor: &Arc<Monitor>, since: Option<Since>) -> Start {
+        let mut registry = self.registry.lock();
+        let version = self.version();
+        let watch = feed.next_id();
+        let slot = registry.routes.insert(monitor, (feed.clone(), watch));
+        feed.add(watch, monitor.clone(), slot, version.name());
+        let resumed = since.and_then(|Since { id, shown }| {
+            let commits = registry.history.since(id, shown)?;
+            Some((id, commits))
+        });
+        Start {
+            watch,
+            version,
+            resumed,
+        }
+    }
+
+    /// Removes a monitor, and says whether the feed has others.
+    pub fn unwatch(&self, feed: &Feed, watch: WatchId) -> bool {
+        let mut registry = self.registry.lock();
+        if let Some(slot) = feed.remove(watch) {
+            registry.routes.remove(slot);
+        }
+        !feed.is_empty()
+    }
+
+    /// Puts `monitor`, which is of the same shape, in the place of another one. Returns what that one has not been told
+    /// of the version returned, from which the new one goes on.
+    pub fn change(
+        &self,
+        feed: &Feed,
+        watch: WatchId,
+        monitor: &Arc<Monitor>,
+    ) -> (Option<News>, Arc<Version>) {
+        let mut registry = self.registry.lock();
+        let version = self.version();
+        let changed: Option<(Slot, Option<News>)> =
+            feed.change(watch, monitor.clone(), version.name());
+        let news = changed.and_then(|(slot, news)| {
+            registry.routes.change(slot, monitor);
+            news
+        });
+        (news, version)
+    }
+
+    /// Takes what a feed's monitors have not been told, in the order of their ids.
+    pub fn take(&self, feed: &Feed) -> Vec<News> {
+        // First the version: every commit up to it has reached the feed.
+        let known = self.current.load().name();
+        feed.take(known)
+    }
+
+    /// What a monitor begins with, written once for all who begin with the same.
+    pub fn beginning(&self, monitor: &Arc<Monitor>, start: &Start) -> Text {
+        let since = start.resumed.as_ref().map(|(id, _)| *id);
+        let number = start.version.number;
+        let text = {
+            let mut beginnings = self.beginnings.lock();
+            beginnings.retain(|known| known.text.strong_count() > 0);
+            let same = |known: &&Beginning| {
+                known.number == number
+                    && known.since == since
+                    && std::ptr::eq(known.monitor.as_ptr(), Arc::as_ptr(monitor))
+            };
+            let mut known = beginnings.iter();
+            match known.find(same).and_then(|known| known.text.upgrade()) {
+                Some(text) => text,
+                None => {
+                    let text = Text::default();
+                    beginnings.push(Beginning {
+                        monitor: Arc::downgrade(monitor),
+                        since,
+                        number,
+                        text: Arc::downgrade(&text),
+                    });
+                    text
+                }
+            }
+        };
+        // Whoever comes while another writes it waits for that one.
+        text.get_or_init(|| {
+            let mut out = Vec::new();
+            start.write(monitor, &mut out);
+            out
+        });
+        text
+    }
+}
+
+impl Known {
+    fn monitor(
+        &mut self,
+        shape: Arc<Shape>,
+        form: Form,
+        conditions: Vec<Condition>,
+    ) -> Arc<Monitor> {
+        let key = (Arc::as_ptr(&shape).addr(), form, conditions);
+        if let Some(monitor) = self.monitors.get(&key).and_then(Weak::upgrade) {
+            return monitor;
+        }
+        forget_dead(&mut self.monitors);
+        let monitor = Monitor::with_conditions(shape, form, key.2.clone());
+        let monitor = Arc::new(monitor);
+        self.monitors.insert(key, Arc::downgrade(&monitor));
+        monitor
+    }
+}
+
+/// Forgets what nobody has any more, now and then.
+fn forget_dead<K: Eq + std::hash::Hash, V>(known: &mut HashMap<K, Weak<V>>) {
+    if known.len().is_power_of_two() {
+        known.retain(|_, value| value.strong_count() > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ovsdb_engine::{Context, Outcome, execute};
+    use ovsdb_proto::json;
+    use ovsdb_proto::operation::parse_transact;
+    use ovsdb_proto::schema::Schema;
+
+    use super::*;
+    use crate::feed::Words;
+    use crate::fresh::fresh_uuid;
+    use crate::limits;
+
+    const SCHEMA: &str = r#"{"name":"D","tables":{
+        "A":{"isRoot":true,"columns":{"n":{"type":"integer"}}},
+        "B":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
+
+    struct Fixture {
+        hub: Hub,
+    }
+
+    impl Fixture {
+        fn new() -> Fixture {
+            let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
+            Fixture {
+                hub: Hub::new(Database::new(Arc::new(schema)), fresh_uuid()),
+            }
+        }
+
+        fn feed(&self, tables: &[&str]) -> Arc<Feed> {
+            self.feed_of(&Mailbox::new(SessionId::fresh()), tables)
+        }
+
+        fn feed_of(&self, mailbox: &Arc<Mailbox>, tables: &[&str]) -> Arc<Feed> {
+            let feed = self.hub.subscribe(mailbox);
+            for table in tables {
+                let requests = json::parse(format!(r#"{{"{table}":{{}}}}"#).as_bytes()).unwrap();
+                let schema = self.hub.version().database.schema().clone();
+                let requests = MonitorRequests::from_json(&schema, &requests, false).unwrap();
+                let monitor = self.hub.monitor(&requests, Form::Values);
+                self.hub.watch(&feed, &monitor, None);
+            }
+            feed
+        }
+
+        /// Inserts a row with a fixed UUID.
+        fn insert(&self, table: &str, n: u8) {
+            let uuid = format!("00000000-0000-0000-0000-0000000000{n:02x}");
+            let operation = format!(
+                r#"[{{"op":"insert","table":"{table}","row":{{"n":{n}}},"uuid":"{uuid}"}}]"#
+            );
+            let operations = json::parse(operation.as_bytes()).unwrap();
+            let database = self.hub.version().database.clone();
+            let operations = operations.as_array().unwrap();
+            let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
+            let mut context = Context {
+                elapsed_ms: 0,
+                holds_lock: &|_| false,
+                read_only: false,
+                access: None,
+                may_change_reserved: false,
+                may_block: false,
+                fresh: &mut fresh_uuid,
+            };
+            match execute(&database, &transact, &mut context) {
+                Outcome::Prepared(prepared) => {
+                    let commit = Arc::new(prepared.commit.unwrap());
+                    self.hub.publish(prepared.next, &commit, fresh_uuid());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// What the monitors of a feed are told, `_version` aside.
+    fn told(fixture: &Fixture, feed: &Feed) -> Vec<String> {
+        let texts = fixture.hub.take(feed).into_iter().map(|news| {
+            let text = match news.into_words() {
+                Words::Nothing => Vec::new(),
+                Words::Own(text) => text,
+                Words::Shared(text) => text.get().cloned().unwrap_or_default(),
+            };
+            let text = String::from_utf8(text).unwrap();
+            let numbers = text.split(r#""n":"#).skip(1);
+            let numbers: Vec<&str> = numbers.filter_map(|rest| rest.split('}').next()).collect();
+            numbers.join(" ")
+        });
+        texts.collect()
+    }
+
+    fn has_rung(mailbox: &Mailbox) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(mailbox.rung()).poll(&mut context).is_ready()
+    }
+
+    #[test]
+    fn monitors_of_the_same_thing_are_told_the_same_whenever_they_take_it() {
+        let fixture = Fixture::new();
+        let (quick, slow, other) = (
+            fixture.feed(&["A", "B"]),
+            fixture.feed(&["A"]),
+            fixture.feed(&["B"]),
+        );
+        for n in 1..=3 {
+            fixture.insert("A", n);
+            assert_eq!(told(&fixture, &quick), [n.to_string()]);
+        }
+        fixture.insert("B", 4);
+        assert_eq!(told(&fixture, &quick), ["4"]);
+        assert_eq!(told(&fixture, &slow), ["1 2 3"]);
+        assert_eq!(told(&fixture, &other), ["4"]);
+        for feed in [quick, slow, other] {
+            assert_eq!(told(&fixture, &feed), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_one_commit_is_written_once() {
+        let fixture = Fixture::new();
+        let feeds = [fixture.feed(&["A"]), fixture.feed(&["A"])];
+        fixture.insert("A", 1);
+        let texts = feeds.map(
+            |feed| match fixture.hub.take(&feed).remove(0).into_words() {
+                Words::Shared(text) => text,
+                other => panic!("{other:?}"),
+            },
+        );
+        assert!(Arc::ptr_eq(&texts[0], &texts[1]));
+    }
+
+    #[test]
+    fn sessions_are_left_alone_by_commits_to_other_tables() {
+        let fixture = Fixture::new();
+        let mailbox = Mailbox::new(SessionId::fresh());
+        let feed = fixture.feed_of(&mailbox, &["A"]);
+        fixture.insert("B", 1);
+        assert!(!has_rung(&mailbox));
+        fixture.insert("A", 2);
+        assert!(has_rung(&mailbox));
+        let news = fixture.hub.take(&feed);
+        assert_eq!(news[0].version, fixture.hub.version().name());
+    }
+
+    #[test]
+    fn commits_that_nobody_takes_are_merged() {
+        let fixture = Fixture::new();
+        let feed = fixture.feed(&["A"]);
+        let count = 3 * limits::FEED_COMMITS_MAX;
+        for n in 1..=count {
+            fixture.insert("A", n as u8);
+        }
+        assert_eq!(told(&fixture, &feed)[0].split(' ').count(), count);
+    }
+}

@@ -1,0 +1,128 @@
+//! A commit that has been published, with what monitors are told of it as far as that has been put into words.
+//!
+//! Monitors that are equal share the words for the whole commit; those that differ in their conditions alone share the
+//! words for each row.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use ovsdb_engine::Commit;
+use ovsdb_engine::monitor::{Form, Monitor, RowUpdate, Shape};
+use ovsdb_proto::monitor::Select;
+use ovsdb_proto::uuid::Uuid;
+use parking_lot::Mutex;
+
+use crate::routes::Concern;
+
+/// A text that is written by the first who wants it. An empty one says that there is nothing to tell.
+pub type Text = Arc<OnceLock<Vec<u8>>>;
+
+/// Which version somebody has been told of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct VersionId {
+    /// See [`Version::number`](crate::hub::Version::number).
+    pub number: u64,
+    /// See [`Version::id`](crate::hub::Version::id).
+    pub id: Uuid,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) commit: Arc<Commit>,
+    /// The version that it led to.
+    pub(crate) version: VersionId,
+    /// The numbers of its changes, sorted by table and row.
+    order: OnceLock<Vec<u32>>,
+    /// By the address of the monitor, which is kept so that no other gets it.
+    texts: Mutex<HashMap<usize, (Arc<Monitor>, Text)>>,
+    rows: Mutex<HashMap<RowKey, RowText>>,
+}
+
+/// The words for one row: by the address of the shape, the number of the change and its kind.
+type RowKey = (usize, Form, u32, Select);
+
+/// The shape is kept so that no other gets its address.
+type RowText = (Arc<Shape>, Arc<[u8]>);
+
+impl Published {
+    pub(crate) fn new(commit: Arc<Commit>, version: VersionId) -> Published {
+        Published {
+            commit,
+            version,
+            order: OnceLock::new(),
+            texts: Mutex::default(),
+            rows: Mutex::default(),
+        }
+    }
+
+    /// What `monitor` is told of the commit, which others that are equal are told, too.
+    pub(crate) fn text(&self, monitor: &Arc<Monitor>, concern: &Concern) -> Text {
+        let text = {
+            let mut texts = self.texts.lock();
+            let new = || (monitor.clone(), Text::default());
+            let address = Arc::as_ptr(monitor).addr();
+            texts.entry(address).or_insert_with(new).1.clone()
+        };
+        // Whoever comes while another writes it waits for that one.
+        text.get_or_init(|| {
+            let mut out = Vec::new();
+            self.write(monitor, concern, &mut out);
+            out
+        });
+        text
+    }
+
+    /// Appends what `monitor` is told of the commit. False, and nothing appended, if there is nothing to tell.
+    pub(crate) fn write(&self, monitor: &Monitor, concern: &Concern, out: &mut Vec<u8>) -> bool {
+        let (shape, form) = (monitor.shape(), monitor.form());
+        // Those without a condition are equal, and share more than rows.
+        let is_shared = !monitor.is_unconditional();
+        let write = |number: u32, update: RowUpdate<'_>, out: &mut Vec<u8>| {
+            if is_shared {
+                out.extend_from_slice(&self.row(shape, form, number, update));
+            } else {
+                update.write(shape, form, out);
+            }
+        };
+        match concern {
+            Concern::Any => {
+                let changes = self.order().iter().copied();
+                monitor.write_commit(&self.commit, changes, write, out)
+            }
+            Concern::Some(changes) => {
+                let mut changes = changes.to_vec();
+                self.sort(&mut changes);
+                monitor.write_commit(&self.commit, changes.into_iter(), write, out)
+            }
+        }
+    }
+
+    fn row(&self, shape: &Arc<Shape>, form: Form, number: u32, update: RowUpdate<'_>) -> Arc<[u8]> {
+        let key = (Arc::as_ptr(shape).addr(), form, number, update.kind());
+        if let Some((_, text)) = self.rows.lock().get(&key) {
+            return text.clone();
+        }
+        let mut text = Vec::new();
+        update.write(shape, form, &mut text);
+        let text: Arc<[u8]> = text.into();
+        let known = (shape.clone(), text.clone());
+        self.rows.lock().insert(key, known);
+        text
+    }
+
+    fn order(&self) -> &[u32] {
+        self.order.get_or_init(|| {
+            let mut order: Vec<u32> = (0..self.commit.changes.len() as u32).collect();
+            self.sort(&mut order);
+            order
+        })
+    }
+
+    fn sort(&self, changes: &mut [u32]) {
+        changes.sort_unstable_by_key(|&number| {
+            let change = &self.commit.changes[number as usize];
+            (change.table, change.uuid)
+        });
+    }
+}

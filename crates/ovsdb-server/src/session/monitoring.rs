@@ -1,0 +1,204 @@
+//! The methods that start, change and end monitors (RFC 7047, sections 4.1.5 and 4.1.7; ovsdb-server(7), sections 4.1.12,
+//! 4.1.13 and 4.1.15).
+
+use std::sync::Arc;
+
+use ovsdb_engine::monitor::Monitor;
+use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::json::Json;
+use ovsdb_proto::monitor::{MonitorRequests, condition_changes_from_json};
+use ovsdb_proto::uuid::Uuid;
+use ovsdb_proto::words::Method;
+
+use crate::database::Served;
+use crate::history::Shown;
+use crate::hub::{Since, Start};
+use crate::limits;
+
+use super::monitors::{Changed, Protocol};
+use super::requests::{Reply, bad_params, empty, refusal};
+use super::{Session, in_place, tell, tell_text};
+
+/// A monitor that has been started.
+struct Started {
+    database: Arc<Served>,
+    monitor: Arc<Monitor>,
+    start: Start,
+}
+
+impl Session {
+    /// Starts a monitor, and says what it starts from.
+    pub(super) fn monitor(
+        &mut self,
+        method: Method,
+        protocol: Protocol,
+        params: &[Json],
+        id: &Json,
+    ) {
+        let Started {
+            database,
+            monitor,
+            start,
+        } = match self.start_monitor(method, protocol, params) {
+            Ok(started) => started,
+            Err(error) => return self.refuse(id, &error),
+        };
+        let (mut before, mut after) = (Vec::new(), &b""[..]);
+        if protocol == Protocol::CondSince {
+            let found = start.is_resumed();
+            before = format!("[{found},\"{}\",", start.version.id).into_bytes();
+            after = b"]";
+        }
+        let size = start.rows(&monitor) * limits::ROW_BYTES;
+        if size <= limits::MESSAGE_BYTES_SMALL {
+            return self.reply_at_once(id, |out| {
+                out.extend_from_slice(&before);
+                start.write(&monitor, out);
+                out.extend_from_slice(after);
+            });
+        }
+        let text = in_place(size, || database.hub().beginning(&monitor, &start));
+        self.reply_shared(id, &before, text, after);
+    }
+
+    fn start_monitor(
+        &mut self,
+        method: Method,
+        protocol: Protocol,
+        params: &[Json],
+    ) -> Result<Started, Json> {
+        let database = self.database(method, params)?;
+        let (id, requests, since) = match (protocol, params) {
+            // What else a `monitor` says is not looked at.
+            (Protocol::Monitor, [_, id, requests, ..]) => (id, requests, None),
+            (Protocol::Cond, [_, id, requests]) => (id, requests, None),
+            (Protocol::CondSince, [_, id, requests, since]) => (id, requests, Some(since)),
+            _ => return Err(bad_params(params, String::from("invalid parameters"))),
+        };
+        if !matches!(requests, Json::Object(_)) {
+            return Err(refusal(OvsdbError::syntax(
+                requests,
+                "monitor-requests must be object",
+            )));
+        }
+        if self.monitors.find(id).is_some() {
+            return Err(duplicate(id));
+        }
+        if self.monitors.len() >= limits::SESSION_MONITORS_MAX {
+            let details = "this session has too many monitors";
+            return Err(refusal(OvsdbError::new(
+                ErrorTag::ResourcesExhausted,
+                details,
+            )));
+        }
+        let schema = database.schema();
+        let requests = MonitorRequests::from_json(schema, requests, protocol.with_conditions())
+            .map_err(refusal)?;
+        let since = since.map_or(Ok(None), transaction_id).map_err(refusal)?;
+        let shown = Shown::of(schema, &requests);
+        let since = since.map(|id| Since { id, shown });
+        let monitor = database.hub().monitor(&requests, protocol.form());
+        // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
+        // then an update that is older.
+        self.send_updates();
+        let start = self.monitors.start(
+            id.clone(),
+            protocol,
+            &monitor,
+            since,
+            &database,
+            &self.mailbox,
+        );
+        Ok(Started {
+            database,
+            monitor,
+            start,
+        })
+    }
+
+    /// Gives a monitor new conditions and perhaps a new id. What that adds and takes away is told before the reply.
+    pub(super) fn monitor_cond_change(&mut self, params: &[Json]) -> Reply {
+        let [old_id, id, requests] = params else {
+            return Err(bad_params(params, String::from("invalid parameters")));
+        };
+        let Some(place) = self.monitors.find(old_id) else {
+            let error = OvsdbError::syntax(old_id, "unknown monitor session");
+            return Err(refusal(error));
+        };
+        if id != old_id && self.monitors.find(id).is_some() {
+            return Err(duplicate(id));
+        }
+        let (database, protocol, monitor) = self.monitors.at(place);
+        let shape = monitor.shape();
+        let changes = condition_changes_from_json(
+            database.schema(),
+            |table| shape.position(table).is_some(),
+            protocol.with_conditions(),
+            requests,
+        )
+        .map_err(refusal)?;
+        let mut conditions = monitor.conditions().to_vec();
+        for (table, condition) in changes {
+            if let Some(at) = shape.position(table) {
+                conditions[at] = condition;
+            }
+        }
+        let is_new = conditions != monitor.conditions();
+        // Of this and all other monitors; under the id that this one has had.
+        self.send_updates();
+        let changed = self
+            .monitors
+            .change(place, id, is_new.then_some(conditions));
+        if let Some(changed) = changed {
+            self.tell_change(old_id, id, changed);
+        }
+        Ok(empty())
+    }
+
+    fn tell_change(&mut self, old_id: &Json, id: &Json, changed: Changed) {
+        let Changed {
+            protocol,
+            news,
+            before,
+            after,
+            version,
+        } = changed;
+        if let Some(news) = news {
+            tell(&mut self.link, old_id, protocol, news);
+        }
+        let rows = before.rows_tried(&version.database) + after.rows_tried(&version.database);
+        let mut text = Vec::new();
+        let write = || after.write_difference(&before, &version.database, &mut text);
+        if in_place(rows * limits::ROW_BYTES, write) {
+            tell_text(&mut self.link, id, protocol, version.id, &text);
+        }
+    }
+
+    /// Ends a monitor.
+    pub(super) fn monitor_cancel(&mut self, params: &[Json]) -> Reply {
+        let [id] = params else {
+            return Err(Json::string("invalid parameters"));
+        };
+        match self.monitors.find(id) {
+            Some(place) => {
+                self.monitors.cancel(place, &self.mailbox);
+                Ok(empty())
+            }
+            None => Err(Json::string("unknown monitor")),
+        }
+    }
+}
+
+fn duplicate(id: &Json) -> Json {
+    refusal(OvsdbError::syntax(id, "duplicate monitor ID"))
+}
+
+/// The version that a client knows; `None` if it says zeros, which means that it knows none.
+fn transaction_id(json: &Json) -> Result<Option<Uuid>, OvsdbError> {
+    let text = json
+        .as_str()
+        .ok_or_else(|| OvsdbError::syntax(json, "last-txn-id must be string"))?;
+    let id = Uuid::parse(text)
+        .ok_or_else(|| OvsdbError::syntax(json, "last-txn-id must be UUID format."))?;
+    Ok((id != Uuid::ZERO).then_some(id))
+}
