@@ -38,7 +38,7 @@ fn an_echo_overtakes_transactions_that_take_long_and_nothing_else_does() {
         r#"{"id":null,"method":"update","params":["m",{"U":{"U":{"new":{"n":0}}}}]}"#
     );
     assert_eq!(client.next(), reply(3, DURABLE_RESULT));
-    assert_eq!(client.next(), reply(5, r#"["D"]"#));
+    assert_eq!(client.next(), reply(5, r#"["D","_Server"]"#));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn an_echo_does_not_wait_for_room_in_the_queue_of_a_writer() {
     late.request("2", "list_dbs", "[]");
     drop(held);
     assert_eq!(late.next(), reply(0, DURABLE_RESULT));
-    assert_eq!(late.next(), reply(2, r#"["D"]"#));
+    assert_eq!(late.next(), reply(2, r#"["D","_Server"]"#));
     for client in &mut clients {
         for id in 0..limits::SESSION_IN_FLIGHT_MAX {
             assert_eq!(client.next(), reply(id, DURABLE_RESULT));
@@ -106,7 +106,7 @@ fn a_client_from_which_the_server_takes_no_more_is_not_given_up_for_its_silence(
     drop(held);
     assert_eq!(full.next(), reply(0, DURABLE_RESULT));
     for id in 1..=limits::HELD_MESSAGES_MAX {
-        assert_eq!(full.next(), reply(id, r#"["D"]"#));
+        assert_eq!(full.next(), reply(id, r#"["D","_Server"]"#));
     }
 }
 
@@ -136,5 +136,5 @@ fn answers_to_probes_count_while_transactions_are_under_way() {
     }
     drop(held);
     assert_eq!(client.next(), reply(0, DURABLE_RESULT));
-    assert_eq!(client.next(), reply(1, r#"["D"]"#));
+    assert_eq!(client.next(), reply(1, r#"["D","_Server"]"#));
 }
