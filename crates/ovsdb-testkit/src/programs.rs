@@ -74,6 +74,12 @@ fn test_profile() -> PathBuf {
         .to_path_buf()
 }
 
+/// The folder that cargo builds into, for all profiles.
+pub fn target_folder() -> PathBuf {
+    let profile = test_profile();
+    profile.parent().unwrap_or(&profile).to_path_buf()
+}
+
 /// The path of the reference program `name`.
 ///
 /// # Panics
@@ -82,7 +88,7 @@ pub fn reference(name: &str) -> PathBuf {
     find_reference(name).unwrap_or_else(|| {
         panic!(
             "the reference program {name} is not installed \
-             (Debian packages openvswitch-switch, openvswitch-common, ovn-central, ovn-common)"
+             (Debian packages openvswitch-switch, openvswitch-common, ovn-central, ovn-common, ovn-host)"
         )
     })
 }
@@ -94,12 +100,11 @@ pub fn find_reference(name: &str) -> Option<PathBuf> {
     // Daemons are installed in folders that are not on everybody's path.
     let usual = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     // Someone who follows the README has our programs on the path, under the same names.
-    let test = test_profile();
-    let built_here = test.parent().unwrap_or(&test);
+    let built_here = target_folder();
     env::split_paths(&first)
         .chain(env::split_paths(&path))
         .chain(usual)
-        .filter(|folder| !folder.starts_with(built_here))
+        .filter(|folder| !folder.starts_with(&built_here))
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
 }

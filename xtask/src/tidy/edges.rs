@@ -89,8 +89,8 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "socket2",
-        holders: &["ovsdb-net"],
-        reason: "sockets are made in one place",
+        holders: &["ovsdb-net", "ovsdb-testkit"],
+        reason: "sockets are made in one place; tests reserve ports for theirs",
     },
     Outside {
         name: "rustix",
