@@ -9,12 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ovsdb_engine::Database;
-use ovsdb_engine::record::{self, RecordOptions};
 use ovsdb_log::{LogError, Replacement};
+use ovsdb_proto::uuid::Uuid;
 
 use crate::journal::JournalError;
 use crate::limits;
 use crate::queue::Queue;
+use crate::seal::sealed_records;
 use crate::writer::{Event, date_ms};
 
 /// What the thread comes back with.
@@ -33,22 +34,7 @@ impl std::fmt::Debug for Compacted {
     }
 }
 
-/// The two records to which a database amounts: its schema and its contents.
-pub fn records(database: &Database, comment: &str) -> [Vec<u8>; 2] {
-    let mut schema = Vec::new();
-    database.schema().to_json().write_to(&mut schema);
-    let options = RecordOptions {
-        date_ms: date_ms(),
-        comment: Some(comment),
-        column_diff: false,
-    };
-    let mut contents = record::snapshot_record(database, options);
-    schema.push(b'\n');
-    contents.push(b'\n');
-    [schema, contents]
-}
-
-/// Starts writing `database` to `replacement`; [`Event::Compacted`] follows. `end` tells where the old file's records
+/// Starts writing `database`, whose version is known as `id`, to `replacement`; [`Event::Compacted`] follows. `end` tells where the old file's records
 /// end at any moment.
 ///
 /// # Errors
@@ -56,12 +42,13 @@ pub fn records(database: &Database, comment: &str) -> [Vec<u8>; 2] {
 pub(crate) fn start(
     mut replacement: Replacement,
     database: Database,
+    id: Uuid,
     end: Arc<AtomicU64>,
     queue: Arc<Queue<Event>>,
 ) -> Result<JoinHandle<()>, JournalError> {
     let work = move || {
         let begun = Instant::now();
-        let result = write(&mut replacement, &database, &end);
+        let result = write(&mut replacement, &database, id, &end);
         drop(database);
         let result = result.map(|()| replacement).map_err(JournalError::from);
         let compacted = Compacted {
@@ -80,9 +67,10 @@ pub(crate) fn start(
 fn write(
     replacement: &mut Replacement,
     database: &Database,
+    id: Uuid,
     end: &AtomicU64,
 ) -> Result<(), LogError> {
-    for record in records(database, "compacting database online") {
+    for record in sealed_records(database, date_ms(), "compacting database online", id) {
         replacement.append(&record)?;
     }
     replacement.sync()?;

@@ -12,13 +12,14 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::file::Loaded;
-use crate::fresh::fresh_uuid;
+use crate::history::History;
 use crate::hub::{Hub, Version};
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
 use crate::limits;
 use crate::locks::Locks;
 use crate::mailbox::{Answer, SessionId, Token};
 use crate::queue::{Closed, Queue};
+use crate::transaction_id;
 use crate::writer::{Event, Job, Status, Writer, WriterOptions};
 
 /// Where a served database's commits go.
@@ -82,8 +83,11 @@ impl Served {
         options: WriterOptions,
     ) -> std::io::Result<Arc<Served>> {
         let queue = Arc::new(Queue::new(limits::WRITER_QUEUE_MAX));
-        let (database, journal, path): (_, Box<dyn Journal>, _) = match storage {
-            Storage::Memory(database) => (database, Box::new(MemoryJournal), None),
+        let (hub, journal, path): (_, Box<dyn Journal>, _) = match storage {
+            Storage::Memory(database) => {
+                let journal = MemoryJournal::new();
+                (Hub::new(database, journal.id()), Box::new(journal), None)
+            }
             Storage::File { loaded, path } => {
                 let wake = {
                     let queue = queue.clone();
@@ -92,14 +96,25 @@ impl Served {
                         let _ = queue.push(Event::JournalReady);
                     }
                 };
-                let journal = FileJournal::new(loaded.log, loaded.records, Arc::new(wake))?;
-                (loaded.database, Box::new(journal), Some(path))
+                let Loaded {
+                    database,
+                    log,
+                    records,
+                    id,
+                    history,
+                    ..
+                } = *loaded;
+                let mut history = history.unwrap_or_else(|| History::new(id, database.rows()));
+                history.begin_own(transaction_id::without_record(id));
+                let hub = Hub::with_history(database, history);
+                let journal = FileJournal::new(log, records, id, Arc::new(wake))?;
+                (hub, Box::new(journal), Some(path))
             }
         };
-        let schema = database.schema().clone();
+        let hub = Arc::new(hub);
+        let schema = hub.version().database.schema().clone();
         let mut schema_text = Vec::new();
         schema.to_json().write_to(&mut schema_text);
-        let hub = Arc::new(Hub::new(database, fresh_uuid()));
         let status = Arc::new(Status::default());
         let writer = Writer::new(
             queue.clone(),

@@ -6,16 +6,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ovsdb_engine::Database;
 use ovsdb_engine::record::{self, ReplayError};
+use ovsdb_engine::{Commit, Database};
 use ovsdb_log::{
-    CLUSTERED_MAGIC, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault, STANDALONE_MAGIC,
+    CLUSTERED_MAGIC, Digest, Disk, FileSystem, LockPolicy, Log, LogError, OpenMode, Record,
+    RecordFault, STANDALONE_MAGIC,
 };
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::Schema;
+use ovsdb_proto::uuid::Uuid;
 
 use crate::fresh::fresh_uuid;
+use crate::history::History;
+use crate::{seal, transaction_id};
 
 /// Why a database file cannot be used. The texts are those of the Open vSwitch programs where these have one.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,6 +54,11 @@ pub struct Loaded {
     pub log: Log,
     /// How many records were read, the schema among them.
     pub records: u64,
+    /// The transaction id of the contents.
+    pub id: Uuid,
+    /// How the contents came about, as far as the records tell and memory is allowed for it; `None` unless it was asked
+    /// for.
+    pub history: Option<History>,
     /// Why reading ended before the end of the file: a torn or corrupt tail.
     pub fault: Option<FileError>,
 }
@@ -116,33 +125,77 @@ pub fn load(path: &Path, mode: OpenMode, lock: LockPolicy) -> Result<Loaded, Fil
     Ok(replay(log, Arc::new(schema), &mut |_| {}))
 }
 
-/// [`load`] on another file system than the disk.
+/// Reads a whole database file to serve it: for reading and writing, locked, and with its history.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_on(
-    fs: Arc<dyn FileSystem>,
-    path: &Path,
-    mode: OpenMode,
-    lock: LockPolicy,
-) -> Result<Loaded, FileError> {
-    let (log, schema) = open_on(fs, path, mode, lock)?;
-    Ok(replay(log, Arc::new(schema), &mut |_| {}))
+pub fn load_to_serve(path: &Path) -> Result<Loaded, FileError> {
+    load_to_serve_on(Arc::new(Disk), path)
 }
 
-/// Applies all records of `log` after the schema to an empty database with `schema`. `progress` is told after each
-/// record where in the file it ends, in bytes.
-pub fn replay(mut log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> Loaded {
+/// [`load_to_serve`] on another file system than the disk.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_to_serve_on(fs: Arc<dyn FileSystem>, path: &Path) -> Result<Loaded, FileError> {
+    let (log, schema) = open_on(fs, path, OpenMode::ReadWrite, LockPolicy::IfWritable)?;
+    // What the schema alone amounts to is known by the reading of the first record.
+    let mut history: Option<History> = None;
+    let mut loaded = replay_all(log, Arc::new(schema), &mut |step| {
+        let Replayed {
+            id, commit, base, ..
+        } = step;
+        if base {
+            // As a rule this is what a compaction leaves, and how that came about nobody knows. Who has seen the database
+            // empty does well with all of it.
+            let rows = commit.map_or(0, |commit| commit.changes.len());
+            history = Some(History::new(id, rows));
+        } else if let Some(history) = &mut history {
+            match commit {
+                Some(commit) => history.push(id, Arc::new(commit)),
+                None => history.push_same(id),
+            }
+        }
+    });
+    loaded.history = history;
+    Ok(loaded)
+}
+
+/// Applies all records of `log` after the schema, which has just been read, to an empty database with `schema`.
+/// `progress` is told after each record where in the file it ends, in bytes.
+pub fn replay(log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> Loaded {
+    replay_all(log, schema, &mut |step| progress(step.end))
+}
+
+/// What came of a record.
+struct Replayed {
+    /// Where in the file it ends.
+    end: u64,
+    /// The transaction id of the version that it leads to.
+    id: Uuid,
+    /// What it changed.
+    commit: Option<Commit>,
+    /// It is the first after the schema: all rows at once, if the file has been compacted.
+    base: bool,
+}
+
+fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
     let mut database = Database::new(schema);
     let mut records = 1;
+    let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
+    let mut id = transaction_id::after_record(Uuid::ZERO, &of_schema);
     let fault = loop {
-        let record = match log.read() {
+        let base = records == 1;
+        let (record, sealed) = match read(&mut log, base.then_some(&of_schema)) {
             Ok(None) => break None,
             Err(error) => break Some(error.into()),
-            Ok(Some(record)) => record,
+            Ok(Some(read)) => read,
         };
-        match record::replay(&database, &record.payload, &mut fresh_uuid) {
-            Ok((next, _)) => database = next,
+        let commit = match record::replay(&database, &record.payload, &mut fresh_uuid) {
+            Ok((next, commit)) => {
+                database = next;
+                commit
+            }
             Err(ReplayError::Json(error)) => {
                 break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
             }
@@ -151,19 +204,42 @@ pub fn replay(mut log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) 
                 log.unread();
                 break Some(error.into());
             }
-        }
+        };
+        id = sealed.unwrap_or_else(|| transaction_id::after_record(id, &record.digest));
         records += 1;
-        if records == 2 {
+        if base {
             log.mark_base();
         }
-        progress(log.offset());
+        each(Replayed {
+            end: log.offset(),
+            id,
+            commit,
+            base,
+        });
     };
     Loaded {
         database,
         log,
         records,
+        id,
+        history: None,
         fault,
     }
+}
+
+/// Reads a record, and the transaction id that it states if it is the one after the schema, of which there is the digest.
+fn read(
+    log: &mut Log,
+    of_schema: Option<&Digest>,
+) -> Result<Option<(Record, Option<Uuid>)>, LogError> {
+    let Some(of_schema) = of_schema else {
+        return Ok(log.read()?.map(|record| (record, None)));
+    };
+    let read = log.read_with_lead(seal::TAIL_BYTES)?;
+    Ok(read.map(|(record, lead)| {
+        let sealed = seal::sealed_id(of_schema, &record.payload, &lead);
+        (record, sealed)
+    }))
 }
 
 /// Makes a new database file that holds nothing but `schema`.

@@ -10,6 +10,10 @@ use std::thread::JoinHandle;
 use ovsdb_log::compaction::{Growth, Schedule};
 use ovsdb_log::{ErrorKind, Log, LogError, Replacement, SyncHandle};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::uuid::Uuid;
+
+use crate::fresh::fresh_uuid;
+use crate::transaction_id;
 
 /// Numbers the proposals that are not answered at once, in ascending order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -70,6 +74,10 @@ pub trait Journal: Send {
     /// Proposes the record of a commit, a JSON text. `durable`: it is to survive a crash of the machine.
     fn propose(&mut self, record: Vec<u8>, durable: bool) -> Proposal;
 
+    /// The transaction id of the version to which everything proposed and not refused leads. Right after a proposal that
+    /// is not refused it is that of the commit proposed.
+    fn id(&self) -> Uuid;
+
     /// Takes the answers that have arrived.
     fn answers(&mut self) -> Vec<Answer>;
 
@@ -99,13 +107,33 @@ pub trait Journal: Send {
     fn needs_compaction(&self) -> bool;
 }
 
-/// Keeps nothing: for databases that live in memory only.
-#[derive(Debug, Default)]
-pub struct MemoryJournal;
+/// Keeps nothing: for databases that live in memory only. Its transaction ids are random.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    id: Uuid,
+}
+
+impl MemoryJournal {
+    /// A journal of commits to a database that nobody has seen yet.
+    pub fn new() -> MemoryJournal {
+        MemoryJournal { id: fresh_uuid() }
+    }
+}
+
+impl Default for MemoryJournal {
+    fn default() -> MemoryJournal {
+        MemoryJournal::new()
+    }
+}
 
 impl Journal for MemoryJournal {
     fn propose(&mut self, _record: Vec<u8>, _durable: bool) -> Proposal {
+        self.id = fresh_uuid();
         Proposal::Accepted
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
     }
 
     fn answers(&mut self) -> Vec<Answer> {
@@ -143,11 +171,13 @@ impl Journal for MemoryJournal {
 /// records written before it began.
 pub struct FileJournal {
     log: Log,
+    /// The transaction id of what the records amount to.
+    id: Uuid,
     /// Records in the file when it was opened, and written since.
     records: u64,
     records_since_base: u64,
-    /// Proposals without an answer: ticket, and where its record begins.
-    unsynced: Vec<(Ticket, u64)>,
+    /// Proposals without an answer.
+    unsynced: Vec<Unsynced>,
     next_ticket: u64,
     /// Answers that came about on this thread.
     ready: Vec<Answer>,
@@ -157,6 +187,15 @@ pub struct FileJournal {
     synced: mpsc::Receiver<Synced>,
     thread: Option<JoinHandle<()>>,
     wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// A record that is written, and not yet known to be on the disk.
+struct Unsynced {
+    ticket: Ticket,
+    /// Where the record begins.
+    start: u64,
+    /// The transaction id of what is before it.
+    id_before: Uuid,
 }
 
 struct SyncRequest {
@@ -171,14 +210,15 @@ struct Synced {
 }
 
 impl FileJournal {
-    /// A journal that appends to `log`, which has been read to its end and found to hold `records` records. `wake` is
-    /// called, from another thread, when there are answers to fetch.
+    /// A journal that appends to `log`, which has been read to its end and found to hold `records` records that lead to
+    /// the version `id`. `wake` is called, from another thread, when there are answers to fetch.
     ///
     /// # Errors
     /// The thread for syncing cannot be started.
     pub fn new(
         log: Log,
         records: u64,
+        id: Uuid,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> std::io::Result<FileJournal> {
         let (sync, requests) = mpsc::channel();
@@ -189,6 +229,7 @@ impl FileJournal {
             .spawn(move || sync_loop(&requests, &answer, call.as_ref()))?;
         Ok(FileJournal {
             log,
+            id,
             records,
             records_since_base: records.saturating_sub(2),
             unsynced: Vec::new(),
@@ -204,8 +245,8 @@ impl FileJournal {
 
     /// Answers everything pending with success.
     fn accept_all(&mut self) {
-        if let Some((last, _)) = self.unsynced.last() {
-            self.ready.push((*last, Ok(())));
+        if let Some(last) = self.unsynced.last() {
+            self.ready.push((last.ticket, Ok(())));
             self.unsynced.clear();
             (self.wake)();
         }
@@ -215,7 +256,11 @@ impl FileJournal {
         // A full disk may have room again: what a failed write left behind is cut off now, if it could not be then. A
         // failed sync is not forgiven here.
         self.log.resume()?;
-        self.log.append(record)
+        self.log.append(record)?;
+        let digest = self.log.last_digest();
+        let digest = digest.expect("a record has just been appended");
+        self.id = transaction_id::after_record(self.id, &digest);
+        Ok(())
     }
 }
 
@@ -223,7 +268,7 @@ impl Journal for FileJournal {
     fn propose(&mut self, mut record: Vec<u8>, durable: bool) -> Proposal {
         // A file is to be readable line by line.
         record.push(b'\n');
-        let start = self.log.offset();
+        let (start, id_before) = (self.log.offset(), self.id);
         if let Err(error) = self.append(&record) {
             return Proposal::Refused(error.into());
         }
@@ -244,8 +289,16 @@ impl Journal for FileJournal {
             .expect("the channel closes only in drop()");
         sync.send(request)
             .expect("the thread ends only when the channel closes");
-        self.unsynced.push((ticket, start));
+        self.unsynced.push(Unsynced {
+            ticket,
+            start,
+            id_before,
+        });
         Proposal::Pending(ticket)
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
     }
 
     fn answers(&mut self) -> Vec<Answer> {
@@ -257,7 +310,7 @@ impl Journal for FileJournal {
         }) = self.synced.try_recv()
         {
             // Records that a compaction has carried over are on the disk, whatever became of the old file.
-            let Some(&(_, start)) = self.unsynced.iter().find(|(ticket, _)| *ticket <= upto) else {
+            let Some(first) = self.unsynced.iter().find(|one| one.ticket <= upto) else {
                 continue;
             };
             match result {
@@ -266,15 +319,16 @@ impl Journal for FileJournal {
                     let reason = error.reason().unwrap_or_default();
                     tracing::warn!(target: "ovsdb_log", "fsync failed ({reason})");
                     // Nobody was told of what begins there, so it must not be found in the file later.
-                    if let Err(error) = self.log.retract(start) {
+                    self.id = first.id_before;
+                    if let Err(error) = self.log.retract(first.start) {
                         tracing::warn!(target: "ovsdb_log", "{error}");
                     }
-                    let (last, _) = self.unsynced.last().expect("one was found above");
-                    answers.push((*last, Err(error.into())));
+                    let last = self.unsynced.last().expect("one was found above");
+                    answers.push((last.ticket, Err(error.into())));
                     self.unsynced.clear();
                 }
                 _ => {
-                    self.unsynced.retain(|(ticket, _)| *ticket > upto);
+                    self.unsynced.retain(|one| one.ticket > upto);
                     answers.push((upto, Ok(())));
                 }
             }
@@ -295,10 +349,12 @@ impl Journal for FileJournal {
         if let Err(error) = self.log.replace_commit(new) {
             if !self.log.is_current(&old) {
                 // Only the folder was not synced. What is pending is in the new file, at other places than before, and
-                // stays whatever is taken back of what follows.
+                // stays whatever is taken back of what follows. If it is refused nevertheless, the file no longer tells
+                // what the database holds, until it is written anew: no id that can be found in it will do for that.
                 let end = self.log.offset();
-                for (_, start) in &mut self.unsynced {
-                    *start = end;
+                for one in &mut self.unsynced {
+                    one.start = end;
+                    one.id_before = fresh_uuid();
                 }
             }
             return Err(error.into());

@@ -29,6 +29,7 @@ pub mod published;
 pub mod queue;
 pub mod remotes;
 mod routes;
+pub mod seal;
 pub mod server;
 mod server_db;
 pub mod session;

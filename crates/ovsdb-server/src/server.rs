@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ovsdb_log::{LockPolicy, OpenMode};
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 
@@ -167,7 +166,7 @@ impl Server {
             });
         }
         let owned = path.to_owned();
-        let load = move || file::load(&owned, OpenMode::ReadWrite, LockPolicy::IfWritable);
+        let load = move || file::load_to_serve(&owned);
         let loaded = tokio::task::spawn_blocking(load)
             .await
             .expect("loading a file does not panic")?;

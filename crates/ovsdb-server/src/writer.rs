@@ -18,6 +18,7 @@ use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, effort
 use ovsdb_log::Replacement;
 use ovsdb_proto::operation::Transact;
 use ovsdb_proto::schema::TableId;
+use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -31,6 +32,7 @@ use crate::locks::Locks;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
+use crate::transaction_id;
 
 /// A transaction on its way through the writer.
 #[derive(Debug)]
@@ -86,7 +88,8 @@ pub struct WriterOptions {
 struct Ahead {
     job: Box<Job>,
     results: Results,
-    commit: Option<(Database, Arc<Commit>)>,
+    /// The version that it makes, the commit that leads there, and the transaction id.
+    commit: Option<(Database, Arc<Commit>, Uuid)>,
     /// `None`: accepted as soon as everything before it is.
     ticket: Option<Ticket>,
 }
@@ -379,16 +382,19 @@ impl Writer {
             comment: comment.as_deref(),
             column_diff: self.options.column_diff,
         };
-        let proposal = match record::commit_record(next.schema(), &commit, options) {
+        let (proposal, id) = match record::commit_record(next.schema(), &commit, options) {
             Some(record) => {
                 let proposal = self.journal.propose(record, durable);
                 if let Proposal::Accepted = proposal {
                     self.status.trouble.lock().take();
                 }
-                proposal
+                (proposal, self.journal.id())
             }
             // Only columns that are not kept have changed.
-            None => Proposal::Accepted,
+            None => {
+                let id = transaction_id::without_record(self.journal.id());
+                (Proposal::Accepted, id)
+            }
         };
         if let Some(running) = &self.compaction {
             running.end.store(self.journal.end(), Ordering::Release);
@@ -411,7 +417,7 @@ impl Writer {
         self.settle(Ahead {
             job,
             results,
-            commit: Some((next, Arc::new(commit))),
+            commit: Some((next, Arc::new(commit), id)),
             ticket,
         });
     }
@@ -433,11 +439,11 @@ impl Writer {
             commit,
             ..
         } = ahead;
-        if let Some((database, commit)) = commit {
+        if let Some((database, commit, id)) = commit {
             if !self.parked.is_empty() {
                 self.touched.extend(commit.tables());
             }
-            self.hub.publish(database, &commit, fresh_uuid());
+            self.hub.publish(database, &commit, id);
         }
         job.mailbox
             .deliver(Letter::Done(job.token, Answer::Results(results)));
@@ -559,6 +565,7 @@ impl Writer {
         match compaction::start(
             replacement,
             self.head.clone(),
+            self.journal.id(),
             end.clone(),
             self.queue.clone(),
         ) {
@@ -652,7 +659,7 @@ impl Writer {
             // A panic over there has been reported by its own thread.
             let _ = running.thread.join();
         }
-        self.journal = Box::new(MemoryJournal);
+        self.journal = Box::new(MemoryJournal::new());
         self.stop = None;
     }
 }

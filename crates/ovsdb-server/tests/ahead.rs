@@ -10,6 +10,7 @@ use ovsdb_log::Replacement;
 use ovsdb_log::compaction::Growth;
 use ovsdb_proto::json;
 use ovsdb_proto::operation::parse_transact;
+use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::Access;
 use ovsdb_server::fresh_uuid;
 use ovsdb_server::hub::Hub;
@@ -28,6 +29,11 @@ struct Script {
     answers: Vec<JournalAnswer>,
 }
 
+/// The transaction id that a record gets.
+fn id_of(record: usize) -> Uuid {
+    Uuid::from_bytes([u8::try_from(record).expect("few"); 16])
+}
+
 /// Answers nothing until it is told to.
 struct LateJournal(Arc<Mutex<Script>>);
 
@@ -38,6 +44,10 @@ impl Journal for LateJournal {
             .records
             .push(String::from_utf8(record).expect("records are text"));
         Proposal::Pending(Ticket(script.records.len() as u64))
+    }
+
+    fn id(&self) -> Uuid {
+        id_of(self.0.lock().records.len())
     }
 
     fn answers(&mut self) -> Vec<JournalAnswer> {
@@ -199,6 +209,25 @@ fn nothing_is_told_before_the_journal_has_accepted_it_and_then_in_order() {
         [r#"3 [{"count":1}]"#, r#"4 [{"rows":[{"n":2}]}]"#]
     );
     assert_eq!(fixture.version(), (2, 1));
+}
+
+#[test]
+fn a_version_has_the_transaction_id_of_its_own_record() {
+    let mut fixture = Fixture::new();
+    for _ in 0..3 {
+        fixture.transact(INSERT);
+    }
+    fixture.wait_for_records(3);
+    fixture.accept(1);
+    fixture.letters(1);
+    assert_eq!(fixture.hub.version().id, id_of(1));
+    fixture.refuse(2);
+    // The third runs again.
+    fixture.wait_for_records(4);
+    assert_eq!(fixture.hub.version().id, id_of(1));
+    fixture.accept(4);
+    fixture.letters(2);
+    assert_eq!(fixture.hub.version().id, id_of(4));
 }
 
 #[test]

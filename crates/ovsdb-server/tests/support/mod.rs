@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use ovsdb_log::{Access, Disk, File, FileSystem, LockPolicy, OpenMode};
+use ovsdb_log::{Access, Disk, File, FileSystem};
 use ovsdb_proto::json;
 use ovsdb_proto::schema::Schema;
 use ovsdb_server::configuration::Configuration;
@@ -96,8 +96,7 @@ impl Fixture {
     pub fn serve(&self, name: &str) {
         let path = self.path(name);
         let disk = Arc::new(self.disk.clone());
-        let loaded = file::load_on(disk, &path, OpenMode::ReadWrite, LockPolicy::IfWritable)
-            .expect("a sound file");
+        let loaded = file::load_to_serve_on(disk, &path).expect("a sound file");
         assert!(loaded.fault.is_none(), "{:?}", loaded.fault);
         let loaded = Box::new(loaded);
         let added = self.server.add_database(Storage::File { loaded, path });

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use ovsdb_daemon::program;
 use ovsdb_engine::Database;
-use ovsdb_engine::record::{RecordOptions, snapshot_record};
 use ovsdb_log::{
     Disk, FileSystem, LockPolicy, Lockfile, Log, LogError, OpenMode, STANDALONE_MAGIC,
     follow_symlinks,
 };
+use ovsdb_proto::uuid::Uuid;
+use ovsdb_server::file::Loaded;
+use ovsdb_server::seal::sealed_records;
 
 use super::progress::load;
 use super::{Answer, Call, ToolError};
@@ -45,14 +47,14 @@ fn lock(path: &Path) -> Result<Lockfile, ToolError> {
 
 /// Puts the contents of the database file `source` into `destination`, whose lock is held.
 fn rewrite(source: &Path, destination: &Path, comment: &str) -> Result<(), ToolError> {
-    let database = load(source, OpenMode::ReadOnly, LockPolicy::Never)?.database;
+    let Loaded { database, id, .. } = load(source, OpenMode::ReadOnly, LockPolicy::Never)?;
     let mut log = Log::open(
         destination,
         OpenMode::Create,
         &[STANDALONE_MAGIC],
         LockPolicy::Never,
     )?;
-    let written = write(&mut log, &database, comment);
+    let written = write(&mut log, &database, comment, id);
     drop(log);
     if written.is_err() {
         // The error that led here is the one to tell.
@@ -61,18 +63,11 @@ fn rewrite(source: &Path, destination: &Path, comment: &str) -> Result<(), ToolE
     Ok(written?)
 }
 
-fn write(log: &mut Log, database: &Database, comment: &str) -> Result<(), LogError> {
-    let mut schema = database.schema().to_json().to_bytes();
-    schema.push(b'\n');
-    log.append(&schema)?;
-    let options = RecordOptions {
-        date_ms: super::date_ms(),
-        comment: Some(comment),
-        column_diff: false,
-    };
-    let mut contents = snapshot_record(database, options);
-    contents.push(b'\n');
-    log.append(&contents)?;
+/// Writes a database. Its version is the same as before, so it keeps its transaction id.
+fn write(log: &mut Log, database: &Database, comment: &str, id: Uuid) -> Result<(), LogError> {
+    for record in sealed_records(database, super::date_ms(), comment, id) {
+        log.append(&record)?;
+    }
     // On the disk before it takes the place of what is there: a crash leaves one or the other.
     log.commit()
 }
