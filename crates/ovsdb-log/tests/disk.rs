@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ovsdb_log::{
-    CLUSTERED_MAGIC, ErrorKind, LockPolicy, Log, LogError, OpenMode, RecordFault, STANDALONE_MAGIC,
+    CLUSTERED_MAGIC, Digest, ErrorKind, LockPolicy, Log, LogError, OpenMode, RecordFault,
+    STANDALONE_MAGIC,
 };
 use tempfile::TempDir;
 
@@ -180,6 +181,39 @@ fn records_are_header_line_and_data_as_documented() {
     log.read().expect("a good record").expect("a record");
     assert_eq!(log.read(), Ok(None));
     assert_eq!(log.offset(), expect.len() as u64);
+}
+
+#[test]
+fn the_digest_that_a_header_states_is_told_when_the_record_is_read_and_when_it_is_written() {
+    let folder = folder();
+    let path = folder.path().join("db");
+    let [first, second] = ["{\"x\":3}\n", "{}\n"];
+    let digest_of = |text: &str| Digest::of(&[text.as_bytes()]);
+
+    let mut log = open(&path, OpenMode::CreateExcl).expect("a new file");
+    assert_eq!(log.last_digest(), None);
+    log.append_all([first.as_bytes(), second.as_bytes()])
+        .expect("a healthy disk");
+    assert_eq!(log.last_digest(), Some(digest_of(second)));
+    assert_eq!(
+        digest_of(second).to_string(),
+        "5f36b2ea290645ee34d943220a14b54ee5ea5be5"
+    );
+
+    // All but the last bytes may be asked for besides.
+    for (tail, lead) in [(0, first), (3, "{\"x\":"), (8, ""), (100, "")] {
+        let mut log = open(&path, OpenMode::ReadOnly).expect("it was created");
+        let read = log.read_with_lead(tail).expect("a good record");
+        let (record, of_lead) = read.expect("a record");
+        assert_eq!(
+            (record.digest, of_lead),
+            (digest_of(first), digest_of(lead))
+        );
+        assert_eq!(log.last_digest(), Some(digest_of(first)));
+        let record = log.read().expect("a good record").expect("a record");
+        assert_eq!(record.digest, digest_of(second));
+        assert_eq!(log.read_with_lead(tail), Ok(None));
+    }
 }
 
 #[test]
