@@ -17,7 +17,7 @@ use crate::hub::{Hub, Version};
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
 use crate::limits;
 use crate::locks::Locks;
-use crate::mailbox::{Answer, SessionId, Token};
+use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
 use crate::queue::{Closed, Queue};
 use crate::transaction_id;
 use crate::writer::{Event, Job, Status, Writer, WriterOptions};
@@ -63,6 +63,7 @@ impl From<Closed> for Unsubmitted {
 /// A database that is being served.
 #[derive(Debug)]
 pub struct Served {
+    id: DatabaseId,
     schema: Arc<Schema>,
     schema_text: Vec<u8>,
     path: Option<PathBuf>,
@@ -126,6 +127,7 @@ impl Served {
         );
         let writer = writer.start()?;
         Ok(Arc::new(Served {
+            id: DatabaseId::fresh(),
             schema,
             schema_text,
             path,
@@ -134,6 +136,11 @@ impl Served {
             writer,
             status,
         }))
+    }
+
+    /// Tells this database from others, those of the same name that were served before included.
+    pub fn id(&self) -> DatabaseId {
+        self.id
     }
 
     /// The database's name, which its schema gives.

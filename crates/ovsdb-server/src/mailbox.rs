@@ -26,6 +26,18 @@ impl SessionId {
     }
 }
 
+/// Names a served database for as long as the process lives: another one of the same name has another id.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct DatabaseId(u64);
+
+impl DatabaseId {
+    /// An id that no database had before.
+    pub fn fresh() -> DatabaseId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        DatabaseId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Names a transaction within its session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Token(pub u64);
@@ -53,7 +65,7 @@ pub enum Letter {
     /// The session no longer owns this lock.
     Stolen(String),
     /// A database goes away: its monitors end.
-    DatabaseRemoved(String),
+    DatabaseRemoved(DatabaseId),
     /// The peer is to be probed after this many milliseconds of silence; 0 for never.
     ProbeInterval(u64),
 }

@@ -257,9 +257,7 @@ impl Server {
         self.databases.store(Arc::new(databases));
         self.disconnect_all(false, comment);
         for known in self.sessions.lock().values() {
-            known
-                .mailbox
-                .deliver(Letter::DatabaseRemoved(name.to_owned()));
+            known.mailbox.deliver(Letter::DatabaseRemoved(served.id()));
         }
         served.stop().await;
         // Last: who hears of it from `_Server` has heard of the monitors and transactions, and the file is closed.

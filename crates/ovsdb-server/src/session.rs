@@ -28,7 +28,7 @@ use crate::access::Access;
 use crate::database::Served;
 use crate::feed::{News, Words};
 use crate::limits;
-use crate::mailbox::{Answer, Letter, Mailbox, Token};
+use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox, Token};
 use crate::published::Text;
 use crate::queue::Closed;
 use crate::server::Server;
@@ -427,7 +427,7 @@ impl Session {
             }
             Letter::Locked(lock) => self.notify(Method::Locked, vec![Json::string(lock)]),
             Letter::Stolen(lock) => self.notify(Method::Stolen, vec![Json::string(lock)]),
-            Letter::DatabaseRemoved(name) => self.cancel_monitors(&name),
+            Letter::DatabaseRemoved(database) => self.cancel_monitors(database),
             Letter::ProbeInterval(interval_ms) => reconnect.lock().set_probe_interval(interval_ms),
         }
     }
@@ -446,7 +446,7 @@ impl Session {
         self.unopened = others;
         for ending in endings {
             match ending {
-                Letter::DatabaseRemoved(name) => self.cancel_monitors(&name),
+                Letter::DatabaseRemoved(database) => self.cancel_monitors(database),
                 Letter::Done(token, _) => {
                     if let Some(open) = self.transactions.close(token) {
                         self.refuse_at_once(&open.id, &requests::canceled());
@@ -458,8 +458,8 @@ impl Session {
     }
 
     /// Ends the monitors on a database that has gone, once they have told everything.
-    fn cancel_monitors(&mut self, database: &str) {
-        self.send_news(|served| served.name() == database);
+    fn cancel_monitors(&mut self, database: DatabaseId) {
+        self.send_news(|served| served.id() == database);
         for id in self.monitors.cancel_database(database, &self.mailbox) {
             if self.mailbox.is_db_change_aware() {
                 self.notify_at_once(Method::MonitorCanceled, vec![id]);

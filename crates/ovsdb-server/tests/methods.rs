@@ -24,7 +24,7 @@ fn check_result(method: &str, params: &str, result: &str) {
 #[test]
 fn simple_methods_answer_as_in_the_reference() {
     check_result("echo", r#"[1,"x",{"a":null}]"#, r#"[1,"x",{"a":null}]"#);
-    check_result("list_dbs", "[]", r#"["D"]"#);
+    check_result("list_dbs", "[]", r#"["D","_Server"]"#);
     check_result("get_server_id", "[]", r#""U""#);
     check_result("set_db_change_aware", "[true]", "{}");
     check_result("lock", r#"["x"]"#, r#"{"locked":true}"#);
@@ -195,6 +195,9 @@ fn requests_before_a_half_close_are_answered() {
         client.next(),
         r#"{"error":null,"id":1,"result":[{"uuid":["uuid","U"]}]}"#
     );
-    assert_eq!(client.next(), r#"{"error":null,"id":2,"result":["D"]}"#);
+    assert_eq!(
+        client.next(),
+        r#"{"error":null,"id":2,"result":["D","_Server"]}"#
+    );
     assert_eq!(client.next(), "end");
 }

@@ -11,7 +11,7 @@ use ovsdb_proto::words::Method;
 use crate::database::Served;
 use crate::feed::{Feed, News, WatchId};
 use crate::hub::{Since, Start, Version};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{DatabaseId, Mailbox};
 
 /// By which method a monitor was requested, and so how it is told of changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -184,12 +184,12 @@ impl Monitors {
         }
     }
 
-    /// Ends all monitors on the database of this name, and returns their ids.
-    pub(super) fn cancel_database(&mut self, name: &str, mailbox: &Mailbox) -> Vec<Json> {
+    /// Ends all monitors on a database, and returns their ids.
+    pub(super) fn cancel_database(&mut self, database: DatabaseId, mailbox: &Mailbox) -> Vec<Json> {
         let Some(place) = self
             .attached
             .iter()
-            .position(|attached| attached.database.name() == name)
+            .position(|attached| attached.database.id() == database)
         else {
             return Vec::new();
         };
