@@ -136,6 +136,16 @@ impl Framer {
         self.buffer.len()
     }
 
+    /// How many bytes the next call of [`Framer::next`] may have to look at.
+    pub fn unexamined(&self) -> usize {
+        let unscanned = self.buffer.len().saturating_sub(self.scanned);
+        if self.buffer.len() >= self.check_at {
+            unscanned.max(self.buffer.len() - self.checked.offset())
+        } else {
+            unscanned
+        }
+    }
+
     /// Whether part of a message is waiting for its rest. The end of the stream is regular only if not.
     pub fn is_mid_message(&self) -> bool {
         self.buffer.iter().any(|c| !is_space(*c))

@@ -12,6 +12,7 @@
 //! all bounds. `journal` does not know `session`, and `session` reaches the engine only through `database` and versions.
 
 mod access;
+pub mod budget;
 pub mod compaction;
 pub mod configuration;
 pub mod database;

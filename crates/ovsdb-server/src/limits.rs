@@ -4,12 +4,44 @@
 
 use std::time::Duration;
 
+/// Those limits that a server can be given other values for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// See [`SESSIONS_MAX`].
+    pub sessions_max: usize,
+    /// See [`MESSAGE_BYTES_MAX`].
+    pub message_bytes_max: usize,
+    /// See [`REQUESTS_BYTES_MAX`].
+    pub requests_bytes_max: usize,
+    /// See [`BACKLOG_BYTES_MAX`].
+    pub backlog_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            sessions_max: SESSIONS_MAX,
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            requests_bytes_max: REQUESTS_BYTES_MAX,
+            backlog_bytes_max: BACKLOG_BYTES_MAX,
+        }
+    }
+}
+
+/// Clients connected at the same time. Another one's connection is accepted and closed, with a warning in the log.
+/// Connections that the server makes itself count, but are not refused.
+pub const SESSIONS_MAX: usize = 16_384;
+
 /// Largest JSON-RPC message accepted from a client, in bytes. A client that sends a larger one is
 /// disconnected. Room for a whole database in one transaction.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
 /// Messages larger than this, in bytes, are parsed and answered where they do not hold up other sessions.
 pub const MESSAGE_BYTES_SMALL: usize = 256 << 10;
+
+/// What the requests of all clients may hold together while they arrive, wait or are worked on, in bytes of their text.
+/// Beyond it the client that holds most is disconnected. What a client holds counts in steps of 256 KiB.
+pub const REQUESTS_BYTES_MAX: usize = 2 << 30;
 
 /// A guess at how many bytes a row takes in a message.
 pub const ROW_BYTES: usize = 256;
@@ -23,6 +55,10 @@ pub const READ_BYTES: usize = 64 << 10;
 /// Unsent bytes beyond which a session is not read from any further, so that a client that does not take its
 /// replies cannot cause more of them. One message may exceed it: it is a threshold, not a cap.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+
+/// Unsent bytes beyond which nothing can be added for a client. One who is owed more, for instance because thousands of
+/// its monitors are to be told of the same large change, is disconnected. One message may exceed it.
+pub const BACKLOG_BYTES_MAX: usize = 2 << 30;
 
 /// Size up to which small messages share one buffer of the outbox, in bytes.
 pub const OUTBOX_CHUNK_BYTES: usize = 32 << 10;

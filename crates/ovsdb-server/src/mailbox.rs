@@ -170,3 +170,21 @@ impl Mailbox {
         self.db_change_aware.store(aware, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lets_too_many_letters_pile_up_is_told_to_close() {
+        let mailbox = Mailbox::new(SessionId::fresh());
+        for _ in 0..limits::MAILBOX_LETTERS_MAX {
+            mailbox.deliver(Letter::Stolen(String::from("x")));
+        }
+        assert_eq!(mailbox.take_close(), None);
+        mailbox.deliver(Letter::Stolen(String::from("x")));
+        let comment = String::from("too many unread notifications");
+        assert_eq!(mailbox.take_close(), Some(Some(comment)));
+        assert_eq!(mailbox.take().len(), limits::MAILBOX_LETTERS_MAX);
+    }
+}

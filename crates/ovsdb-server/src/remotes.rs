@@ -135,16 +135,18 @@ impl Remotes {
             if self.open.contains_key(name) {
                 continue;
             }
-            if self.open.len() >= limits::REMOTES_MAX {
-                break;
-            }
-            match self.open(name, options).await {
+            let opened = if self.open.len() < limits::REMOTES_MAX {
+                let opened = self.open(name, options).await;
+                opened.map_err(|error| net_reason(&error))
+            } else {
+                Err(String::from("too many remotes"))
+            };
+            match opened {
                 Ok(remote) => {
                     self.failed.remove(name);
                     self.open.insert(name.clone(), remote);
                 }
-                Err(error) => {
-                    let reason = net_reason(&error);
+                Err(reason) => {
                     if self.failed.insert(name.clone(), reason.clone()).as_ref() != Some(&reason) {
                         tracing::error!(target: "ovsdb_jsonrpc_server", "{name}: listen failed: {reason}");
                     }
@@ -260,18 +262,25 @@ impl Drop for Remotes {
 }
 
 /// Serves the client at the other end of `stream`, as one that `remote` with these options has accepted, until it or
-/// the server ends the session.
+/// the server ends the session. If there are too many sessions, the connection is closed at once.
 ///
 /// For programs that accept connections in ways of their own. Under a role, a stream's
 /// [client id](Stream::client_id) is the name that permissions are given to.
 pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &RemoteOptions) {
+    let Some(mailbox) = server.try_enroll_session(remote) else {
+        tracing::warn!(
+            target: "ovsdb_jsonrpc_server", per_minute = 1, burst = 5,
+            "{}: connection refused: too many clients ({})",
+            stream.name(), server.limits().sessions_max
+        );
+        return;
+    };
     let mut reconnect = Reconnect::new(stream.name(), server.now_ms());
     // Such connections are often short-lived, and it is for the peer to connect again.
     reconnect.set_quiet(true);
     reconnect.set_tries_left(Some(0));
     reconnect.set_probe_interval(options.probe_interval_ms);
     reconnect.connected(server.now_ms());
-    let mailbox = server.enroll_session(remote);
     let settings = SessionOptions {
         access: options.access(&stream),
     };

@@ -14,10 +14,11 @@ use arc_swap::ArcSwap;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 
+use crate::budget::Budget;
 use crate::database::{Served, Storage};
 use crate::file::{self, FileError};
 use crate::fresh::fresh_uuid;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::locks::Locks;
 use crate::mailbox::{Letter, Mailbox, SessionId};
 use crate::server_db::{self, ServerDb};
@@ -86,6 +87,8 @@ pub struct Server {
     locks: Arc<Locks>,
     sessions: Mutex<HashMap<SessionId, Known>>,
     monitor_cond_disabled: AtomicBool,
+    limits: Limits,
+    budget: Arc<Budget>,
 }
 
 impl Server {
@@ -94,6 +97,17 @@ impl Server {
     /// # Errors
     /// The system does not give us a thread.
     pub fn new(writer_options: WriterOptions) -> std::io::Result<Arc<Server>> {
+        Server::with_limits(writer_options, Limits::default())
+    }
+
+    /// [`Server::new`] with limits of its own.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn with_limits(
+        writer_options: WriterOptions,
+        limits: Limits,
+    ) -> std::io::Result<Arc<Server>> {
         let locks = Arc::<Locks>::default();
         let server_db = ServerDb::start(locks.clone(), writer_options)?;
         let built_in = server_db.served().clone();
@@ -108,12 +122,24 @@ impl Server {
             locks,
             sessions: Mutex::default(),
             monitor_cond_disabled: AtomicBool::new(false),
+            limits,
+            budget: Budget::new(limits.requests_bytes_max),
         }))
     }
 
     /// The UUID by which clients tell servers apart (`get_server_id`). A new one for each process.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The limits of what clients may do.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What the requests of all clients hold.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// The named locks.
@@ -288,13 +314,13 @@ impl Server {
 
     /// Adds a session of `remote` to the books, and gives it its mailbox. The session takes itself out.
     pub(crate) fn enroll_session(&self, remote: &str) -> Arc<Mailbox> {
-        let mailbox = Mailbox::new(SessionId::fresh());
-        let known = Known {
-            mailbox: mailbox.clone(),
-            remote: remote.to_owned(),
-        };
-        self.sessions.lock().insert(mailbox.id(), known);
-        mailbox
+        enroll(&mut self.sessions.lock(), remote)
+    }
+
+    /// [`Server::enroll_session`], unless there are [`Limits::sessions_max`] already.
+    pub(crate) fn try_enroll_session(&self, remote: &str) -> Option<Arc<Mailbox>> {
+        let mut sessions = self.sessions.lock();
+        (sessions.len() < self.limits.sessions_max).then(|| enroll(&mut sessions, remote))
     }
 
     pub(crate) fn forget_session(&self, id: SessionId) {
@@ -312,4 +338,14 @@ impl Server {
     pub fn sessions(&self) -> usize {
         self.sessions.lock().len()
     }
+}
+
+fn enroll(sessions: &mut HashMap<SessionId, Known>, remote: &str) -> Arc<Mailbox> {
+    let mailbox = Mailbox::new(SessionId::fresh());
+    let known = Known {
+        mailbox: mailbox.clone(),
+        remote: remote.to_owned(),
+    };
+    sessions.insert(mailbox.id(), known);
+    mailbox
 }

@@ -25,6 +25,7 @@ use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 
 use crate::access::Access;
+use crate::budget::Share;
 use crate::database::Served;
 use crate::feed::{News, Words};
 use crate::limits;
@@ -59,6 +60,8 @@ pub struct Session {
     waits_for_room: Option<WaitsForRoom>,
     /// Letters whose contents find no room in the outbox yet, oldest first.
     unopened: VecDeque<Letter>,
+    /// What the session's requests hold.
+    share: Share,
     /// The size of the message that is being handled.
     last_message_bytes: usize,
     /// Nothing more is expected from the peer, and it has this long to take what is due.
@@ -84,6 +87,11 @@ impl WaitsForRoom {
         }
     }
 }
+
+/// Linux's number for "Argument list too long".
+const E2BIG: i32 = 7;
+/// Linux's number for "Protocol error".
+const EPROTO: i32 = 71;
 
 /// The id of inactivity probes, which is how their answers are known.
 const PROBE_ID: &str = "echo";
@@ -116,9 +124,7 @@ impl From<std::io::Error> for End {
 }
 
 fn protocol_error() -> End {
-    End::Error(ovsdb_net::errno_text(&std::io::Error::from_raw_os_error(
-        71,
-    )))
+    End::from(std::io::Error::from_raw_os_error(EPROTO))
 }
 
 impl Session {
@@ -130,10 +136,11 @@ impl Session {
         options: SessionOptions,
     ) -> Session {
         Session {
+            link: Link::new(stream, server.limits()),
+            share: Share::new(server.budget(), &mailbox),
             server,
             mailbox,
             options,
-            link: Link::new(stream),
             transactions: Transactions::default(),
             monitors: Monitors::default(),
             held: Held::default(),
@@ -157,6 +164,8 @@ impl Session {
             End::Close => Disconnect::Unspecified,
         };
         reconnect.lock().disconnected(self.server.now_ms(), &why);
+        // What it has not been told may be much.
+        tokio::task::block_in_place(|| drop(self));
     }
 
     async fn serve(&mut self, reconnect: &Mutex<Reconnect>) -> Result<End, End> {
@@ -184,19 +193,21 @@ impl Session {
             let now_ms = self.server.now_ms();
             // While we do not listen, silence is not the peer's. One that takes nothing is no better than a silent one.
             let listens = self.may_receive() || !self.has_room();
-            if listens && !std::mem::replace(&mut listened, listens) {
+            if listens && !listened {
                 reconnect.lock().activity(now_ms);
             }
             listened = listens;
             let action = listens.then(|| reconnect.lock().run(now_ms)).flatten();
             match action {
-                Some(Action::Probe) => self.link.send(|out| {
+                // Behind what the peer does not take it would be of no use.
+                Some(Action::Probe) if self.link.backlog() == 0 => self.link.send(|out| {
                     Message::request(Method::Echo.as_str(), Vec::new(), PROBE_ID).write_to(out);
                     true
                 }),
                 Some(Action::Disconnect) => return Ok(End::Close),
-                Some(Action::Connect) | None => {}
+                Some(Action::Connect | Action::Probe) | None => {}
             }
+            self.check_limits()?;
             self.link.send_now().await?;
             // Room that has come about just now is announced by nobody: whatever had waited for it goes on at once.
             let any_news = self.link.backlog() == 0 && {
@@ -252,6 +263,21 @@ impl Session {
                 reconnect.lock().activity(self.server.now_ms());
             }
         }
+    }
+
+    /// Accounts for what the session's requests hold, and ends it if its peer is owed too much.
+    fn check_limits(&mut self) -> Result<(), End> {
+        let waiting = self.held.bytes() + self.transactions.bytes();
+        self.share.set(self.link.received() + waiting);
+        let Some(max) = self.link.overfull() else {
+            return Ok(());
+        };
+        tracing::warn!(
+            target: "jsonrpc", per_minute = 5, burst = 5,
+            "sending backlog exceeded maximum size ({} > {max} bytes), disconnecting, jsonrpc: {}.",
+            self.link.backlog(), self.link.name()
+        );
+        Err(End::from(std::io::Error::from_raw_os_error(E2BIG)))
     }
 
     /// Why the session ends, once nothing more is due to the peer.
@@ -321,7 +347,8 @@ impl Session {
     }
 
     fn next_message(&mut self) -> Result<Option<Message>, End> {
-        let bytes = match self.link.next_message() {
+        let next = in_place(self.link.unexamined(), || self.link.next_message());
+        let bytes = match next {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -371,6 +398,10 @@ impl Session {
     }
 
     fn handle(&mut self, message: Message) -> Result<(), End> {
+        in_place(self.last_message_bytes, || self.handle_here(message))
+    }
+
+    fn handle_here(&mut self, message: Message) -> Result<(), End> {
         let kind = message.kind();
         match message {
             Message::Request { method, params, id } => {
@@ -422,6 +453,7 @@ impl Session {
             Letter::Parked(token) => {
                 self.transactions.park(token);
                 if self.transactions.is_parking_full() {
+                    self.log_refusal(requests::TOO_MANY_PARKED);
                     self.take_back(token, Answer::Exhausted);
                 }
             }

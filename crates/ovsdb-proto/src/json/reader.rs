@@ -130,6 +130,11 @@ impl Place {
             nesting: Nesting::new(),
         }
     }
+
+    /// How much of the text is before it, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        self.pos
+    }
 }
 
 /// A pull parser over one JSON text in memory.

@@ -68,6 +68,11 @@ impl Held {
         self.waiting.is_empty()
     }
 
+    /// The size of all.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn take(&mut self, place: usize) -> Option<(Message, usize)> {
         let taken = self.waiting.remove(place)?;
         self.bytes -= taken.bytes;
@@ -108,10 +113,11 @@ mod tests {
         assert_eq!(id(held.take_overdue_echo(start)), None);
         assert_eq!(id(held.take_overdue_echo(first)), Some(1));
         assert_eq!(id(held.take_overdue_echo(first)), None);
+        assert_eq!(held.bytes(), 30);
         for expected in [0, 2, 3] {
             assert_eq!(id(held.pop()), Some(expected));
         }
-        assert!(held.is_empty());
+        assert!(held.is_empty() && held.bytes() == 0);
     }
 
     #[test]

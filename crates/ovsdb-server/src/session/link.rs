@@ -14,8 +14,10 @@ use ovsdb_proto::framer::{FrameError, Framer};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tracing::Level;
 
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::published::Text;
+
+use super::in_place;
 
 /// What a step achieved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,22 +57,28 @@ pub(super) struct Link {
     /// How much of the first chunk has been sent.
     sent: usize,
     queued: usize,
+    /// Size of `outbox` beyond which nothing is added to it.
+    queued_max: usize,
+    /// Something was to be added all the same.
+    is_overfull: bool,
     spare: Vec<u8>,
     at_end: bool,
 }
 
 impl Link {
-    pub(super) fn new(stream: Stream) -> Link {
+    pub(super) fn new(stream: Stream, limits: &Limits) -> Link {
         let name = stream.name().to_owned();
         let (read, write) = stream.into_split();
         Link {
             name,
             read,
             write,
-            framer: Framer::new(limits::MESSAGE_BYTES_MAX),
+            framer: Framer::new(limits.message_bytes_max),
             outbox: VecDeque::new(),
             sent: 0,
             queued: 0,
+            queued_max: limits.backlog_bytes_max,
+            is_overfull: false,
             spare: Vec::new(),
             at_end: false,
         }
@@ -85,6 +93,21 @@ impl Link {
         self.queued
     }
 
+    /// If the peer was owed more than may wait for it, so that something was left out: the most that may.
+    pub(super) fn overfull(&self) -> Option<usize> {
+        self.is_overfull.then_some(self.queued_max)
+    }
+
+    /// Bytes that have arrived and are not yet returned as messages.
+    pub(super) fn received(&self) -> usize {
+        self.framer.buffered()
+    }
+
+    /// How many bytes [`Link::next_message`] may have to look at.
+    pub(super) fn unexamined(&self) -> usize {
+        self.framer.unexamined()
+    }
+
     /// Whether the peer has closed its sending side.
     pub(super) fn is_at_end(&self) -> bool {
         self.at_end
@@ -97,6 +120,9 @@ impl Link {
 
     /// Queues one message, which `write` appends to the buffer it is given. If it returns false there is none.
     pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        if !self.may_add() {
+            return;
+        }
         let chunk = self.own_chunk();
         let start = chunk.len();
         if !write(chunk) {
@@ -114,6 +140,9 @@ impl Link {
 
     /// Queues one message that consists of `before`, of a text that others send too, and of `after`.
     pub(super) fn send_shared(&mut self, before: &[u8], text: Text, after: &[u8]) {
+        if !self.may_add() {
+            return;
+        }
         let shared = Chunk::Shared(text);
         if tracing::enabled!(target: "jsonrpc", Level::DEBUG) {
             super::log_message(
@@ -126,6 +155,12 @@ impl Link {
         self.own_chunk().extend_from_slice(before);
         self.outbox.push_back(shared);
         self.own_chunk().extend_from_slice(after);
+    }
+
+    /// Whether a message can be added to the outbox. Once one could not, none can: what comes later makes no sense alone.
+    fn may_add(&mut self) -> bool {
+        self.is_overfull |= self.queued > self.queued_max;
+        !self.is_overfull
     }
 
     /// A buffer at the end of the outbox that takes more.
@@ -198,7 +233,13 @@ impl Link {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {
         let buffer = self.framer.buf_mut();
-        buffer.reserve(limits::READ_BYTES);
+        // A buffer that finds no room where it is moves.
+        let moved = if buffer.capacity() - buffer.len() < limits::READ_BYTES {
+            buffer.len()
+        } else {
+            0
+        };
+        in_place(moved, || buffer.reserve(limits::READ_BYTES));
         // The future holds nothing between polls, so it may be made anew for each.
         let received = pin!(self.read.read_buf(buffer));
         received.poll(cx).map_ok(|count| {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ovsdb_engine::monitor::Monitor;
-use ovsdb_proto::error::{ErrorTag, OvsdbError};
+use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::monitor::{MonitorRequests, condition_changes_from_json};
 use ovsdb_proto::uuid::Uuid;
@@ -85,11 +85,7 @@ impl Session {
             return Err(duplicate(id));
         }
         if self.monitors.len() >= limits::SESSION_MONITORS_MAX {
-            let details = "this session has too many monitors";
-            return Err(refusal(OvsdbError::new(
-                ErrorTag::ResourcesExhausted,
-                details,
-            )));
+            return Err(self.exhausted("this session has too many monitors"));
         }
         let schema = database.schema();
         let requests = MonitorRequests::from_json(schema, requests, protocol.with_conditions())

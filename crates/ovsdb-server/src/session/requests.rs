@@ -27,10 +27,12 @@ pub(super) fn canceled() -> Json {
     Json::string(ErrorTag::Canceled.as_str())
 }
 
+/// What a session is told that parks more transactions than it may.
+pub(super) const TOO_MANY_PARKED: &str = "too many transactions of this session are waiting";
+
 /// The results of a transaction that was given up because too many are waiting.
 pub(super) fn exhausted() -> Json {
-    let details = "too many transactions of this session are waiting";
-    let error = OvsdbError::new(ErrorTag::ResourcesExhausted, details);
+    let error = OvsdbError::new(ErrorTag::ResourcesExhausted, TOO_MANY_PARKED);
     Json::Array(vec![error.to_json()])
 }
 
@@ -90,6 +92,18 @@ impl Session {
         if Method::from_text(method) == Some(Method::Cancel) {
             self.cancel(params);
         }
+    }
+
+    /// Writes to the log that the client was refused something because it has too much.
+    pub(super) fn log_refusal(&self, details: &str) {
+        let name = self.link.name();
+        tracing::info!(target: "ovsdb_jsonrpc_server", per_minute = 5, burst = 5, "{name}: {details}");
+    }
+
+    /// Refuses a request because the client has too much.
+    pub(super) fn exhausted(&self, details: &str) -> Json {
+        self.log_refusal(details);
+        refusal(OvsdbError::new(ErrorTag::ResourcesExhausted, details))
     }
 
     /// The database that a request is about: its first parameter names it.
@@ -248,13 +262,7 @@ impl Session {
             Ok(locked) => Ok(Json::Object(
                 [("locked", Json::Bool(locked))].into_iter().collect(),
             )),
-            Err(LockError::TooMany) => {
-                let details = "this session has too many locks";
-                Err(refusal(OvsdbError::new(
-                    ErrorTag::ResourcesExhausted,
-                    details,
-                )))
-            }
+            Err(LockError::TooMany) => Err(self.exhausted("this session has too many locks")),
             Err(LockError::AlreadyRequested | LockError::NotRequested) => Err(bad_params(
                 params,
                 format!("must issue \"unlock\" before new \"{method}\""),

@@ -63,6 +63,11 @@ impl Transactions {
         self.in_flight.count
     }
 
+    /// The size of the requests of all.
+    pub(super) fn bytes(&self) -> usize {
+        self.in_flight.bytes + self.parked.bytes
+    }
+
     /// Whether the writers have enough of this session to work on.
     pub(super) fn is_flight_full(&self) -> bool {
         self.in_flight.count >= limits::SESSION_IN_FLIGHT_MAX

@@ -18,6 +18,7 @@ use ovsdb_proto::schema::Schema;
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::database::Storage;
 use ovsdb_server::file;
+use ovsdb_server::limits::Limits;
 use ovsdb_server::server::Server;
 use ovsdb_server::writer::WriterOptions;
 use ovsdb_testkit::client::RawClient;
@@ -50,21 +51,27 @@ pub struct Fixture {
 impl Fixture {
     /// A server that serves a new database file for each name.
     pub fn new(databases: &[&str]) -> Fixture {
+        Fixture::with_limits(databases, Limits::default())
+    }
+
+    /// The same with limits of its own.
+    pub fn with_limits(databases: &[&str], limits: Limits) -> Fixture {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         for name in databases {
             file::create(&folder.path().join(format!("{name}.db")), &schema(name))
                 .expect("a new file");
         }
-        Fixture::open(folder, databases)
+        Fixture::open(folder, databases, limits)
     }
 
-    fn open(folder: Arc<tempfile::TempDir>, databases: &[&str]) -> Fixture {
+    fn open(folder: Arc<tempfile::TempDir>, databases: &[&str], limits: Limits) -> Fixture {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime");
-        let server = Server::new(WriterOptions { column_diff: true }).expect("a thread");
+        let options = WriterOptions { column_diff: true };
+        let server = Server::with_limits(options, limits).expect("a thread");
         let configuration = Configuration::new(server.clone());
         let fixture = Fixture {
             runtime,
@@ -108,7 +115,7 @@ impl Fixture {
         self.runtime.block_on(self.server.close());
         let folder = self.folder.clone();
         drop(self);
-        Fixture::open(folder, databases)
+        Fixture::open(folder, databases, Limits::default())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
