@@ -157,6 +157,49 @@ fn record_that_breaks_a_constraint_is_an_error_and_not_the_end_of_the_file() {
     );
 }
 
+const LATER: &str = r#"{"name": "Toys", "version": "1.3.0", "tables": {
+    "Box": {"columns": {"size": {"type": "integer"}}},
+    "Toy": {"columns": {"age": {"type": {"key": "integer", "min": 0}}, "name": {"type": "string"},
+                        "parts": {"type": {"key": "string", "min": 0, "max": "unlimited"}}},
+            "indexes": [["name"]], "isRoot": true}}}"#;
+
+#[test]
+fn file_is_converted_in_place_or_into_another_and_kept_where_that_fails() {
+    let sandbox = &toys();
+    let inserted = "[{\"uuid\":[\"uuid\",\"<uuid>\"]},{}]\n";
+    check(sandbox, &["transact", "db", INSERT], inserted);
+    fs::write(sandbox.path("later"), LATER).expect("the sandbox is writable");
+    std::os::unix::fs::symlink("db", sandbox.path("link")).expect("the sandbox is writable");
+    let before = fs::read(sandbox.path("db")).expect("it was created");
+
+    let narrow = LATER.replace(r#""min": 0, "max": "unlimited""#, r#""min": 0, "max": 1"#);
+    fs::write(sandbox.path("narrow"), narrow).expect("the sandbox is writable");
+    check(
+        sandbox,
+        &["convert", "db", "narrow"],
+        "ovsdb-tool: syntax \"[\"set\",[\"seat\",\"wheel\"]]\": syntax error: set must have 0 to 1 members but 2 are \
+         present\n",
+    );
+    check(sandbox, &["convert", "db", "later", "other"], "");
+    let kept = fs::read(sandbox.path("db")).expect("it was created");
+    assert!(kept == before && !sandbox.path("db.tmp").exists());
+
+    check(sandbox, &["needs-conversion", "link", "later"], "yes\n");
+    check(sandbox, &["convert", "link", "later"], "");
+    for (file, answer) in [("link", "no\n"), ("other", "no\n")] {
+        check(sandbox, &["needs-conversion", file, "later"], answer);
+        check(
+            sandbox,
+            &["-m", "show-log", file],
+            "record 0: \"Toys\" schema, version=\"1.3.0\", cksum=\"\"\n\n\
+             record 1: DATE \"converted by ovsdb-tool 3.7.1; transaction <uuid>, seal SEAL\"\n  table Toy insert row \"car\" (01234567):\n\n",
+        );
+        let selected = SELECTED.replace("\"horn\",", "");
+        check(sandbox, &["query", file, SELECT], &selected);
+    }
+    assert!(sandbox.path("link").is_symlink());
+}
+
 #[test]
 fn comparison_answers_with_its_exit_code() {
     let sandbox = Sandbox::new();

@@ -4,7 +4,7 @@ use super::seq::Element;
 use super::{Datum, Pair, duplicate_error};
 use crate::atom::{Atom, AtomType};
 use crate::error::OvsdbError;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parser::is_id;
 use crate::symbols::Symbols;
 use crate::types::{BaseType, ColumnType, UNLIMITED};
@@ -202,7 +202,8 @@ impl Datum {
         any.parse(json, &mut Symbols::none())
     }
 
-    /// This value of a column of type `from` as a value of one of type `to`: what the `<value>` means there.
+    /// This value of a column of type `from` as a value of one of type `to`: what the text of the `<value>` means there,
+    /// so that whole real numbers are integers.
     ///
     /// # Errors
     /// As [`Datum::from_json`] for a value that `to` does not have.
@@ -210,7 +211,16 @@ impl Datum {
         if to.has_form_of(from) && self.fits(to) {
             return Ok(self.clone());
         }
-        Datum::from_json(&self.to_json(from), to, &mut Symbols::none())
+        let mut json = self.to_json(from);
+        if from.bases().any(|base| base.kind == AtomType::Real) {
+            // In an array, because the parser wants one or an object.
+            let text = Json::Array(vec![json]).to_bytes();
+            json = match json::parse(&text) {
+                Ok(Json::Array(mut values)) if values.len() == 1 => values.remove(0),
+                _ => unreachable!("what was written is read again"),
+            };
+        }
+        Datum::from_json(&json, to, &mut Symbols::none())
     }
 
     /// The `<value>` of a column of type `ty`: a set of one atom is that atom.

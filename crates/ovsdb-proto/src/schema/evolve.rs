@@ -150,3 +150,6 @@ fn references_of<'a>(
         (references != [None, None]).then_some((&column.name, references))
     })
 }
+
+#[cfg(test)]
+mod tests;

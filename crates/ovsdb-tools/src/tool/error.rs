@@ -42,6 +42,9 @@ pub enum ToolError {
     /// A schema does not make sense, or its file cannot be read.
     #[error(transparent)]
     Schema(#[from] OvsdbError),
+    /// The contents of a database do not obey the schema that it is to have.
+    #[error("{0}")]
+    Conversion(OvsdbError),
     /// A transaction is not JSON.
     #[error("\"{text}\": {source}")]
     Transaction {

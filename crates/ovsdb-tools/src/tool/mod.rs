@@ -5,10 +5,12 @@
 
 mod compact;
 mod compare_versions;
+mod convert;
 mod create;
 mod db;
 mod error;
 mod progress;
+mod rewrite;
 mod schema;
 mod show_log;
 mod transact;
@@ -128,6 +130,13 @@ const COMMANDS: &[Command] = &[
         (0, 2),
         compact::run,
         "compact DB in place, or into DST",
+    ),
+    command(
+        "convert",
+        "[db [schema [dst]]]",
+        (0, 3),
+        convert::run,
+        "give DB the schema SCHEMA, in place or into DST",
     ),
     command(
         "needs-conversion",
