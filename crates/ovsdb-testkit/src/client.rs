@@ -27,6 +27,21 @@ impl RawClient {
     pub fn connect(path: &Path) -> RawClient {
         let stream = UnixStream::connect(path)
             .unwrap_or_else(|error| panic!("{} does not accept: {error}", path.display()));
+        RawClient::over(stream)
+    }
+
+    /// Connects to the socket at `path` as soon as something listens there.
+    pub fn connect_soon(path: &Path) -> RawClient {
+        loop {
+            if let Ok(stream) = UnixStream::connect(path) {
+                return RawClient::over(stream);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Speaks over a stream that is connected already.
+    pub fn over(stream: UnixStream) -> RawClient {
         stream
             .set_read_timeout(Some(SILENCE))
             .and_then(|()| stream.set_write_timeout(Some(SILENCE)))
