@@ -33,7 +33,7 @@ impl Ours {
             .build()
             .expect("a runtime");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = Server::new(WriterOptions { column_diff: true });
+        let server = Server::new(WriterOptions { column_diff: true }).expect("a thread");
         let configuration = Configuration::new(server.clone());
         for (name, path) in access::schemas() {
             let text = std::fs::read(path).expect("it is there");

@@ -149,9 +149,10 @@ impl Drop for Reference {
 fn the_reference_answers_as_the_dialogues_say() {
     let sandbox = Sandbox::new();
     let version = sandbox.run_ok(programs::reference("ovsdb-server"), &["--version"]);
-    // Older releases ask for permission even where there is nothing to do, and do not follow the roles of remotes.
+    // Older releases ask for permission even where there is nothing to do, and do not follow the roles of remotes; and
+    // they refuse to change their own database in other words.
     let left_out: &[&str] = if version.contains(" 3.1.") {
-        &["mutate_nothing", "role_of_a_remote"]
+        &["mutate_nothing", "role_of_a_remote", "reserved_database"]
     } else {
         &[]
     };
