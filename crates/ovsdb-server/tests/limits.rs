@@ -203,22 +203,26 @@ fn a_client_that_is_owed_too_much_is_dropped() {
         backlog_bytes_max: 10 << 20,
         ..Limits::default()
     });
-    let mut watcher = fixture.connect();
-    for id in 0..100 {
-        let params = format!(r#"["D",{id},{{"T":{{"columns":["name"]}}}}]"#);
-        watcher.call("monitor", &params);
-    }
-    // One update is less than the limit and the sum is more.
-    let name = "x".repeat(1 << 20);
+    let name = "x".repeat(300_000);
     let mut writer = fixture.connect();
     let insert = format!(r#"{{"op":"insert","table":"T","row":{{"name":"{name}"}}}}"#);
     writer.check(&insert, r#"[{"uuid":["uuid","U"]}]"#);
+    let mut greedy = fixture.connect();
+    for id in 0..100 {
+        greedy.call(
+            "monitor",
+            &format!(r#"["D",{id},{{"T":{{"columns":["name","n"]}}}}]"#),
+        );
+    }
+    // One update is less than the limit and their sum is more; the reply must come after them.
+    let update = r#"["D",{"op":"update","table":"T","where":[],"row":{"n":1}}]"#;
+    greedy.request("100", "transact", update);
     wait_for_line("WARN jsonrpc: sending backlog exceeded maximum size (", "");
     fixture.wait_for_sessions(1);
     // A client with few monitors is told.
     let mut modest = fixture.connect();
     let contents = modest.call("monitor", r#"["D","m",{"T":{"columns":["name"]}}]"#);
-    assert!(contents.len() > 1 << 20, "{contents:.100}");
+    assert!(contents.len() > name.len(), "{contents:.100}");
     check_served(&mut writer);
 }
 
