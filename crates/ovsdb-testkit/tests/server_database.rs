@@ -19,9 +19,11 @@ enum Step<'a> {
     Request(usize, &'a str, &'a str),
     /// A control command.
     Control(&'a str),
+    /// A client whose connection has ended connects anew.
+    Connect(usize),
 }
 
-use Step::{Control, Request};
+use Step::{Connect, Control, Request};
 
 const CLIENTS: usize = 3;
 
@@ -116,6 +118,11 @@ fn play(side: Side, steps: &[Step<'_>]) -> Vec<Vec<String>> {
                 let output = sandbox.run(programs::reference("ovs-appctl"), &arguments);
                 let folder = sandbox.folder().display().to_string();
                 answers.push(output.to_string().replace(&folder, "<folder>"));
+            }
+            Connect(client) => {
+                let listener = &mut listeners[*client];
+                listener.client = RawClient::connect(server.socket());
+                listener.ended = false;
             }
         }
         // The reference handles one message of a client in each turn. It tells of databases at the end of a turn, and
@@ -270,5 +277,10 @@ fn everybody_is_disconnected_when_asked_for_and_when_conditional_monitors_end() 
         Control("ovsdb-server/disable-monitor-cond"),
         Control("ovsdb-server/disable-monitor-cond"),
         Control("ovsdb-server/disable-monitor-cond now"),
+        Connect(0),
+        Request(0, "monitor_cond", ROWS),
+        Request(0, "monitor_cond_since", ROWS),
+        Request(0, "monitor_cond_change", r#"["m","m",{}]"#),
+        Request(0, "monitor", ROWS),
     ]);
 }
