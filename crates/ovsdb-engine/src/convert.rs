@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use ovsdb_proto::datum::Datum;
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::schema::{ColumnId, Evolution, Fate, Schema};
 use ovsdb_proto::uuid::Uuid;
@@ -23,6 +24,11 @@ pub struct Conversion {
     /// True if nothing became of the rows: every one is the same row as before, and every table and column of the old
     /// schema has the same number in the new one. So what was known of earlier versions stays true.
     pub is_additive: bool,
+    /// True if, more than that, columns are kept in files as before and have the same default values. So whoever has the
+    /// rows of an earlier version may go on from there, with default values for columns that did not exist then:
+    /// transaction ids keep their meaning. If not, the converted database wants an id that nobody has seen, and nothing
+    /// that led there may be told.
+    pub keeps_past: bool,
 }
 
 /// Converts a database to the schema `new`, whatever its name. Data for tables and columns that `new` does not have are
@@ -38,15 +44,29 @@ pub fn convert(
     fresh: &mut dyn FnMut() -> Uuid,
 ) -> Result<Conversion, OvsdbError> {
     let evolution = database.schema().evolve(new);
-    if let Some(database) = extend(database, &evolution) {
+    if let Some(extended) = extend(database, &evolution) {
         return Ok(Conversion {
-            database,
             is_additive: true,
+            keeps_past: columns_mean_the_same(database.schema(), extended.schema()),
+            database: extended,
         });
     }
     Ok(Conversion {
         database: rebuild(database, &evolution, fresh)?,
         is_additive: false,
+        keeps_past: false,
+    })
+}
+
+/// Whether the columns of `old`, which have the same numbers in `new`, are kept or not as before, and have the same default
+/// values.
+fn columns_mean_the_same(old: &Schema, new: &Schema) -> bool {
+    old.table_ids().all(|id| {
+        let mut columns = old.table(id).columns.iter().zip(&new.table(id).columns);
+        columns.all(|(old, new)| {
+            old.persistent == new.persistent
+                && Datum::default_for(&old.ty) == Datum::default_for(&new.ty)
+        })
     })
 }
 

@@ -79,6 +79,7 @@ fn check(old: &str, operations: &str, new: &str, expect: &str) {
         Ok(Conversion {
             database: converted,
             is_additive,
+            ..
         }) => {
             converted.check_consistency().unwrap();
             assert_eq!(
@@ -340,6 +341,39 @@ fn references_are_followed_under_the_new_schema() {
         &schema("true", &with(r#"{"type":"uuid","refTable":"B"}"#)),
         "~ ",
     );
+}
+
+#[test]
+fn the_past_is_kept_if_whoever_was_there_knows_all_that_is_there_now() {
+    let one = format!("[{}]", insert("T", 1, r#"{"n":7}"#));
+    let old = table(r#"{"n":{"type":"integer"},"e":{"type":"integer","ephemeral":true}}"#);
+    let database = run(&Database::new(Arc::new(parse(&old))), &one).unwrap();
+    let e = r#""e":{"type":"integer","ephemeral":true}"#;
+    for (n, e, expect) in [
+        (r#""n":{"type":"integer"}"#, e, true),
+        (
+            r#""n":{"type":{"key":"integer","max":"unlimited"}},"new":{"type":"integer"}"#,
+            e,
+            true,
+        ),
+        // What was there is not what files keep, and the other way round.
+        (
+            r#""n":{"type":"integer"}"#,
+            r#""e":{"type":"integer"}"#,
+            false,
+        ),
+        (r#""n":{"type":"integer","ephemeral":true}"#, e, false),
+        // Who was told of a row without the column took 0 for its value.
+        (r#""n":{"type":{"key":"integer","min":0}}"#, e, false),
+        // Rows change.
+        (r#""n":{"type":"string"}"#, e, false),
+        (r#""other":{"type":"integer"}"#, e, false),
+    ] {
+        let columns = format!("{{{n},{e}}}");
+        let conversion = convert(&database, parse(&table(&columns)), &mut fresh());
+        let keeps_past = conversion.is_ok_and(|conversion| conversion.keeps_past);
+        assert_eq!(keeps_past, expect, "{columns}");
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::programs::{Side, ours};
 use ovsdb_testkit::sandbox::Sandbox;
 use support::replica::{
-    ALL, FILE, KEPT, Replica, Resumed, change, cut, delete, insert, length, new_sandbox, serve,
-    touch, transact,
+    ALL, FILE, KEPT, Replica, Resumed, SCHEMA, change, cut, delete, insert, length, new_sandbox,
+    serve, touch, transact,
 };
 
 fn start(sandbox: &Sandbox) -> Server {
@@ -172,6 +172,38 @@ fn a_client_that_was_up_to_date_resumes_after_a_compaction() {
         let server = start(sandbox);
         compact(sandbox, &server);
         restart(sandbox, server)
+    });
+}
+
+/// Converts the file to the schema with `from` replaced by `to`.
+fn convert(sandbox: &Sandbox, from: &str, to: &str) {
+    assert!(SCHEMA.contains(from));
+    fs::write(sandbox.path("new"), SCHEMA.replace(from, to)).expect("the sandbox can be written");
+    tool(sandbox, &["convert", FILE, "new"]);
+}
+
+#[test]
+fn a_client_that_was_up_to_date_resumes_after_a_conversion_that_left_its_rows_alone() {
+    let n = r#""n":{"type":"integer"}"#;
+    for (to, expected) in [
+        (String::from(n), found(1)),
+        (format!(r#"{n},"m":{{"type":"string"}}"#), found(1)),
+        // The default value is another.
+        (
+            String::from(r#""n":{"type":{"key":"integer","min":0}}"#),
+            not_found(3),
+        ),
+    ] {
+        check_current(&to, expected, |sandbox, server| {
+            server.stop();
+            convert(sandbox, n, &to);
+            start(sandbox)
+        });
+    }
+    check_current("state is kept", not_found(3), |sandbox, server| {
+        server.stop();
+        convert(sandbox, r#","ephemeral":true"#, "");
+        start(sandbox)
     });
 }
 

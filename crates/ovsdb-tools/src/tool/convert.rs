@@ -18,10 +18,10 @@ pub(super) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
         let conversion = convert(&version.database, schema, &mut fresh_uuid);
         let Conversion {
             database,
-            is_additive,
+            keeps_past,
+            ..
         } = conversion.map_err(ToolError::Conversion)?;
-        // Who has the rows of before has those of now only if none has changed.
-        let id = match is_additive {
+        let id = match keeps_past {
             true => version.id,
             false => fresh_uuid(),
         };
