@@ -10,6 +10,8 @@ use std::fs;
 use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::programs::{Side, ours};
 use ovsdb_testkit::sandbox::Sandbox;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use support::replica::{
     ALL, FILE, KEPT, Replica, Resumed, SCHEMA, change, cut, delete, insert, length, new_sandbox,
     serve, touch, transact,
@@ -281,4 +283,75 @@ fn a_client_of_another_file_gets_everything() {
     replica.resume(&servers[0]);
     assert_eq!(replica.resume(&servers[1]), not_found(1));
     replica.check(&servers[1]);
+}
+
+/// Replicas that wait for their turn, old ones and new ones.
+const REPLICAS: usize = 30;
+
+#[test]
+fn replicas_of_any_age_become_what_the_server_has_whatever_happened_meanwhile() {
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let sandbox = new_sandbox();
+    let mut server = start(&sandbox);
+    let mut replicas = vec![Replica::new(KEPT), Replica::new(ALL)];
+    let mut copies = Vec::new();
+    let (mut resumed, mut not_known) = (0, 0);
+    for step in 0..1000 {
+        let name = format!("row {}", random.random_range(0..8));
+        match random.random_range(0..100) {
+            0..10 => transact(&server, &insert(&name)),
+            10..15 => transact(&server, &delete(&name)),
+            15..35 => transact(&server, &change(&name, step)),
+            35..45 => transact(&server, &touch(&name, &step.to_string())),
+            45..90 => {
+                let at = random.random_range(0..replicas.len());
+                let mut replica = replicas[at].twin();
+                match replica.resume(&server).found {
+                    true => resumed += 1,
+                    false => not_known += 1,
+                }
+                replica.check(&server);
+                if replicas.len() < REPLICAS {
+                    replicas.push(replica);
+                } else {
+                    let at = random.random_range(0..replicas.len());
+                    replicas[at] = replica;
+                }
+            }
+            90..93 => compact(&sandbox, &server),
+            93 => {
+                server.kill();
+                server = start(&sandbox);
+            }
+            94..96 => {
+                server.stop();
+                copies.push(fs::read(sandbox.path(FILE)).expect("the file is there"));
+                server = start(&sandbox);
+            }
+            96 => {
+                server.stop();
+                tool(&sandbox, &["compact", FILE]);
+                server = start(&sandbox);
+            }
+            97 => {
+                server.stop();
+                let bytes = length(&sandbox.path(FILE));
+                // The schema stays.
+                cut(&sandbox.path(FILE), bytes - bytes.saturating_sub(1000) / 8);
+                server = start(&sandbox);
+            }
+            _ => {
+                server.stop();
+                if !copies.is_empty() {
+                    let at = random.random_range(0..copies.len());
+                    fs::write(sandbox.path(FILE), &copies[at]).expect("a writable file");
+                }
+                server = start(&sandbox);
+            }
+        }
+    }
+    println!("{resumed} found, {not_known} not");
+    assert!(resumed > 20 && not_known > 20, "{resumed} and {not_known}");
 }

@@ -155,6 +155,16 @@ impl Replica {
         self.connection = None;
     }
 
+    /// Another client that has got as far.
+    pub fn twin(&self) -> Replica {
+        Replica {
+            columns: self.columns,
+            connection: None,
+            rows: self.rows.clone(),
+            id: self.id.clone(),
+        }
+    }
+
     /// Compares the replica with the table of the server.
     #[track_caller]
     pub fn check(&self, server: &Server) {
