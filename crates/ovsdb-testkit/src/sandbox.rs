@@ -19,6 +19,7 @@ const CLIENT_TIMEOUT_S: &str = "60";
 #[derive(Debug)]
 pub struct Sandbox {
     folder: TempDir,
+    variables: Vec<(String, String)>,
 }
 
 /// What a program left when it ended.
@@ -64,7 +65,15 @@ impl Sandbox {
     /// An empty sandbox.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("tests can make temporary folders");
-        Sandbox { folder }
+        Sandbox {
+            folder,
+            variables: Vec::new(),
+        }
+    }
+
+    /// Adds a variable to the environment of all programs that are started here from now on.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.variables.push((variable.to_owned(), value.to_owned()));
     }
 
     /// The folder itself.
@@ -106,6 +115,7 @@ impl Sandbox {
             .env("OVS_CTL_TIMEOUT", CLIENT_TIMEOUT_S)
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
+            .envs(self.variables.iter().cloned())
             .current_dir(folder)
             .stdin(Stdio::null());
         command
