@@ -225,6 +225,8 @@ fn check_suite(part: &str) {
             ("PATH", path.to_str().expect("the path is UTF-8")),
             ("OVSDB_TEST_SUITE", part),
             ("OVSDB_TEST_PROTOCOL", protocol),
+            // Log lines go to where the tests collect them.
+            ("OS_LOG_CAPTURE", "1"),
             // Everything that the tests start has its files there.
             (
                 "TMPDIR",
@@ -304,4 +306,31 @@ fn the_tests_of_ovsdbapp_for_the_northbound_database_pass() {
 #[test]
 fn the_tests_of_ovsdbapp_for_the_southbound_database_pass() {
     check_suite("schema/ovn_southbound");
+}
+#[test]
+fn rows_come_and_go_with_the_conditions_of_an_idl() {
+    check_inventory("conditions.py");
+}
+
+#[test]
+fn an_idl_falls_back_to_the_way_of_monitoring_that_there_is() {
+    check_inventory("fallback.py");
+}
+
+#[test]
+fn an_idl_gets_what_it_missed() {
+    check_inventory("resumption.py");
+}
+
+#[test]
+fn idls_follow_databases_that_come_and_go() {
+    check_inventory("server_database.py");
+}
+
+#[test]
+fn ovsdbapp_configures_the_northbound_database() {
+    check(
+        "ovsdbapp_northbound.py",
+        &programs::reference_schema("ovn-nb"),
+    );
 }
