@@ -10,7 +10,7 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{Message, ParseError, write_request};
 
 /// The longest message that a server may send, in bytes.
-const MESSAGE_BYTES_MAX: usize = 4 << 30;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 30;
 
 /// Why a request was in vain.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,8 @@ mod client;
 mod report;
 mod rows;
 mod server;
+mod watchers;
+mod watching;
 mod workload;
 
 use std::ffi::OsString;
@@ -17,6 +19,7 @@ use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table
 use ovsdb_daemon::program;
 
 use report::Report;
+use watching::Watching;
 use workload::{Size, WORKLOADS, Workload, WorkloadError};
 
 #[global_allocator]
@@ -219,11 +222,18 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
     }
     let full = Size::default();
     let part = |count: usize| (count * scale / 100).max(1);
+    let part_of = |watching: Watching| Watching {
+        transactions: part(watching.transactions),
+        rows: watching.rows * scale / 100,
+        ..watching
+    };
     let size = Size {
         sequence: part(full.sequence),
         pipelined: part(full.pipelined),
         bulk: part(full.bulk),
         startup: part(full.startup),
+        fanout: part_of(full.fanout),
+        conditions: part_of(full.conditions),
     };
     Ok(Plan {
         targets,

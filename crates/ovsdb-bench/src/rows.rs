@@ -27,6 +27,26 @@ pub(crate) fn item(client: usize, number: usize, durable: bool) -> String {
     )
 }
 
+/// The parameters of a `transact` request that inserts the small row `number` of `client` with this value.
+pub(crate) fn valued(client: usize, number: usize, value: usize) -> String {
+    format!("[\"{DATABASE}\",{}]", valued_row(client, number, value))
+}
+
+/// The parameters of a `transact` request that inserts `count` small rows of `client`, numbered from `first`. Their values
+/// are their numbers, modulo `distinct`.
+pub(crate) fn valued_rows(client: usize, first: usize, count: usize, distinct: usize) -> String {
+    let rows = first..first + count;
+    let rows = rows.map(|number| valued_row(client, number, number % distinct));
+    format!("[\"{DATABASE}\",{}]", rows.collect::<Vec<_>>().join(","))
+}
+
+fn valued_row(client: usize, number: usize, value: usize) -> String {
+    format!(
+        "{{\"op\":\"insert\",\"table\":\"Item\",\"row\":{{\"name\":\"item-{client}-{number}\",\"value\":{value},\
+         \"tags\":[\"set\",[\"bench\",\"client-{client}\"]]}}}}"
+    )
+}
+
 /// The parameters of a `transact` request that inserts `count` rows of a network, numbered from `first`, which is a
 /// multiple of 100.
 pub(crate) fn network(first: usize, count: usize) -> String {
@@ -99,6 +119,8 @@ mod tests {
         for (params, operations) in [
             (item(3, 4, false), 1),
             (item(3, 4, true), 2),
+            (valued(3, 4, 5), 1),
+            (valued_rows(3, 4, 5, 6), 5),
             (network(0, 250), 250),
             (network(300, 7), 7),
         ] {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use crate::client::{Client, ClientError, succeeded};
 use crate::rows::{NETWORK_TABLES, item, network};
 use crate::server::{Server, ServerError};
+use crate::watchers::WatchError;
+use crate::watching::{CondNames, Protocol, Watching, conditions, fanout, long_condition};
 
 /// A quantity and its unit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +55,8 @@ pub(crate) enum WorkloadError {
     Server(#[from] ServerError),
     #[error("{found} rows are there, {expected} should be")]
     Rows { expected: usize, found: usize },
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     #[error("a client's thread has panicked")]
     Thread,
 }
@@ -68,6 +72,12 @@ pub(crate) enum Workload {
     Bulk,
     /// Start-up from a compacted file, and memory.
     Startup,
+    /// Many clients that watch everything.
+    Fanout(Protocol),
+    /// Many clients that each watch the rows with so many values of their own.
+    Conditions(usize),
+    /// One client with a condition of so many clauses.
+    LongCondition(usize),
 }
 
 /// How transactions are pipelined.
@@ -119,6 +129,12 @@ pub(crate) const WORKLOADS: &[(&str, Workload)] = &[
     ),
     ("bulk", Workload::Bulk),
     ("startup", Workload::Startup),
+    ("fanout_monitor", Workload::Fanout(Protocol::Monitor)),
+    ("fanout_cond", Workload::Fanout(Protocol::Cond)),
+    ("fanout_since", Workload::Fanout(Protocol::Since)),
+    ("cond1", Workload::Conditions(1)),
+    ("cond20", Workload::Conditions(20)),
+    ("cond3000", Workload::LongCondition(3000)),
 ];
 
 /// How much work a run is.
@@ -132,6 +148,10 @@ pub(crate) struct Size {
     pub(crate) bulk: usize,
     /// Rows of the file that is loaded.
     pub(crate) startup: usize,
+    /// Clients that watch everything.
+    pub(crate) fanout: Watching,
+    /// Clients that each watch a part.
+    pub(crate) conditions: Watching,
 }
 
 impl Default for Size {
@@ -141,6 +161,16 @@ impl Default for Size {
             pipelined: 20_000,
             bulk: 50_000,
             startup: 200_000,
+            fanout: Watching {
+                watchers: 200,
+                transactions: 2_000,
+                rows: 0,
+            },
+            conditions: Watching {
+                watchers: 500,
+                transactions: 2_000,
+                rows: 100_000,
+            },
         }
     }
 }
@@ -158,6 +188,12 @@ impl Workload {
             Workload::Pipelined(_) => "txn_pipelined_16 cpu",
             Workload::Bulk => "bulk cpu",
             Workload::Startup => "startup cpu",
+            Workload::Fanout(Protocol::Monitor) => "fanout_monitor cpu",
+            Workload::Fanout(Protocol::Cond) => "fanout_cond cpu",
+            Workload::Fanout(Protocol::Since) => "fanout_since cpu",
+            Workload::Conditions(1) => "cond1 cpu",
+            Workload::Conditions(_) => "cond20 cpu",
+            Workload::LongCondition(_) => "cond3000 cpu",
         }
     }
 
@@ -201,12 +237,38 @@ impl Workload {
             Workload::Pipelined(pipeline) => pipelined(method, pipeline, size.pipelined, run),
             Workload::Bulk => bulk(method, size.bulk, run),
             Workload::Startup => Ok(Vec::new()),
+            Workload::Fanout(protocol) => {
+                let names = match protocol {
+                    Protocol::Monitor => ["fanout_monitor", "fanout_monitor 16"],
+                    Protocol::Cond => ["fanout_cond", "fanout_cond 16"],
+                    Protocol::Since => ["fanout_since", "fanout_since 16"],
+                };
+                fanout(method, protocol, names, size.fanout, run)
+            }
+            Workload::Conditions(values) => {
+                let names = match values {
+                    1 => CondNames {
+                        initial: "cond1 initial",
+                        updates: "cond1 updates",
+                        changes: "cond1 changes",
+                    },
+                    _ => CondNames {
+                        initial: "cond20 initial",
+                        updates: "cond20 updates",
+                        changes: "cond20 changes",
+                    },
+                };
+                conditions(method, values, &names, size.conditions, run)
+            }
+            Workload::LongCondition(clauses) => {
+                long_condition(method, "cond3000 change", clauses, size.conditions, run)
+            }
         }
     }
 }
 
 /// Names of clients that differ from run to run.
-fn client_number(run: usize, client: usize) -> usize {
+pub(crate) fn client_number(run: usize, client: usize) -> usize {
     run * 1000 + client
 }
 
@@ -214,7 +276,7 @@ fn rate(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
-fn ms(took: Duration) -> f64 {
+pub(crate) fn ms(took: Duration) -> f64 {
     took.as_secs_f64() * 1e3
 }
 
@@ -319,7 +381,7 @@ fn pipelined(
 
 /// Sends all requests, of so many operations each, never more than `in_flight` ahead of the replies. Sends again when half of them are answered,
 /// so that both sides can work on several at a time.
-fn pipeline(
+pub(crate) fn pipeline(
     client: &mut Client,
     requests: &[String],
     in_flight: usize,

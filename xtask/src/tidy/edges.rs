@@ -160,6 +160,11 @@ const OUTSIDE: &[Outside] = &[
         reason: "progress is for people at a terminal",
     },
     Outside {
+        name: "mio",
+        holders: &["ovsdb-bench"],
+        reason: "hundreds of clients on one thread, each of which only counts what it is told",
+    },
+    Outside {
         name: "mimalloc",
         holders: &["ovsdb-tools", "ovsdb-bench"],
         reason: "a program chooses its allocator, a library never",
