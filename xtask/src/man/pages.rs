@@ -89,9 +89,22 @@ fn ovsdb_server() -> Page {
                     Item(
                         "db:DATABASE,TABLE,COLUMN",
                         "What that column says: remotes as strings, or references to rows that have a column target. \
-                         Followed as the column changes.",
+                         Followed as the column changes. The row's columns read_only and role limit what clients may \
+                         do; see ACCESS CONTROL.",
                     ),
                 ],
+            ),
+            (
+                "ACCESS CONTROL",
+                &[Text(
+                    "Clients of a read-only remote may read and monitor. Clients of a remote with a role may \
+                         change what the database allows the role: a row of its table RBAC_Role has the role's name \
+                         and, by table, references to rows that say whose rows may be changed (authorization), \
+                         whether inserted and deleted (insert_delete), and in which columns (update). Rows are \
+                         compared with the id that the client's connection has proved; Unix sockets and TCP prove \
+                         none, and a client without an id may change nothing under a role. Databases without \
+                         RBAC_Role do not look at roles.",
+                )],
             ),
             (
                 "CONTROL COMMANDS",
