@@ -235,11 +235,11 @@ impl Server {
         };
         let comment = format!("adding {name} database");
         let mut databases = Databases::clone(&databases);
-        databases.insert(name, served.clone());
+        databases.insert(name.clone(), served);
         // In this order: who comes back, or hears of the database from `_Server`, finds it.
         self.databases.store(Arc::new(databases));
         self.disconnect_all(false, &comment);
-        self.server_db.add(&served).await;
+        self.database_changed(&name).await;
         Ok(())
     }
 
@@ -259,13 +259,10 @@ impl Server {
             .any(|path| identity(path) == Some(wanted))
     }
 
-    /// Has clients see what a served database is now, after a change of its schema. Nothing happens if there is none of
-    /// this name.
+    /// Has `_Server` say what the database `name` is now: whether it is served, and under which schema. Returns when
+    /// clients can see it.
     pub async fn database_changed(&self, name: &str) {
-        let _changing = self.changing.lock().await;
-        if let Some(served) = self.database(name) {
-            self.server_db.update(&served).await;
-        }
+        self.server_db.tell(name, || self.database(name)).await;
     }
 
     /// Stops serving a database. Its monitors and waiting transactions end, and clients that do not look after such
@@ -287,7 +284,7 @@ impl Server {
         }
         served.stop().await;
         // Last: who hears of it from `_Server` has heard of the monitors and transactions, and the file is closed.
-        self.server_db.remove(name).await;
+        self.database_changed(name).await;
         true
     }
 

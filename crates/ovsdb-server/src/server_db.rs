@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ovsdb_engine::{Context, Database, Outcome, execute};
+use ovsdb_proto::atom::Atom;
+use ovsdb_proto::datum::Datum;
 use ovsdb_proto::json::{self, Json, Object};
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::schema::Schema;
@@ -37,6 +39,8 @@ const SCHEMA: &str = r#"{"name":"_Server","version":"1.2.0","cksum":"3009684573 
 /// The database and the right to change it. See the module's documentation.
 pub(crate) struct ServerDb {
     served: Arc<Served>,
+    /// Held while a row changes.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl ServerDb {
@@ -46,7 +50,8 @@ impl ServerDb {
     /// A thread cannot be started.
     pub(crate) fn start(locks: Arc<Locks>, options: WriterOptions) -> std::io::Result<ServerDb> {
         let served = Served::start(Storage::Memory(first_version()), locks, options)?;
-        Ok(ServerDb { served })
+        let changing = tokio::sync::Mutex::default();
+        Ok(ServerDb { served, changing })
     }
 
     /// The database as the rest of the server sees it.
@@ -54,30 +59,37 @@ impl ServerDb {
         &self.served
     }
 
-    /// Adds the row of a database that is served now. Returns when clients can see it.
-    pub(crate) async fn add(&self, database: &Served) {
-        self.transact(insert(row(database.schema()))).await;
-    }
-
-    /// Brings the row of a database in line with what it is now. Nothing happens if it has none.
-    pub(crate) async fn update(&self, database: &Served) {
-        let operation = Object::from_iter([
-            ("op", Json::string("update")),
-            ("table", Json::string("Database")),
-            ("where", named(database.name())),
-            ("row", Json::Object(row(database.schema()))),
-        ]);
+    /// Brings the row of the database `name` in line with what `find` finds. It looks when no other change is under way,
+    /// so that the last look counts. Returns when clients can see the row, or that it is gone.
+    pub(crate) async fn tell(&self, name: &str, find: impl FnOnce() -> Option<Arc<Served>>) {
+        let _changing = self.changing.lock().await;
+        let operation = match find() {
+            Some(database) if self.has_row(name) => Object::from_iter([
+                ("op", Json::string("update")),
+                ("table", Json::string("Database")),
+                ("where", named(name)),
+                ("row", Json::Object(row(database.schema()))),
+            ]),
+            Some(database) => insert(row(database.schema())),
+            None => Object::from_iter([
+                ("op", Json::string("delete")),
+                ("table", Json::string("Database")),
+                ("where", named(name)),
+            ]),
+        };
         self.transact(operation).await;
     }
 
-    /// Removes the row of a database that is served no longer. Returns when clients can see that.
-    pub(crate) async fn remove(&self, name: &str) {
-        let operation = Object::from_iter([
-            ("op", Json::string("delete")),
-            ("table", Json::string("Database")),
-            ("where", named(name)),
-        ]);
-        self.transact(operation).await;
+    fn has_row(&self, name: &str) -> bool {
+        let database = &self.served.version().database;
+        let (table, schema) = database
+            .schema()
+            .table_by_name("Database")
+            .expect("the schema above has it");
+        let column = schema.column_id("name").expect("the schema above has it");
+        let name = Datum::from_atom(Atom::String(name.into()));
+        let mut rows = database.table(table).iter();
+        rows.any(|row| *row.get(column) == name)
     }
 
     async fn transact(&self, operation: Object) {
