@@ -1,10 +1,30 @@
-//! TCP ports that stay a test's own while its servers come and go.
+//! How clients reach servers under test: TCP ports that stay a test's own while its servers come and go.
 //!
 //! Reserves, and never listens.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
+
+/// How clients reach a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// By the socket in the sandbox.
+    Unix,
+    /// By a [`Port`].
+    Tcp,
+}
+
+impl Transport {
+    /// Where clients connect to a server that listens in both ways.
+    pub fn remote(self, socket: &Path, port: &Port) -> String {
+        match self {
+            Transport::Unix => format!("unix:{}", socket.display()),
+            Transport::Tcp => port.remote(),
+        }
+    }
+}
 
 /// A TCP port of the loopback address for the servers of one test. Nobody else is given it until it is dropped.
 ///

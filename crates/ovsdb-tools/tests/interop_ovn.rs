@@ -1,11 +1,12 @@
-//! OVN's own programs over our server: `ovn-nbctl`, `ovn-sbctl`, and `ovn-northd` between the two databases.
+//! OVN's own programs over our server: `ovn-nbctl`, in the foreground and as a daemon, `ovn-sbctl`, and `ovn-northd` between the two databases.
 //!
-//! Each script runs against the reference's server and against ours, with both databases in one process and in two,
-//! and must print the same.
+//! Each script runs against the reference's server and against ours, by Unix sockets and TCP, with both databases in one
+//! process and in two, and must print the same.
 
 use std::path::Path;
 
 use ovsdb_testkit::daemon::{Daemon, Server};
+use ovsdb_testkit::port::{Port, Transport};
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::sandbox::Sandbox;
 use ovsdb_testkit::script;
@@ -21,33 +22,71 @@ enum Layout {
 const NB_SOCKET: &str = "ovnnb_db.sock";
 const SB_SOCKET: &str = "ovnsb_db.sock";
 
-/// Servers on OVN's two schemas, in a sandbox of their own.
-fn ovn_servers(side: Side, layout: Layout) -> (Sandbox, Vec<Server>) {
-    let sandbox = Sandbox::new();
-    let nb_schema = programs::reference_schema("ovn-nb");
-    let sb_schema = programs::reference_schema("ovn-sb");
-    let (nb, sb) = (
-        ("ovnnb_db.db", nb_schema.as_path()),
-        ("ovnsb_db.db", sb_schema.as_path()),
-    );
-    let servers = match layout {
-        Layout::OneProcess => {
-            let second = format!("--remote=punix:{}", sandbox.path(SB_SOCKET).display());
-            vec![Server::start_as(
-                &sandbox,
-                side,
-                "ovn_db",
-                NB_SOCKET,
-                &[nb, sb],
-                &[&second],
-            )]
+/// Servers on OVN's two schemas.
+struct Central {
+    _servers: Vec<Server>,
+    _ports: Vec<Port>,
+    northbound: String,
+    southbound: String,
+    sandbox: Sandbox,
+}
+
+impl Central {
+    /// Starts the servers in a sandbox of their own, whose clients reach them by `transport`.
+    fn start(side: Side, layout: Layout, transport: Transport) -> Central {
+        let mut sandbox = Sandbox::new();
+        let nb_schema = programs::reference_schema("ovn-nb");
+        let sb_schema = programs::reference_schema("ovn-sb");
+        let (nb, sb) = (
+            ("ovnnb_db.db", nb_schema.as_path()),
+            ("ovnsb_db.db", sb_schema.as_path()),
+        );
+        let ports = [Port::reserve(), Port::reserve()];
+        let [nb_tcp, sb_tcp] = [0, 1].map(|index| ports[index].server_option());
+        let servers = match layout {
+            Layout::OneProcess => {
+                let second = format!("--remote=punix:{}", sandbox.path(SB_SOCKET).display());
+                vec![Server::start_as(
+                    &sandbox,
+                    side,
+                    "ovn_db",
+                    NB_SOCKET,
+                    &[nb, sb],
+                    &[&second, &nb_tcp, &sb_tcp],
+                )]
+            }
+            Layout::TwoProcesses => vec![
+                Server::start_as(&sandbox, side, "ovnnb_db", NB_SOCKET, &[nb], &[&nb_tcp]),
+                Server::start_as(&sandbox, side, "ovnsb_db", SB_SOCKET, &[sb], &[&sb_tcp]),
+            ],
+        };
+        let [northbound, southbound] = [(NB_SOCKET, 0), (SB_SOCKET, 1)]
+            .map(|(socket, index)| transport.remote(&sandbox.path(socket), &ports[index]));
+        // Where Unix sockets are used, they are where programs look without being told.
+        if transport == Transport::Tcp {
+            sandbox.set("OVN_NB_DB", &northbound);
+            sandbox.set("OVN_SB_DB", &southbound);
         }
-        Layout::TwoProcesses => vec![
-            Server::start_as(&sandbox, side, "ovnnb_db", NB_SOCKET, &[nb], &[]),
-            Server::start_as(&sandbox, side, "ovnsb_db", SB_SOCKET, &[sb], &[]),
-        ],
-    };
-    (sandbox, servers)
+        Central {
+            _servers: servers,
+            _ports: ports.into(),
+            northbound,
+            southbound,
+            sandbox,
+        }
+    }
+
+    /// `ovn-northd` between the two databases.
+    fn northd(&self, name: &str) -> Daemon {
+        let arguments = [
+            format!("--ovnnb-db={}", self.northbound),
+            format!("--ovnsb-db={}", self.southbound),
+            "-vconsole:off".to_owned(),
+            "-vsyslog:off".to_owned(),
+        ];
+        let program = programs::reference("ovn-northd");
+        Daemon::start(&self.sandbox, program, name, &arguments)
+    }
 }
 
 /// The steps of a script of `tests/scripts/ovn`.
@@ -61,37 +100,54 @@ fn steps(name: &str) -> Vec<script::Step> {
 }
 
 /// Runs a script on both sides, after `prepare` has started what else it needs.
-fn check<T>(name: &str, layout: Layout, prepare: impl Fn(&Sandbox) -> T) {
+fn check<T>(name: &str, layout: Layout, prepare: impl Fn(&mut Central) -> T) {
     let steps = steps(name);
-    let [reference, ours] = Side::BOTH.map(|side| {
-        let (sandbox, _servers) = ovn_servers(side, layout);
-        let _others = prepare(&sandbox);
-        script::run(&sandbox, &steps)
+    let [reference, unix, tcp] = [
+        (Side::Reference, Transport::Unix),
+        (Side::Ours, Transport::Unix),
+        (Side::Ours, Transport::Tcp),
+    ]
+    .map(|(side, transport)| {
+        let mut central = Central::start(side, layout, transport);
+        let _others = prepare(&mut central);
+        script::run(&central.sandbox, &steps)
     });
-    script::assert_equal(&steps, &reference, &ours);
+    script::assert_equal(&steps, &reference, &unix);
+    script::assert_equal(&steps, &reference, &tcp);
 }
 
-/// `ovn-northd` between the two databases.
-fn northd(sandbox: &Sandbox) -> Daemon {
-    let remote =
-        |option: &str, socket: &str| format!("{option}=unix:{}", sandbox.path(socket).display());
-    let arguments = [
-        remote("--ovnnb-db", NB_SOCKET),
-        remote("--ovnsb-db", SB_SOCKET),
-        "-vconsole:off".to_owned(),
-        "-vsyslog:off".to_owned(),
-    ];
-    Daemon::start(
-        sandbox,
-        programs::reference("ovn-northd"),
-        "ovn-northd",
-        &arguments,
-    )
+fn northd(central: &mut Central) -> Daemon {
+    central.northd("ovn-northd")
+}
+
+/// `ovn-nbctl` in the background: the commands of the script talk to it, and it to the database.
+fn nbctl_daemon(central: &mut Central) -> Daemon {
+    let program = programs::reference("ovn-nbctl");
+    let quiet = ["-vconsole:off", "-vsyslog:off"];
+    let daemon = Daemon::start(&central.sandbox, program, "ovn-nbctl", &quiet);
+    let socket = central
+        .sandbox
+        .path(format!("ovn-nbctl.{}.ctl", daemon.pid()));
+    let socket = socket.to_str().expect("the path of a sandbox is UTF-8");
+    central.sandbox.set("OVN_NB_DAEMON", socket);
+    daemon
 }
 
 #[test]
 fn ovn_nbctl_configures_the_northbound_database() {
     check("northbound.txt", Layout::TwoProcesses, |_| ());
+}
+
+#[test]
+fn ovn_nbctl_in_the_background_configures_the_northbound_database() {
+    check("northbound.txt", Layout::TwoProcesses, nbctl_daemon);
+}
+
+#[test]
+fn ovn_nbctl_in_the_background_waits_for_northd() {
+    check("with_northd.txt", Layout::OneProcess, |central| {
+        (northd(central), nbctl_daemon(central))
+    });
 }
 
 #[test]
@@ -112,30 +168,20 @@ fn ovn_northd_translates_within_one_process() {
 #[test]
 fn a_second_northd_takes_over_when_the_first_is_killed() {
     for side in Side::BOTH {
-        let (sandbox, _servers) = ovn_servers(side, Layout::TwoProcesses);
-        let first = northd(&sandbox);
+        let central = Central::start(side, Layout::TwoProcesses, Transport::Tcp);
+        let first = central.northd("ovn-northd");
         let nbctl = programs::reference("ovn-nbctl");
-        sandbox.run_ok(&nbctl, &["--wait=sb", "ls-add", "sw0"]);
+        central
+            .sandbox
+            .run_ok(&nbctl, &["--wait=sb", "ls-add", "sw0"]);
         // The second holds no lock and so does nothing, until the server gives it the lock of the killed one.
-        let remote = |option: &str, socket: &str| {
-            format!("{option}=unix:{}", sandbox.path(socket).display())
-        };
-        let arguments = [
-            remote("--ovnnb-db", NB_SOCKET),
-            remote("--ovnsb-db", SB_SOCKET),
-            "-vconsole:off".to_owned(),
-            "-vsyslog:off".to_owned(),
-        ];
-        let _second = Daemon::start(
-            &sandbox,
-            programs::reference("ovn-northd"),
-            "northd-2",
-            &arguments,
-        );
+        let _second = central.northd("northd-2");
         first.kill();
-        sandbox.run_ok(&nbctl, &["--wait=sb", "ls-add", "sw1"]);
+        central
+            .sandbox
+            .run_ok(&nbctl, &["--wait=sb", "ls-add", "sw1"]);
         let sbctl = programs::reference("ovn-sbctl");
-        let found = sandbox.run_ok(
+        let found = central.sandbox.run_ok(
             &sbctl,
             &[
                 "--bare",

@@ -7,16 +7,9 @@ use std::sync::LazyLock;
 
 use ovsdb_testkit::daemon::{Daemon, Server};
 use ovsdb_testkit::names;
-use ovsdb_testkit::port::Port;
+use ovsdb_testkit::port::{Port, Transport};
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::sandbox::Sandbox;
-
-/// How daemons reach their databases.
-#[derive(Clone, Copy, Debug)]
-enum Transport {
-    Unix,
-    Tcp,
-}
 
 /// A database server with what it takes to start it again where its clients look for it.
 struct Database {
@@ -69,10 +62,8 @@ impl Database {
     }
 
     fn remote(&self, sandbox: &Sandbox) -> String {
-        match self.transport {
-            Transport::Unix => format!("unix:{}", sandbox.path(self.socket).display()),
-            Transport::Tcp => self.port.remote(),
-        }
+        self.transport
+            .remote(&sandbox.path(self.socket), &self.port)
     }
 }
 
@@ -109,12 +100,12 @@ impl Chassis {
         let vsctl = programs::reference("ovs-vsctl");
         sandbox.run_ok(&vsctl, &["--no-wait", "init"]);
         let remote = database.remote(&sandbox);
-        let options = ["--enable-dummy=override", "--disable-system"].map(str::to_owned);
-        let switch = daemon(
-            &sandbox,
-            "ovs-vswitchd",
-            &[&[remote.clone()], options.as_slice()].concat(),
-        );
+        let options = [
+            remote.clone(),
+            "--enable-dummy=override".to_owned(),
+            "--disable-system".to_owned(),
+        ];
+        let switch = daemon(&sandbox, "ovs-vswitchd", &options);
         let settings = [
             "set".to_owned(),
             "open_vswitch".to_owned(),

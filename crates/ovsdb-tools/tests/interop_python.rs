@@ -9,18 +9,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ovsdb_testkit::daemon::{Daemon, Server};
 use ovsdb_testkit::names;
-use ovsdb_testkit::port::Port;
+use ovsdb_testkit::port::{Port, Transport};
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::python;
 use ovsdb_testkit::sandbox::{Output, Sandbox};
 use serde_json::{Value, json};
-
-/// How clients reach the server, which listens in both ways.
-#[derive(Clone, Copy, Debug)]
-enum Transport {
-    Unix,
-    Tcp,
-}
 
 /// A second database for scripts that add one.
 const SECOND: &str = r#"{"name":"Second","version":"1.0.0","tables":{
@@ -88,10 +81,7 @@ impl Place {
     }
 
     fn remote(&self, transport: Transport) -> String {
-        match transport {
-            Transport::Unix => format!("unix:{}", self.sandbox.path("db.sock").display()),
-            Transport::Tcp => self.port.remote(),
-        }
+        transport.remote(&self.sandbox.path("db.sock"), &self.port)
     }
 
     /// Does what a script asks for: `ask` in `tests/python/harness.py` says what there is.

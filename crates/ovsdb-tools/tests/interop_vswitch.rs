@@ -1,28 +1,92 @@
 //! Open vSwitch's own programs over our server: `ovs-vsctl` scripts and a running `ovs-vswitchd`.
 //!
-//! Each script runs against the reference's server and against ours, and must print the same.
+//! Each script runs against the reference's server and against ours, by Unix sockets and TCP, and must print the same.
 
 use std::path::Path;
+use std::process::Command;
 
 use ovsdb_testkit::daemon::{Daemon, Server};
 use ovsdb_testkit::names;
+use ovsdb_testkit::port::{Port, Transport};
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::sandbox::Sandbox;
 use ovsdb_testkit::script;
 
-/// A server on the schema of Open vSwitch, in a sandbox of its own.
-fn vswitch_server(side: Side) -> (Sandbox, Server) {
-    let sandbox = Sandbox::new();
-    let schema = programs::reference_schema("vswitch");
-    let server = Server::start(&sandbox, side, &[("conf.db", schema.as_path())]);
-    (sandbox, server)
+/// A server on the schema of Open vSwitch, in a sandbox of its own. It listens in both ways.
+struct Vswitch {
+    side: Side,
+    transport: Transport,
+    port: Port,
+    server: Option<Server>,
+    sandbox: Sandbox,
 }
 
+impl Vswitch {
+    fn start(side: Side, transport: Transport) -> Vswitch {
+        let mut vswitch = Vswitch {
+            side,
+            transport,
+            port: Port::reserve(),
+            server: None,
+            sandbox: Sandbox::new(),
+        };
+        vswitch.restart();
+        vswitch
+    }
+
+    /// Ends the server, if there is one, and starts it (again).
+    fn restart(&mut self) {
+        self.server.take().map(Server::stop);
+        let schema = programs::reference_schema("vswitch");
+        self.server = Some(Server::start_as(
+            &self.sandbox,
+            self.side,
+            "ovsdb-server",
+            "db.sock",
+            &[("conf.db", schema.as_path())],
+            &[&self.port.server_option()],
+        ));
+    }
+
+    fn remote(&self) -> String {
+        self.transport
+            .remote(&self.sandbox.path("db.sock"), &self.port)
+    }
+
+    /// An `ovs-vsctl` that is told where the server is.
+    fn vsctl(&self, words: &[&str]) -> Command {
+        let mut command = self.sandbox.command(programs::reference("ovs-vsctl"));
+        command
+            .arg(format!("--db={}", self.remote()))
+            .arg("--no-wait")
+            .args(words);
+        command
+    }
+
+    /// The steps of a script, with `ovs-vsctl` told where the server is.
+    fn run(&self, steps: &[script::Step]) -> Vec<String> {
+        let mut steps = steps.to_vec();
+        for step in &mut steps {
+            if step.words[0] == "ovs-vsctl" {
+                step.words.insert(1, format!("--db={}", self.remote()));
+            }
+        }
+        script::run(&self.sandbox, &steps)
+    }
+}
+
+/// The reference's server, and ours by both transports.
+const SERVERS: [(Side, Transport); 3] = [
+    (Side::Reference, Transport::Unix),
+    (Side::Ours, Transport::Unix),
+    (Side::Ours, Transport::Tcp),
+];
+
 /// The whole contents as the reference's client prints them, without the order that UUIDs give to rows.
-fn contents(sandbox: &Sandbox, server: &Server) -> Vec<String> {
-    let dump = sandbox.run_ok(
+fn contents(vswitch: &Vswitch) -> Vec<String> {
+    let dump = vswitch.sandbox.run_ok(
         programs::reference("ovsdb-client"),
-        &["dump", &server.remote(), "Open_vSwitch"],
+        &["dump", &vswitch.remote(), "Open_vSwitch"],
     );
     let mut lines: Vec<String> = names::erase(&dump).lines().map(str::to_owned).collect();
     lines.sort();
@@ -37,22 +101,20 @@ fn check(name: &str) {
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let steps = script::parse(&text);
-    let [reference, ours] = Side::BOTH.map(|side| {
-        let (sandbox, server) = vswitch_server(side);
-        let results = script::run(&sandbox, &steps);
-        let before = contents(&sandbox, &server);
+    let [reference, unix, tcp] = SERVERS.map(|(side, transport)| {
+        let mut vswitch = Vswitch::start(side, transport);
+        let results = vswitch.run(&steps);
+        let before = contents(&vswitch);
         // What the script left must be in the file as well.
-        server.stop();
-        let server = Server::start(&sandbox, side, &[("conf.db", Path::new("unused"))]);
-        assert_eq!(
-            before,
-            contents(&sandbox, &server),
-            "{side:?}: contents after a restart"
-        );
+        vswitch.restart();
+        let after = contents(&vswitch);
+        assert_eq!(before, after, "{side:?}: contents after a restart");
         (results, before)
     });
-    script::assert_equal(&steps, &reference.0, &ours.0);
-    assert_eq!(reference.1, ours.1, "contents at the end of {name}");
+    for ours in [unix, tcp] {
+        script::assert_equal(&steps, &reference.0, &ours.0);
+        assert_eq!(reference.1, ours.1, "contents at the end of {name}");
+    }
 }
 
 #[test]
@@ -65,45 +127,68 @@ fn ovs_vsctl_works_on_any_table() {
     check("database_commands.txt");
 }
 
+#[track_caller]
+fn check_wait_until(what: &str, prepare: impl Fn(&Vswitch)) {
+    for (side, transport) in SERVERS {
+        let vswitch = Vswitch::start(side, transport);
+        prepare(&vswitch);
+        let vsctl = |words: &[&str]| {
+            let output = vswitch.vsctl(words).output().expect("ovs-vsctl starts");
+            assert!(
+                output.status.success(),
+                "{side:?} {transport:?}: {words:?}: {output:?}"
+            );
+        };
+        let wait = |condition| {
+            let words = ["--timeout=60", "wait-until", "bridge", "br0", condition];
+            vswitch.vsctl(&words).spawn().expect("ovs-vsctl starts")
+        };
+        let mut waiters = [
+            wait("external_ids:ready=yes"),
+            wait("other_config:b=2"),
+            wait("ports!=[]"),
+        ];
+        vsctl(&["add-br", "br0"]);
+        vsctl(&[
+            "set",
+            "bridge",
+            "br0",
+            "external_ids:ready=no",
+            "other_config:a=1",
+            "other_config:b=1",
+        ]);
+        let early = waiters[0].try_wait().expect("a child can be asked");
+        assert!(
+            early.is_none(),
+            "{what}, {side:?} {transport:?}: it is not true yet"
+        );
+        vsctl(&["set", "bridge", "br0", "other_config:b=2"]);
+        vsctl(&["set", "bridge", "br0", "external_ids:ready=yes"]);
+        for waiter in &mut waiters {
+            let status = waiter.wait().expect("a child can be waited for");
+            assert!(status.success(), "{what}, {side:?} {transport:?}: {status}");
+        }
+    }
+}
+
 #[test]
 fn wait_until_returns_when_another_client_makes_it_true() {
-    for side in Side::BOTH {
-        let (sandbox, _server) = vswitch_server(side);
-        let vsctl = programs::reference("ovs-vsctl");
-        let mut waiter = sandbox
-            .command(&vsctl)
-            .args([
-                "--no-wait",
-                "--timeout=60",
-                "wait-until",
-                "bridge",
-                "br0",
-                "external_ids:ready=yes",
-            ])
-            .spawn()
-            .expect("ovs-vsctl starts");
-        sandbox.run_ok(&vsctl, &["--no-wait", "add-br", "br0"]);
-        sandbox.run_ok(
-            &vsctl,
-            &["--no-wait", "set", "bridge", "br0", "external_ids:ready=no"],
-        );
-        assert!(
-            waiter.try_wait().expect("a child can be asked").is_none(),
-            "{side:?}: it is not true yet"
-        );
-        sandbox.run_ok(
-            &vsctl,
-            &[
-                "--no-wait",
-                "set",
-                "bridge",
-                "br0",
-                "external_ids:ready=yes",
-            ],
-        );
-        let status = waiter.wait().expect("a child can be waited for");
-        assert!(status.success(), "{side:?}: {status}");
-    }
+    check_wait_until("with conditional monitors", |_| ());
+}
+
+#[test]
+fn wait_until_returns_without_conditional_monitors() {
+    check_wait_until("without conditional monitors", |vswitch| {
+        let control = vswitch
+            .sandbox
+            .path("ovsdb-server.ctl")
+            .display()
+            .to_string();
+        let words = ["-t", &control, "ovsdb-server/disable-monitor-cond"];
+        vswitch
+            .sandbox
+            .run_ok(programs::reference("ovs-appctl"), &words);
+    });
 }
 
 /// What is asked of a database with a running switch behind it. Every `ovs-vsctl` here waits for the switch.
@@ -144,25 +229,23 @@ ovs-vsctl show
 #[test]
 fn ovs_vswitchd_follows_the_database() {
     let steps = script::parse(WITH_SWITCH);
-    let [reference, ours] = Side::BOTH.map(|side| {
-        let (sandbox, server) = vswitch_server(side);
-        sandbox.run_ok(programs::reference("ovs-vsctl"), &["--no-wait", "init"]);
+    let [reference, unix, tcp] = SERVERS.map(|(side, transport)| {
+        let vswitch = Vswitch::start(side, transport);
+        let init = vswitch.vsctl(&["init"]).status().expect("ovs-vsctl starts");
+        assert!(init.success(), "{init}");
         let arguments = [
-            server.remote(),
+            vswitch.remote(),
             "--enable-dummy".to_owned(),
             "--disable-system".to_owned(),
             "-vconsole:off".to_owned(),
             "-vsyslog:off".to_owned(),
         ];
-        let switch = Daemon::start(
-            &sandbox,
-            programs::reference("ovs-vswitchd"),
-            "ovs-vswitchd",
-            &arguments,
-        );
-        let results = script::run(&sandbox, &steps);
+        let program = programs::reference("ovs-vswitchd");
+        let switch = Daemon::start(&vswitch.sandbox, program, "ovs-vswitchd", &arguments);
+        let results = vswitch.run(&steps);
         switch.stop();
         results
     });
-    script::assert_equal(&steps, &reference, &ours);
+    script::assert_equal(&steps, &reference, &unix);
+    script::assert_equal(&steps, &reference, &tcp);
 }
