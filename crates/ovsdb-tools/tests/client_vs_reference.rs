@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use ovsdb_proto::json::{self, Json};
 use ovsdb_testkit::daemon::Server;
@@ -721,6 +722,36 @@ fn clients_go_to_the_background_alike() {
     });
     let [reference, ours] = outputs;
     assert_eq!(ours, reference);
+}
+
+#[test]
+fn clients_in_the_background_say_alike_that_the_server_has_gone() {
+    for command in [["monitor", "Box"], ["lock", "gate"]] {
+        let outputs = Side::BOTH.map(|client| {
+            let Bench { sandbox, server } = Bench::new(Side::Reference);
+            let file = |name: &str| File::create(sandbox.path(name)).expect("it is writable");
+            let started = sandbox
+                .command(client.program("ovsdb-client"))
+                .args(["--detach", "--no-chdir", "--pidfile=client.pid"])
+                .args(command)
+                .stdout(file("out"))
+                .stderr(file("err"))
+                .status()
+                .expect("the client starts");
+            assert!(started.success(), "{client:?} {command:?}");
+            let pid = sandbox.text("client.pid");
+            let pid = Pid::from_raw(pid.trim().parse().expect("a process id"));
+            server.stop();
+            // The test has adopted it, as it adopts all orphans of the server's kind.
+            waitpid(pid, None).expect("the client ends");
+            let folder = sandbox.folder().display().to_string();
+            let err = sandbox.text("err").replace(&folder, "FOLDER");
+            let err: Vec<String> = err.lines().map(normal_message).collect();
+            (Names::new().rename(&sandbox.text("out")), err)
+        });
+        let [reference, ours] = outputs;
+        assert_eq!(ours, reference, "{command:?}");
+    }
 }
 
 /// Runs a client with a file as its standard input.

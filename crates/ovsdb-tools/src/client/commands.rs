@@ -276,6 +276,12 @@ impl Command {
         )
     }
 
+    /// Whether the command goes on to print errors in the background. The reference's `lock` does not, and its lines of
+    /// output are read by scripts.
+    pub(crate) fn keeps_stderr(&self) -> bool {
+        self.action != Action::Lock
+    }
+
     fn takes(&self, arguments: usize) -> Result<(), ClientError> {
         let (min, max) = self.arguments;
         if (min..=max).contains(&arguments) {

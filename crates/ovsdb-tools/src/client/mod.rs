@@ -87,7 +87,9 @@ fn run(
     // Forking comes before the first thread.
     let daemon = if command.stays() {
         settings.daemonize.keep_stdout();
-        settings.daemonize.keep_stderr();
+        if command.keeps_stderr() {
+            settings.daemonize.keep_stderr();
+        }
         Some(settings.daemonize.clone().start())
     } else {
         signals::install().map_err(ClientError::System)?;
