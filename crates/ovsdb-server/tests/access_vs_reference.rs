@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use access::ours::Ours;
+use access::random::{Player, Transactions};
 use access::{Host, Remote};
 use ovsdb_testkit::client::RawClient;
 use ovsdb_testkit::daemon::Server;
@@ -158,3 +160,36 @@ fn the_reference_answers_as_the_dialogues_say() {
     };
     access::check_all(left_out, Reference::start);
 }
+
+#[test]
+fn both_servers_allow_and_forbid_the_same_random_transactions() {
+    let (mut allowed, mut forbidden) = (0, 0);
+    for seed in 1..=SEEDS {
+        let mut transactions = Transactions::new(seed);
+        let mut reference = Player::new(Reference::start());
+        let mut ours = Player::new(Ours::start());
+        for number in 0..TRANSACTIONS {
+            let (client, params) = transactions.next();
+            let expect = reference.transact(client, &params).to_string();
+            let found = ours.transact(client, &params).to_string();
+            assert_eq!(
+                found, expect,
+                "ours is on the left; seed {seed}, number {number}: {client} {params}"
+            );
+            if expect.contains("permission error") {
+                forbidden += 1;
+            } else if client != "root" && !expect.contains("\"details\"") {
+                allowed += 1;
+            }
+        }
+        assert_eq!(ours.contents(), reference.contents(), "seed {seed}");
+    }
+    let tenth = SEEDS as usize * TRANSACTIONS / 10;
+    assert!(
+        allowed > tenth && forbidden > tenth,
+        "too little is tried: {allowed} allowed, {forbidden} forbidden"
+    );
+}
+
+const SEEDS: u64 = 8;
+const TRANSACTIONS: usize = 400;

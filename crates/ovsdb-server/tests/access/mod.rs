@@ -16,6 +16,9 @@
     reason = "each test program uses the part of this that it needs"
 )]
 
+pub mod ours;
+pub mod random;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -141,19 +144,25 @@ fn run(command: &str, clients: &mut BTreeMap<String, RawClient>, host: &mut dyn 
     }
     let (method, params) = rest.split_once(' ').expect("a method has parameters");
     let params = params.replace("FOLDER", &host.folder().display().to_string());
-    let client = clients.entry(who.to_owned()).or_insert_with(|| {
-        let (id, name) = who.split_once('@').unwrap_or(("-", who));
-        host.connect(Some(id).filter(|id| *id != "-"), remote(name))
-    });
+    let client = clients
+        .entry(who.to_owned())
+        .or_insert_with(|| connect(who, host));
     let message = format!(r#"{{"id":0,"method":"{method}","params":{params}}}"#);
-    readable(&client.call(&message))
+    readable(&client.call(&message)).to_string()
+}
+
+/// Connects `CLIENT@REMOTE`.
+fn connect(who: &str, host: &mut dyn Host) -> RawClient {
+    let (id, name) = who.split_once('@').unwrap_or(("-", who));
+    host.connect(Some(id).filter(|id| *id != "-"), remote(name))
 }
 
 /// A message without its UUIDs, its members in the order of their names.
-fn readable(message: &str) -> String {
-    let mut raw = Raw::parse(message).unwrap_or_else(|| panic!("{message} is no JSON"));
+fn readable(message: &str) -> Raw {
+    let erased = names::erase(message);
+    let mut raw = Raw::parse(&erased).unwrap_or_else(|| panic!("{message} is no JSON"));
     Pairing::new().sort(&mut raw, End::Left);
-    names::erase(&raw.to_string())
+    raw
 }
 
 /// Plays all dialogues, each with a server of its own, and compares; [`UPDATE`] rewrites the files instead.
