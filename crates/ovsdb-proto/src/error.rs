@@ -72,6 +72,8 @@ tags! {
     DuplicateUuid = "duplicate uuid",
     /// Access control refuses the operation.
     PermissionError = "permission error",
+    /// The parameters of a request do not fit each other.
+    InvalidParameters = "invalid parameters",
     /// The server or the database is read-only.
     NotAllowed = "not allowed",
     /// A defect of the server.

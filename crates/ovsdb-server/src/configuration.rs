@@ -197,6 +197,7 @@ impl Configuration {
             let job = Job {
                 mailbox: self.mailbox.clone(),
                 token: Token(0),
+                schema: database.schema().clone(),
                 transact,
                 received: Instant::now(),
                 access: Access::FULL,

@@ -20,7 +20,7 @@ use crate::locks::Locks;
 use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
 use crate::queue::{Closed, Queue};
 use crate::transaction_id;
-use crate::writer::{Event, Job, Status, Writer, WriterOptions};
+use crate::writer::{Conversion, Event, Job, Status, Writer, WriterOptions};
 
 /// Where a served database's commits go.
 pub enum Storage {
@@ -143,6 +143,21 @@ impl Served {
         self.id
     }
 
+    /// The same database after a conversion: with the same file, the same writer and `hub`, from which its versions come.
+    pub(crate) fn successor(&self, hub: Arc<Hub>) -> Arc<Served> {
+        let schema = hub.version().database.schema().clone();
+        Arc::new(Served {
+            id: DatabaseId::fresh(),
+            schema_text: schema.to_json().to_bytes(),
+            schema,
+            path: self.path.clone(),
+            hub,
+            queue: self.queue.clone(),
+            writer: self.writer.clone(),
+            status: self.status.clone(),
+        })
+    }
+
     /// The database's name, which its schema gives.
     pub fn name(&self) -> &str {
         &self.schema.name
@@ -226,6 +241,14 @@ impl Served {
                 Ok(())
             }
         }
+    }
+
+    /// Has the database converted, after what has been submitted before.
+    ///
+    /// # Errors
+    /// The database has been closed.
+    pub(crate) fn convert(&self, conversion: Conversion) -> Result<(), Closed> {
+        self.queue.push(Event::Convert(Box::new(conversion)))
     }
 
     /// Takes back a parked transaction, which gets this answer. Nothing happens if it is not, or no longer, parked.

@@ -66,6 +66,17 @@ pub fn log_error(error: &LogError) -> OvsdbError {
     answer
 }
 
+/// What became of an attempt to put other records in the place of all.
+#[derive(Debug)]
+pub enum Replaced {
+    /// It is done.
+    Done,
+    /// It is done, but may be undone by a crash of the machine.
+    InDoubt(JournalError),
+    /// The old records stay.
+    Refused(JournalError),
+}
+
 /// The answer to all proposals up to a ticket that have none yet; if it is an error, to the later ones too.
 pub type Answer = (Ticket, Result<(), JournalError>);
 
@@ -96,6 +107,10 @@ pub trait Journal: Send {
     /// # Errors
     /// The old records stay.
     fn finish_compaction(&mut self, new: Replacement) -> Result<(), JournalError>;
+
+    /// Puts `records`, which amount to the version `id`, in the place of all records, on the disk. Everything pending is
+    /// accepted with it. Replacements begun before are of no use any more.
+    fn replace(&mut self, records: &[Vec<u8>], id: Uuid) -> Replaced;
 
     /// What decides about automatic compaction; `None` for a journal that is never compacted.
     fn growth(&self) -> Option<Growth>;
@@ -150,6 +165,11 @@ impl Journal for MemoryJournal {
 
     fn finish_compaction(&mut self, _new: Replacement) -> Result<(), JournalError> {
         Ok(())
+    }
+
+    fn replace(&mut self, _records: &[Vec<u8>], id: Uuid) -> Replaced {
+        self.id = id;
+        Replaced::Done
     }
 
     fn growth(&self) -> Option<Growth> {
@@ -250,6 +270,14 @@ impl FileJournal {
             self.unsynced.clear();
             (self.wake)();
         }
+    }
+
+    fn write_anew(&mut self, records: &[Vec<u8>]) -> Result<(), JournalError> {
+        let mut new = self.log.replace_start()?;
+        for record in records {
+            new.append(record)?;
+        }
+        self.finish_compaction(new)
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), LogError> {
@@ -363,6 +391,26 @@ impl Journal for FileJournal {
         self.sync_failed = false;
         self.accept_all();
         Ok(())
+    }
+
+    fn replace(&mut self, records: &[Vec<u8>], id: Uuid) -> Replaced {
+        let old = self.log.sync_handle();
+        let replaced = self.write_anew(records);
+        if let Err(error) = &replaced
+            && self.log.is_current(&old)
+        {
+            return Replaced::Refused(error.clone());
+        }
+        self.id = id;
+        match replaced {
+            Ok(()) => Replaced::Done,
+            Err(error) => {
+                // Only the folder was not synced. What is pending is part of the new contents now, and cannot be taken
+                // back without them.
+                self.accept_all();
+                Replaced::InDoubt(error)
+            }
+        }
     }
 
     fn growth(&self) -> Option<Growth> {

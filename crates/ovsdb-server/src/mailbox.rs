@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ovsdb_engine::Results;
+use ovsdb_proto::error::OvsdbError;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -26,7 +27,8 @@ impl SessionId {
     }
 }
 
-/// Names a served database for as long as the process lives: another one of the same name has another id.
+/// Names a served database for as long as the process lives: another one of the same name has another id, and so has the
+/// same one under another schema.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DatabaseId(u64);
 
@@ -51,6 +53,8 @@ pub enum Answer {
     Canceled,
     /// Its session has too many transactions waiting.
     Exhausted,
+    /// It was no transaction, but a conversion: the database has its new schema, or why not.
+    Converted(Result<(), OvsdbError>),
 }
 
 /// One thing that a session is told.
@@ -64,8 +68,10 @@ pub enum Letter {
     Locked(String),
     /// The session no longer owns this lock.
     Stolen(String),
-    /// A database goes away: its monitors end.
+    /// A database goes away, or another schema comes in its place: its monitors end.
     DatabaseRemoved(DatabaseId),
+    /// The connection is to be closed once everything before this has been sent. The text says why, for the log.
+    Goodbye(String),
     /// The peer is to be probed after this many milliseconds of silence; 0 for never.
     ProbeInterval(u64),
 }

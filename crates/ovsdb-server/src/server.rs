@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::budget::Budget;
 use crate::database::{Served, Storage};
@@ -20,9 +22,10 @@ use crate::file::{self, FileError};
 use crate::fresh::fresh_uuid;
 use crate::limits::{self, Limits};
 use crate::locks::Locks;
-use crate::mailbox::{Letter, Mailbox, SessionId};
+use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
+use crate::queue::Closed;
 use crate::server_db::{self, ServerDb};
-use crate::writer::WriterOptions;
+use crate::writer::{Conversion, Converted, WriterOptions};
 
 /// Why a database cannot be added.
 #[derive(Debug, thiserror::Error)]
@@ -234,10 +237,12 @@ impl Server {
             Err(source) => return Err(AddError::Thread { name, source }),
         };
         let comment = format!("adding {name} database");
-        let mut databases = Databases::clone(&databases);
-        databases.insert(name.clone(), served);
         // In this order: who comes back, or hears of the database from `_Server`, finds it.
-        self.databases.store(Arc::new(databases));
+        self.databases.rcu(|databases| {
+            let mut databases = Databases::clone(databases);
+            databases.insert(name.clone(), served.clone());
+            databases
+        });
         self.disconnect_all(false, &comment);
         self.database_changed(&name).await;
         Ok(())
@@ -273,11 +278,14 @@ impl Server {
         if name == server_db::NAME {
             return false;
         }
-        let mut databases = Databases::clone(&self.databases.load());
-        let Some(served) = databases.remove(name) else {
+        let before = self.databases.rcu(|databases| {
+            let mut databases = Databases::clone(databases);
+            databases.remove(name);
+            databases
+        });
+        let Some(served) = before.get(name) else {
             return false;
         };
-        self.databases.store(Arc::new(databases));
         self.disconnect_all(false, comment);
         for known in self.sessions.lock().values() {
             known.mailbox.deliver(Letter::DatabaseRemoved(served.id()));
@@ -286,6 +294,64 @@ impl Server {
         // Last: who hears of it from `_Server` has heard of the monitors and transactions, and the file is closed.
         self.database_changed(name).await;
         true
+    }
+
+    /// Has a database converted to `schema`, which has its name. The session of `mailbox` is told what came of it, as the
+    /// answer to the request that it calls `token`.
+    ///
+    /// Monitors and waiting transactions of all clients end with it. Those that do not look after such changes themselves
+    /// are disconnected, that session last, after its answer.
+    ///
+    /// # Errors
+    /// The database has been closed.
+    pub(crate) fn convert(
+        self: &Arc<Server>,
+        database: &Arc<Served>,
+        schema: Schema,
+        mailbox: Arc<Mailbox>,
+        token: Token,
+    ) -> Result<(), Closed> {
+        let (server, old, runtime) = (self.clone(), database.clone(), Handle::current());
+        let done = move |Converted { hub, result }| {
+            let answer = Letter::Done(token, Answer::Converted(result));
+            let Some(hub) = hub else {
+                return mailbox.deliver(answer);
+            };
+            let comment = server.succeed(&old, &old.successor(hub), mailbox.id());
+            runtime.spawn(async move {
+                // First: whoever has the answer finds the new schema there.
+                server.database_changed(old.name()).await;
+                mailbox.deliver(answer);
+                if !mailbox.is_db_change_aware() {
+                    mailbox.deliver(Letter::Goodbye(comment));
+                }
+            });
+        };
+        let done = Box::new(done);
+        database.convert(Conversion { schema, done })
+    }
+
+    /// Puts `new` in the place of `old`, the same database under another schema, and tells all clients. The session
+    /// `requester` is not disconnected. Returns the comment with which others are.
+    fn succeed(&self, old: &Arc<Served>, new: &Arc<Served>, requester: SessionId) -> String {
+        self.databases.rcu(|databases| {
+            let mut databases = Databases::clone(databases);
+            // It may have been removed meanwhile.
+            if let Some(served) = databases.get_mut(old.name())
+                && Arc::ptr_eq(served, old)
+            {
+                *served = new.clone();
+            }
+            databases
+        });
+        let comment = format!("committed {} database schema conversion", old.name());
+        for (id, known) in self.sessions.lock().iter() {
+            known.mailbox.deliver(Letter::DatabaseRemoved(old.id()));
+            if *id != requester && !known.mailbox.is_db_change_aware() {
+                known.mailbox.deliver(Letter::Goodbye(comment.clone()));
+            }
+        }
+        comment
     }
 
     /// Stops serving all databases. Clients are disconnected first, so that none hears of a server without databases.

@@ -97,6 +97,7 @@ impl ServerDb {
         let job = Job {
             mailbox: mailbox.clone(),
             token: Token(0),
+            schema: self.served.schema().clone(),
             transact: parse(self.served.schema(), operation),
             received: Instant::now(),
             access: Access::FULL,

@@ -6,6 +6,7 @@
 //! executes it in its turn. Updates leave before the reply (see `Session::reply`). An `echo` waits only for a moment, and
 //! the answer to a probe not at all: that somebody has much to do is no sign of death.
 
+mod conversion;
 mod held;
 mod link;
 mod monitoring;
@@ -35,6 +36,8 @@ use crate::queue::Closed;
 use crate::server::Server;
 use crate::writer::Job;
 
+pub(crate) use self::conversion::canceled as canceled_conversion;
+
 use self::held::Held;
 use self::link::{Link, Progress};
 use self::monitors::{Monitors, Protocol};
@@ -58,6 +61,8 @@ pub struct Session {
     held: Held,
     /// A transaction for which its writer's queue has no room yet. All messages after it wait for it.
     waits_for_room: Option<WaitsForRoom>,
+    /// The database is being converted, and messages after that request are about what it will be then.
+    is_converting: bool,
     /// Letters whose contents find no room in the outbox yet, oldest first.
     unopened: VecDeque<Letter>,
     /// What the session's requests hold.
@@ -145,6 +150,7 @@ impl Session {
             monitors: Monitors::default(),
             held: Held::default(),
             waits_for_room: None,
+            is_converting: false,
             unopened: VecDeque::new(),
             last_message_bytes: 0,
             lingers_until: None,
@@ -385,7 +391,7 @@ impl Session {
             return false;
         }
         match message {
-            _ if self.waits_for_room.is_some() => true,
+            _ if self.waits_for_room.is_some() || self.is_converting => true,
             // The writer keeps the order. Only for an id that is in use it must be known whether that is for long.
             Message::Request { method, id, .. }
                 if Method::from_text(method) == Some(Method::Transact) =>
@@ -460,6 +466,7 @@ impl Session {
             Letter::Locked(lock) => self.notify(Method::Locked, vec![Json::string(lock)]),
             Letter::Stolen(lock) => self.notify(Method::Stolen, vec![Json::string(lock)]),
             Letter::DatabaseRemoved(database) => self.cancel_monitors(database),
+            Letter::Goodbye(comment) => self.say_goodbye(&comment),
             Letter::ProbeInterval(interval_ms) => reconnect.lock().set_probe_interval(interval_ms),
         }
     }
@@ -499,6 +506,15 @@ impl Session {
         }
     }
 
+    /// Takes nothing more from the peer, and closes the connection when it has what is on its way.
+    fn say_goodbye(&mut self, comment: &str) {
+        let name = self.link.name();
+        tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: disconnecting ({comment})");
+        self.held = Held::default();
+        self.failed = Some(End::Close);
+        self.lingers_until = Some(Instant::now() + limits::LINGER);
+    }
+
     fn answer(&mut self, id: &Json, answer: &Answer) {
         match answer {
             Answer::Results(results) => {
@@ -507,6 +523,7 @@ impl Session {
             }
             Answer::Exhausted => self.reply(id, |out| requests::exhausted().write_to(out)),
             Answer::Canceled => self.refuse_at_once(id, &requests::canceled()),
+            Answer::Converted(result) => self.answer_conversion(id, result),
         }
     }
 

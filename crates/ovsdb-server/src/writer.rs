@@ -7,6 +7,8 @@
 //! A small transaction that finds the writer idle is run by the thread that brings it ([`Writer::try_transact`]): on a
 //! busy machine the way to another thread and back costs more than the transaction.
 
+mod convert;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,7 +19,7 @@ use ovsdb_engine::record::{self, RecordOptions};
 use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, effort, execute};
 use ovsdb_log::Replacement;
 use ovsdb_proto::operation::Transact;
-use ovsdb_proto::schema::TableId;
+use ovsdb_proto::schema::{Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -41,13 +43,17 @@ pub struct Job {
     pub mailbox: Arc<Mailbox>,
     /// What the session calls it.
     pub token: Token,
-    /// The operations.
+    /// The schema that the operations are about.
+    pub schema: Arc<Schema>,
+    /// The operations. If the database has another schema when their turn comes, they are canceled.
     pub transact: Transact,
     /// When the request arrived; `wait` counts from here.
     pub received: Instant,
     /// What the client may do.
     pub access: Access,
 }
+
+pub use self::convert::{Conversion, Converted};
 
 /// Everything that can happen to a writer.
 #[derive(Debug)]
@@ -60,6 +66,8 @@ pub enum Event {
     Disconnected(SessionId),
     /// The journal has answers.
     JournalReady,
+    /// The database is to have another schema.
+    Convert(Box<Conversion>),
     /// The file is to be compacted. The outcome goes to the sender.
     Compact(oneshot::Sender<Result<(), JournalError>>),
     /// The contents of a compacted file are written.
@@ -99,7 +107,18 @@ struct Running {
     /// Where the journal's records end, for the compacting thread.
     end: Arc<AtomicU64>,
     attempts: u32,
-    thread: JoinHandle<()>,
+    /// `None` if it is known to have ended.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Waits until the compacting thread has come to its end.
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been reported by its own thread.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// See the module's documentation.
@@ -213,7 +232,11 @@ impl Writer {
             && self.stop.is_none()
             && !self.closed
             && self.queue.is_empty();
-        if !is_idle || effort(&self.head, &job.transact) > limits::TRANSACT_ROWS_INLINE {
+        let is_small = |writer: &Writer| {
+            let is_current = Arc::ptr_eq(&job.schema, writer.head.schema());
+            !is_current || effort(&writer.head, &job.transact) <= limits::TRANSACT_ROWS_INLINE
+        };
+        if !is_idle || !is_small(self) {
             return Err(job);
         }
         let _guard = AbortOnPanic;
@@ -301,6 +324,7 @@ impl Writer {
                 }
             }
             Event::JournalReady => self.fetch_answers(),
+            Event::Convert(conversion) => self.convert(*conversion),
             Event::Compact(reply) => match &mut self.compaction {
                 Some(running) => running.replies.push(reply),
                 None => self.start_compaction(vec![reply], 1),
@@ -312,7 +336,7 @@ impl Writer {
 
     /// Runs a transaction that is not parked.
     fn transact(&mut self, job: Box<Job>) {
-        if self.stop.is_some() {
+        if self.stop.is_some() || !Arc::ptr_eq(&job.schema, self.head.schema()) {
             job.mailbox
                 .deliver(Letter::Done(job.token, Answer::Canceled));
             return;
@@ -574,7 +598,7 @@ impl Writer {
                     replies,
                     end,
                     attempts,
-                    thread,
+                    thread: Some(thread),
                 });
             }
             Err(error) => self.end_compaction(replies, &Err(error)),
@@ -639,25 +663,32 @@ impl Writer {
         answer_all(replies, result);
     }
 
-    fn close(&mut self) {
-        self.closed = true;
+    /// Takes back all parked transactions.
+    fn cancel_parked(&mut self) {
         for id in self.parked.all() {
             if let Some(job) = self.unpark(id) {
                 job.mailbox
                     .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.cancel_parked();
         let waiting = std::mem::take(&mut self.backlog);
         for event in waiting.into_iter().chain(self.queue.close()) {
-            if let Event::Transact(job) = event {
-                job.mailbox
-                    .deliver(Letter::Done(job.token, Answer::Canceled));
+            match event {
+                Event::Transact(job) => job
+                    .mailbox
+                    .deliver(Letter::Done(job.token, Answer::Canceled)),
+                Event::Convert(conversion) => conversion.cancel(),
+                _ => {}
             }
         }
         // The file is closed and unlocked, and nobody works beside it any more, before anybody is told.
-        if let Some(running) = self.compaction.take() {
-            // A panic over there has been reported by its own thread.
-            let _ = running.thread.join();
+        if let Some(mut running) = self.compaction.take() {
+            running.join();
         }
         self.journal = Box::new(MemoryJournal::new());
         self.stop = None;

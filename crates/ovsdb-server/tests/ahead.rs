@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Instant;
 
 use ovsdb_engine::Database;
@@ -10,15 +11,18 @@ use ovsdb_log::Replacement;
 use ovsdb_log::compaction::Growth;
 use ovsdb_proto::json;
 use ovsdb_proto::operation::parse_transact;
+use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::Access;
 use ovsdb_server::fresh_uuid;
 use ovsdb_server::hub::Hub;
-use ovsdb_server::journal::{Answer as JournalAnswer, Journal, JournalError, Proposal, Ticket};
+use ovsdb_server::journal::{
+    Answer as JournalAnswer, Journal, JournalError, Proposal, Replaced, Ticket,
+};
 use ovsdb_server::locks::Locks;
 use ovsdb_server::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use ovsdb_server::queue::Queue;
-use ovsdb_server::writer::{Event, Job, Status, Writer, WriterOptions};
+use ovsdb_server::writer::{Conversion, Converted, Event, Job, Status, Writer, WriterOptions};
 use parking_lot::Mutex;
 use support::without_uuids;
 
@@ -27,6 +31,9 @@ use support::without_uuids;
 struct Script {
     records: Vec<String>,
     answers: Vec<JournalAnswer>,
+    refuses_replacement: bool,
+    /// What took the place of all records.
+    replacement: Vec<String>,
 }
 
 /// The transaction id that a record gets.
@@ -64,6 +71,20 @@ impl Journal for LateJournal {
 
     fn finish_compaction(&mut self, _new: Replacement) -> Result<(), JournalError> {
         Ok(())
+    }
+
+    fn replace(&mut self, records: &[Vec<u8>], _id: Uuid) -> Replaced {
+        let mut script = self.0.lock();
+        if script.refuses_replacement {
+            return Replaced::Refused(JournalError::Thread(String::from("test")));
+        }
+        let last = Ticket(script.records.len() as u64);
+        script.answers.push((last, Ok(())));
+        let records = records.iter().cloned().map(String::from_utf8);
+        script.replacement = records
+            .map(|record| record.expect("records are text"))
+            .collect();
+        Replaced::Done
     }
 
     fn growth(&self) -> Option<Growth> {
@@ -121,6 +142,7 @@ impl Fixture {
         let job = Job {
             mailbox: self.mailbox.clone(),
             token: Token(self.sent),
+            schema: schema.clone(),
             transact: parse_transact(&schema, json.as_array().expect("an array"), &mut fresh_uuid),
             received: Instant::now(),
             access: Access::FULL,
@@ -152,6 +174,25 @@ impl Fixture {
         self.answer(upto, Err(JournalError::Thread(String::from("test"))));
     }
 
+    /// Has the database converted, so that `U` has one more column; what comes of it can be received.
+    fn convert(&self) -> mpsc::Receiver<Converted> {
+        let schema = self.hub.version().database.schema().to_json().to_string();
+        let schema = schema.replace(
+            r#""U":{"columns":{"#,
+            r#""U":{"columns":{"more":{"type":"string"},"#,
+        );
+        let schema = Schema::from_json(&json::parse(schema.as_bytes()).expect("valid JSON"));
+        let (sender, receiver) = mpsc::channel();
+        let conversion = Conversion {
+            schema: schema.expect("a valid schema"),
+            done: Box::new(move |converted| sender.send(converted).expect("somebody listens")),
+        };
+        self.queue
+            .push(Event::Convert(Box::new(conversion)))
+            .expect("the writer runs");
+        receiver
+    }
+
     /// The next letters, as `TOKEN results` and `TOKEN parked`.
     fn letters(&self, count: usize) -> Vec<String> {
         let mut shown = Vec::new();
@@ -162,6 +203,7 @@ impl Fixture {
                         let text = String::from_utf8(results.to_bytes()).expect("JSON is text");
                         format!("{token} {}", without_uuids(&text))
                     }
+                    Letter::Done(Token(token), Answer::Canceled) => format!("{token} canceled"),
                     Letter::Parked(Token(token)) => format!("{token} parked"),
                     other => panic!("unexpected {other:?}"),
                 });
@@ -320,5 +362,77 @@ fn what_runs_again_for_a_session_that_has_gone_is_not_parked() {
             format!(r#"1 [{{"uuid":["uuid","U"]}},{REFUSED}]"#),
             String::from(r#"3 [{"rows":[]}]"#)
         ]
+    );
+}
+
+#[test]
+fn a_conversion_completes_what_is_ahead_of_it_and_cancels_what_was_meant_for_the_old_schema() {
+    let mut fixture = Fixture::new();
+    fixture.transact(
+        r#"{"op":"wait","table":"U","where":[],"columns":["n"],"until":"==","rows":[{"n":9}]}"#,
+    );
+    assert_eq!(fixture.letters(1), ["1 parked"]);
+    fixture.transact(INSERT);
+    fixture.transact(ADD);
+    fixture.wait_for_records(2);
+    assert_eq!(fixture.version(), (0, 0));
+    let converted = fixture.convert();
+    fixture.transact(ADD);
+    fixture.transact(SELECT);
+    assert_eq!(
+        fixture.letters(5),
+        [
+            r#"2 [{"uuid":["uuid","U"]}]"#,
+            r#"3 [{"count":1}]"#,
+            "1 canceled",
+            "4 canceled",
+            "5 canceled"
+        ]
+    );
+    let Converted { hub, result } = converted.recv().expect("it is told");
+    result.expect("the journal is willing");
+    // What was ahead has been published where it was asked for; what comes is published elsewhere.
+    assert_eq!(fixture.version(), (2, 1));
+    assert_eq!(fixture.script.lock().records.len(), 2);
+    let replacement = std::mem::take(&mut fixture.script.lock().replacement);
+    let [schema, contents] = &replacement[..] else {
+        panic!("a schema and its contents");
+    };
+    assert!(schema.contains(r#""more":{"type":"string"}"#), "{schema}");
+    assert!(contents.contains(r#"{"n":2}"#), "{contents}");
+
+    fixture.hub = hub.expect("the database has its new schema");
+    fixture.transact(&format!(
+        r#"{ADD},{{"op":"select","table":"U","where":[],"columns":["more","n"]}}"#
+    ));
+    fixture.wait_for_records(3);
+    fixture.accept(3);
+    assert_eq!(
+        fixture.letters(1),
+        [r#"6 [{"count":1},{"rows":[{"more":"","n":3}]}]"#]
+    );
+    assert_eq!(fixture.version(), (1, 1));
+}
+
+#[test]
+fn a_conversion_that_the_journal_refuses_changes_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.transact(INSERT);
+    fixture.wait_for_records(1);
+    fixture.script.lock().refuses_replacement = true;
+    let converted = fixture.convert();
+    fixture.transact(ADD);
+    let Converted { hub, result } = converted.recv().expect("it is told");
+    assert!(hub.is_none());
+    assert_eq!(
+        result.expect_err("it was refused").to_string(),
+        "resources exhausted: cannot start a thread (test)"
+    );
+    fixture.wait_for_records(2);
+    assert_eq!(fixture.version(), (0, 0));
+    fixture.accept(2);
+    assert_eq!(
+        fixture.letters(2),
+        [r#"1 [{"uuid":["uuid","U"]}]"#, r#"2 [{"count":1}]"#]
     );
 }

@@ -61,6 +61,7 @@ impl Session {
         };
         let reply = match method {
             Method::Transact => return self.transact(params, id),
+            Method::Convert => return self.convert(&params, id),
             Method::Monitor => return self.monitor(method, Protocol::Monitor, &params, &id),
             Method::MonitorCond | Method::Monitor2 => {
                 return self.monitor(method, Protocol::Cond, &params, &id);
@@ -136,11 +137,8 @@ impl Session {
             Ok(database) => database,
             Err(error) => return self.refuse(&id, &error),
         };
-        if let IdUse::Parked(_) | IdUse::InFlight = self.transactions.id_use(&id) {
-            return self.refuse(
-                &id,
-                &bad_params(&params, String::from("transact: duplicate request ID")),
-            );
+        if let Some(error) = self.duplicate_id(Method::Transact, &params, &id) {
+            return self.refuse(&id, &error);
         }
         let transact = in_place(self.last_message_bytes, || {
             parse_transact(database.schema(), &params[1..], &mut fresh_uuid)
@@ -157,6 +155,7 @@ impl Session {
         let job = Job {
             mailbox: self.mailbox.clone(),
             token,
+            schema: database.schema().clone(),
             transact,
             received,
             access: self.access_to(&database),
@@ -174,6 +173,17 @@ impl Session {
         }
     }
 
+    /// The error of a request with the id of one that is not answered yet.
+    pub(super) fn duplicate_id(&self, method: Method, params: &[Json], id: &Json) -> Option<Json> {
+        match self.transactions.id_use(id) {
+            IdUse::Free => None,
+            IdUse::Parked(_) | IdUse::InFlight => Some(bad_params(
+                params,
+                format!("{method}: duplicate request ID"),
+            )),
+        }
+    }
+
     /// Answers a transaction whose database was removed before it came to it.
     pub(super) fn answer_closed(&mut self, token: Token) {
         if let Some(open) = self.transactions.close(token) {
@@ -182,7 +192,7 @@ impl Session {
     }
 
     /// What the client may do with a database: nobody changes the server's own.
-    fn access_to(&self, database: &Served) -> Access {
+    pub(super) fn access_to(&self, database: &Served) -> Access {
         let mut access = self.options.access.clone();
         access.read_only |= database.is_internal();
         access
