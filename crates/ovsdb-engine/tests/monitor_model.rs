@@ -201,10 +201,13 @@ impl Receiver {
             |_, update, out| update.write(monitor.shape(), monitor.form(), out),
             &mut text,
         );
-        let told = any.then(|| Updates::parse(&text)).unwrap_or_default();
+        let told = match any {
+            true => Updates::parse(&text),
+            false => Updates::default(),
+        };
         assert_eq!(told, of_commit, "{}", String::from_utf8_lossy(&text));
         // Told with others.
-        if numbers.len() % 2 == 0 {
+        if numbers.len().is_multiple_of(2) {
             self.monitor.add(&mut self.pending, commit);
         } else {
             self.monitor.add_some(&mut self.pending, commit, &numbers);
@@ -297,6 +300,10 @@ fn run(seed: u64) {
     assert_eq!(server.database.check_consistency(), Ok(()));
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test may be told which case to run"
+)]
 fn run_all(seeds: std::ops::Range<u64>) {
     if let Ok(seed) = std::env::var(SEED) {
         return run(seed.parse().expect("a number"));

@@ -184,6 +184,23 @@ impl Monitor {
         Json::Object(requests.collect())
     }
 
+    /// Requests for the same with the conditions of now, in other words.
+    pub fn requests_now(&self) -> Json {
+        let tables = self.tables.iter().map(|asked| {
+            let names: Vec<&str> = asked
+                .columns
+                .iter()
+                .map(|(column, _)| column.name)
+                .collect();
+            let mut request = json!({"columns": names});
+            if self.form == Form::Differences {
+                request["where"] = condition_to_json(&asked.condition);
+            }
+            (asked.table.name.to_owned(), request)
+        });
+        Json::Object(tables.collect())
+    }
+
     /// What is asked about a table.
     pub fn asked(&self, table: &str) -> Option<&Asked> {
         self.tables.iter().find(|asked| asked.table.name == table)
