@@ -164,20 +164,22 @@ impl Hub {
         }
     }
 
-    /// Ends the hub, because another one takes its place: nothing is published any more, and whoever watches tables is
-    /// rung to look elsewhere. Returns what led to the last version.
+    /// Takes what led to the last version, because another hub takes the place of this one, which publishes nothing any
+    /// more.
     pub fn retire(&self) -> History {
         let mut registry = self.registry.lock();
         let version = self.version();
         let successor = History::new(version.id, version.database.rows());
-        let history = std::mem::replace(&mut registry.history, successor);
-        drop(registry);
+        std::mem::replace(&mut registry.history, successor)
+    }
+
+    /// Rings whoever watches tables, for the last time: there is another hub to look at.
+    pub fn ring_all(&self) {
         for wire in self.tripwires.lock().drain(..) {
             if let Some(bell) = wire.bell.upgrade() {
                 bell.notify_one();
             }
         }
-        history
     }
 
     /// The latest accepted version.

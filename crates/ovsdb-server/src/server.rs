@@ -312,12 +312,17 @@ impl Server {
         token: Token,
     ) -> Result<(), Closed> {
         let (server, old, runtime) = (self.clone(), database.clone(), Handle::current());
-        let done = move |Converted { hub, result }| {
-            let answer = Letter::Done(token, Answer::Converted(result));
-            let Some(hub) = hub else {
+        let done = move |converted: Converted| {
+            let answer = Letter::Done(token, Answer::Converted(converted.result));
+            let Some(hub) = converted.hub else {
                 return mailbox.deliver(answer);
             };
-            let comment = server.succeed(&old, &old.successor(hub), mailbox.id());
+            server.succeed(&old, &old.successor(hub));
+            for (mailbox, token) in converted.canceled {
+                mailbox.deliver(Letter::Done(token, Answer::Canceled));
+            }
+            let comment = format!("committed {} database schema conversion", old.name());
+            server.say_goodbye(mailbox.id(), &comment);
             runtime.spawn(async move {
                 // First: whoever has the answer finds the new schema there.
                 server.database_changed(old.name()).await;
@@ -331,9 +336,8 @@ impl Server {
         database.convert(Conversion { schema, done })
     }
 
-    /// Puts `new` in the place of `old`, the same database under another schema, and tells all clients. The session
-    /// `requester` is not disconnected. Returns the comment with which others are.
-    fn succeed(&self, old: &Arc<Served>, new: &Arc<Served>, requester: SessionId) -> String {
+    /// Puts `new` in the place of `old`, the same database under another schema, and ends the monitors of `old`.
+    fn succeed(&self, old: &Arc<Served>, new: &Arc<Served>) {
         self.databases.rcu(|databases| {
             let mut databases = Databases::clone(databases);
             // It may have been removed meanwhile.
@@ -344,14 +348,21 @@ impl Server {
             }
             databases
         });
-        let comment = format!("committed {} database schema conversion", old.name());
-        for (id, known) in self.sessions.lock().iter() {
+        // Only now do those who look find the new one.
+        old.hub().ring_all();
+        for known in self.sessions.lock().values() {
             known.mailbox.deliver(Letter::DatabaseRemoved(old.id()));
-            if *id != requester && !known.mailbox.is_db_change_aware() {
-                known.mailbox.deliver(Letter::Goodbye(comment.clone()));
+        }
+    }
+
+    /// Disconnects the clients that do not look after changes themselves, all but that of one session, when they have
+    /// what they have been sent.
+    fn say_goodbye(&self, but: SessionId, comment: &str) {
+        for (id, known) in self.sessions.lock().iter() {
+            if *id != but && !known.mailbox.is_db_change_aware() {
+                known.mailbox.deliver(Letter::Goodbye(comment.to_owned()));
             }
         }
-        comment
     }
 
     /// Stops serving all databases. Clients are disconnected first, so that none hears of a server without databases.

@@ -663,19 +663,14 @@ impl Writer {
         answer_all(replies, result);
     }
 
-    /// Takes back all parked transactions.
-    fn cancel_parked(&mut self) {
+    fn close(&mut self) {
+        self.closed = true;
         for id in self.parked.all() {
             if let Some(job) = self.unpark(id) {
                 job.mailbox
                     .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
-    }
-
-    fn close(&mut self) {
-        self.closed = true;
-        self.cancel_parked();
         let waiting = std::mem::take(&mut self.backlog);
         for event in waiting.into_iter().chain(self.queue.close()) {
             match event {

@@ -14,6 +14,7 @@ use super::{Writer, date_ms};
 use crate::fresh::fresh_uuid;
 use crate::hub::Hub;
 use crate::journal::Replaced;
+use crate::mailbox::{Mailbox, Token};
 use crate::seal::sealed_records;
 use crate::session::canceled_conversion;
 
@@ -32,6 +33,8 @@ pub struct Converted {
     pub hub: Option<Arc<Hub>>,
     /// What the client is told.
     pub result: Result<(), OvsdbError>,
+    /// The transactions that had waited and never will be executed. Their sessions are to be told.
+    pub canceled: Vec<(Arc<Mailbox>, Token)>,
 }
 
 impl fmt::Debug for Conversion {
@@ -52,6 +55,7 @@ impl Conversion {
         (self.done)(Converted {
             hub: None,
             result: Err(error),
+            canceled: Vec::new(),
         });
     }
 }
@@ -105,10 +109,16 @@ impl Writer {
             history.clear_to(id, database.rows());
         }
         self.hub = Arc::new(Hub::with_history(database, history));
+        let parked = self.parked.all().into_iter();
+        let canceled = parked.filter_map(|id| {
+            let job = self.unpark(id)?;
+            Some((job.mailbox, job.token))
+        });
+        let canceled = canceled.collect();
         (conversion.done)(Converted {
             hub: Some(self.hub.clone()),
             result,
+            canceled,
         });
-        self.cancel_parked();
     }
 }
