@@ -183,6 +183,11 @@ fn locks_go_from_idl_to_idl() {
 }
 
 #[test]
+fn idls_outlive_a_change_of_the_schema() {
+    check_inventory("conversion.py");
+}
+
+#[test]
 fn an_idl_writes_and_another_one_sees_it() {
     check_inventory("updates.py");
 }
