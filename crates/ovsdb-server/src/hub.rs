@@ -1,7 +1,7 @@
 //! From the writer of a database to those who watch it: the current version, the commits since, and those before.
 //!
 //! The [`Hub`] of a database publishes versions. It hands each commit to the [`Feed`]s of the monitors that it concerns
-//! (see [`routes`](crate::routes)) and keeps the recent ones for those who come back. Monitors that ask for the same
+//! (see `routes`) and keeps the recent ones for those who come back. Monitors that ask for the same
 //! thing are one, and what they are told is put into words once. Nothing here knows requests, replies or sockets.
 //!
 //! A monitor begins, changes and resumes at a version exactly: whatever fixes the version of a monitor happens under the
