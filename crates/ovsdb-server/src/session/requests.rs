@@ -245,6 +245,8 @@ impl Session {
     }
 
     fn get_schema(&mut self, params: &[Json], id: &Json) {
+        // As for the list: whoever has heard that the database has gone, or has another schema, finds it so.
+        self.send_updates();
         match self.database(Method::GetSchema, params) {
             Ok(database) => self.reply(id, |out| out.extend_from_slice(database.schema_text())),
             Err(error) => self.refuse(id, &error),
