@@ -56,6 +56,12 @@ def show(value):
     return json.dumps(value, sort_keys=True)
 
 
+def reconnect_at_once(idl):
+    """Makes a client of this machine try again after milliseconds. Its interface allows a second at least."""
+    reconnect = idl._session.reconnect
+    reconnect.min_backoff, reconnect.max_backoff = 10, 100
+
+
 class Raw:
     """A client without a replica: one connection, requests answered in turn."""
 
@@ -127,8 +133,7 @@ class Replica(ovs.db.idl.Idl):
         self.received = []
         self.events = []
         super().__init__(REMOTE, helper, **options)
-        # Everything here is on one machine: there is no network to be spared.
-        self._session.reconnect.set_backoff(10, 100)
+        reconnect_at_once(self)
         for table, clauses in (conditions or {}).items():
             self.cond_change(table, clauses)
         send, receive = self._session.send, self._session.recv

@@ -5,7 +5,7 @@ import threading
 from ovsdbapp.backend.ovs_idl import connection, event
 from ovsdbapp.schema.ovn_northbound import impl_idl
 
-from harness import DEADLINE_S, REMOTE, ask, show, tell
+from harness import DEADLINE_S, REMOTE, ask, reconnect_at_once, show, tell
 
 
 class Appeared(event.WaitEvent):
@@ -18,7 +18,7 @@ class Appeared(event.WaitEvent):
 class Idl(connection.OvsdbIdl):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self._session.reconnect.set_backoff(10, 100)
+        reconnect_at_once(self)
         self.handler = event.RowEventHandler()
 
     def notify(self, event, row, updates=None):

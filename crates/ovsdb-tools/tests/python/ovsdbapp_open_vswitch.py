@@ -5,7 +5,7 @@ import threading
 from ovsdbapp.backend.ovs_idl import connection, event
 from ovsdbapp.schema.open_vswitch import impl_idl
 
-from harness import DEADLINE_S, REMOTE, RESUMES, Raw, ask, show, tell
+from harness import DEADLINE_S, REMOTE, RESUMES, Raw, ask, reconnect_at_once, show, tell
 
 
 class Watcher(event.RowEvent):
@@ -38,7 +38,7 @@ class Watcher(event.RowEvent):
 class Idl(connection.OvsdbIdl):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self._session.reconnect.set_backoff(10, 100)
+        reconnect_at_once(self)
         self.handler = event.RowEventHandler()
 
     def notify(self, event, row, updates=None):
