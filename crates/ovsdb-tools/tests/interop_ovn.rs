@@ -24,8 +24,10 @@ const SB_SOCKET: &str = "ovnsb_db.sock";
 
 /// Servers on OVN's two schemas.
 struct Central {
-    _servers: Vec<Server>,
-    _ports: Vec<Port>,
+    side: Side,
+    layout: Layout,
+    ports: [Port; 2],
+    servers: Vec<Server>,
     northbound: String,
     southbound: String,
     sandbox: Sandbox,
@@ -35,31 +37,7 @@ impl Central {
     /// Starts the servers in a sandbox of their own, whose clients reach them by `transport`.
     fn start(side: Side, layout: Layout, transport: Transport) -> Central {
         let mut sandbox = Sandbox::new();
-        let nb_schema = programs::reference_schema("ovn-nb");
-        let sb_schema = programs::reference_schema("ovn-sb");
-        let (nb, sb) = (
-            ("ovnnb_db.db", nb_schema.as_path()),
-            ("ovnsb_db.db", sb_schema.as_path()),
-        );
         let ports = [Port::reserve(), Port::reserve()];
-        let [nb_tcp, sb_tcp] = [0, 1].map(|index| ports[index].server_option());
-        let servers = match layout {
-            Layout::OneProcess => {
-                let second = format!("--remote=punix:{}", sandbox.path(SB_SOCKET).display());
-                vec![Server::start_as(
-                    &sandbox,
-                    side,
-                    "ovn_db",
-                    NB_SOCKET,
-                    &[nb, sb],
-                    &[&second, &nb_tcp, &sb_tcp],
-                )]
-            }
-            Layout::TwoProcesses => vec![
-                Server::start_as(&sandbox, side, "ovnnb_db", NB_SOCKET, &[nb], &[&nb_tcp]),
-                Server::start_as(&sandbox, side, "ovnsb_db", SB_SOCKET, &[sb], &[&sb_tcp]),
-            ],
-        };
         let [northbound, southbound] = [(NB_SOCKET, 0), (SB_SOCKET, 1)]
             .map(|(socket, index)| transport.remote(&sandbox.path(socket), &ports[index]));
         // Where Unix sockets are used, they are where programs look without being told.
@@ -67,13 +45,50 @@ impl Central {
             sandbox.set("OVN_NB_DB", &northbound);
             sandbox.set("OVN_SB_DB", &southbound);
         }
-        Central {
-            _servers: servers,
-            _ports: ports.into(),
+        let mut central = Central {
+            side,
+            layout,
+            ports,
+            servers: Vec::new(),
             northbound,
             southbound,
             sandbox,
+        };
+        central.serve();
+        central
+    }
+
+    /// Starts the servers, after a crash if they run.
+    fn serve(&mut self) {
+        for server in self.servers.drain(..) {
+            server.kill();
         }
+        let (side, sandbox) = (self.side, &self.sandbox);
+        let nb_schema = programs::reference_schema("ovn-nb");
+        let sb_schema = programs::reference_schema("ovn-sb");
+        let (nb, sb) = (
+            ("ovnnb_db.db", nb_schema.as_path()),
+            ("ovnsb_db.db", sb_schema.as_path()),
+        );
+        let [nb_tcp, sb_tcp] = [0, 1].map(|index| self.ports[index].server_option());
+        self.servers = match self.layout {
+            Layout::OneProcess => {
+                let second = format!("--remote=punix:{}", sandbox.path(SB_SOCKET).display());
+                let remotes = [second.as_str(), &nb_tcp, &sb_tcp];
+                vec![Server::start_as(
+                    sandbox,
+                    side,
+                    "ovn_db",
+                    NB_SOCKET,
+                    &[nb, sb],
+                    &remotes,
+                )]
+            }
+            Layout::TwoProcesses => vec![
+                Server::start_as(sandbox, side, "ovnnb_db", NB_SOCKET, &[nb], &[&nb_tcp]),
+                Server::start_as(sandbox, side, "ovnsb_db", SB_SOCKET, &[sb], &[&sb_tcp]),
+            ],
+        };
     }
 
     /// `ovn-northd` between the two databases.
@@ -163,6 +178,33 @@ fn ovn_northd_translates_between_two_processes() {
 #[test]
 fn ovn_northd_translates_within_one_process() {
     check("with_northd.txt", Layout::OneProcess, northd);
+}
+
+#[test]
+fn ovn_nbctl_in_the_background_outlives_a_crash_of_the_server() {
+    for (side, transport) in [
+        (Side::Reference, Transport::Unix),
+        (Side::Ours, Transport::Unix),
+        (Side::Ours, Transport::Tcp),
+    ] {
+        let mut central = Central::start(side, Layout::TwoProcesses, transport);
+        let _daemon = nbctl_daemon(&mut central);
+        let _northd = northd(&mut central);
+        let nbctl = programs::reference("ovn-nbctl");
+        let run = |central: &Central, words: &[&str]| central.sandbox.run_ok(&nbctl, words);
+        run(&central, &["--wait=sb", "ls-add", "sw0"]);
+        for switch in ["sw1", "sw2"] {
+            central.serve();
+            run(&central, &["--wait=sb", "ls-add", switch]);
+        }
+        let found = run(
+            &central,
+            &["--bare", "--columns=name", "list", "logical_switch"],
+        );
+        let mut names: Vec<&str> = found.split_whitespace().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["sw0", "sw1", "sw2"], "{side:?} {transport:?}");
+    }
 }
 
 #[test]
