@@ -4,7 +4,7 @@ import uuid
 
 from harness import RESUMES, Raw, Replica, ask, fill, host, site, tell
 
-NUMBER = 500
+NUMBER = 200
 NAMES = ["h%03d" % number for number in range(NUMBER)]
 # Without `load`, which the file does not hold.
 TABLES = {"Site": ["name", "hosts"], "Host": ["name", "addresses", "cores", "state"]}
@@ -41,7 +41,7 @@ def change():
     global turn
     turn += 1
     new = ["new%d%d" % (turn, number) for number in range(5)]
-    gone, changed, other = NAMES[turn], NAMES[100 + turn], NAMES[400 + turn]
+    gone, changed, other = NAMES[turn], NAMES[40 + turn], NAMES[160 + turn]
     [row] = client.transact({"op": "select", "table": "Host", "where": [["name", "==", gone]], "columns": ["_uuid"]})[0]["rows"]
     client.transact(*[host(name) for name in new], site("site%d" % turn, new))
     client.transact(
@@ -60,8 +60,8 @@ SOME = 2
 
 fill(("big", NAMES))
 everything = Replica(TABLES).connected()
-some = Replica(TABLES, {"Site": [False], "Host": [["name", "==", name] for name in NAMES[:300]]}).connected()
-CONDITIONS = {some: {"Site": [False], "Host": [["name", "==", name] for name in NAMES[:300]]}}
+some = Replica(TABLES, {"Site": [False], "Host": [["name", "==", name] for name in NAMES[:120]]}).connected()
+CONDITIONS = {some: {"Site": [False], "Host": [["name", "==", name] for name in NAMES[:120]]}}
 
 
 
@@ -112,10 +112,10 @@ for replica in (everything, some):
 change()
 ask("stop")
 some.until("the connection is lost", lambda: not some._session.is_connected())
-NEW = {"Site": [False], "Host": [["name", "==", name] for name in NAMES[200:400]]}
+NEW = {"Site": [False], "Host": [["name", "==", name] for name in NAMES[80:160]]}
 some.cond_change("Host", NEW["Host"])
 ask("start")
-some.until("the new condition", lambda: NAMES[399] in some.names("Host") and NAMES[150] not in some.names("Host"))
+some.until("the new condition", lambda: NAMES[159] in some.names("Host") and NAMES[60] not in some.names("Host"))
 CONDITIONS[some] = NEW
 full = Replica(TABLES, NEW).connected()
 assert some.contents() == full.contents()
