@@ -25,16 +25,23 @@ impl RawClient {
     /// # Panics
     /// If nothing listens there.
     pub fn connect(path: &Path) -> RawClient {
-        let stream = UnixStream::connect(path)
-            .unwrap_or_else(|error| panic!("{} does not accept: {error}", path.display()));
-        RawClient::over(stream)
+        RawClient::try_connect(path)
+            .unwrap_or_else(|error| panic!("{} does not accept: {error}", path.display()))
+    }
+
+    /// Like [`RawClient::connect`], for servers that may have gone.
+    ///
+    /// # Errors
+    /// If nothing listens there.
+    pub fn try_connect(path: &Path) -> io::Result<RawClient> {
+        UnixStream::connect(path).map(RawClient::over)
     }
 
     /// Connects to the socket at `path` as soon as something listens there.
     pub fn connect_soon(path: &Path) -> RawClient {
         loop {
-            if let Ok(stream) = UnixStream::connect(path) {
-                return RawClient::over(stream);
+            if let Ok(client) = RawClient::try_connect(path) {
+                return client;
             }
             std::thread::yield_now();
         }

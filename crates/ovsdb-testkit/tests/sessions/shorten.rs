@@ -1,0 +1,58 @@
+//! Makes a script shorter that shows a difference, as long as it still shows one.
+
+use crate::duel::Duel;
+use crate::report::Difference;
+use crate::script::{Script, Stretch};
+
+/// How often a script is played again at most.
+const ATTEMPTS_MAX: usize = 250;
+
+/// The shortest script found, and what it shows.
+pub(crate) fn shorten(
+    duel: &mut Duel<'_>,
+    script: &Script,
+    difference: &Difference,
+) -> (Script, Difference) {
+    let mut best = (script.clone(), difference.clone());
+    best.0.truncate(difference.stretch + 1);
+    let mut attempts = 0;
+    // First big parts, then single steps, then steps of bursts.
+    let mut size = best.0.len().div_ceil(2);
+    while size > 0 {
+        let mut at = 0;
+        while at < best.0.len() && attempts < ATTEMPTS_MAX {
+            let mut shorter = best.0.clone();
+            shorter.drain(at..(at + size).min(shorter.len()));
+            attempts += 1;
+            match duel.play(&shorter) {
+                Err(difference) => {
+                    shorter.truncate(difference.stretch + 1);
+                    best = (shorter, difference);
+                }
+                Ok(_) => at += size,
+            }
+        }
+        size = match size {
+            1 => 0,
+            more => more.div_ceil(2),
+        };
+    }
+    for place in 0..best.0.len() {
+        let mut at = 0;
+        while let Stretch::Burst(steps) = &best.0[place] {
+            if at >= steps.len() || attempts >= ATTEMPTS_MAX {
+                break;
+            }
+            let mut fewer = steps.clone();
+            fewer.remove(at);
+            let mut shorter = best.0.clone();
+            shorter[place] = Stretch::Burst(fewer);
+            attempts += 1;
+            match duel.play(&shorter) {
+                Err(difference) => best = (shorter, difference),
+                Ok(_) => at += 1,
+            }
+        }
+    }
+    best
+}
