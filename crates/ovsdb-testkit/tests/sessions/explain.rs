@@ -45,7 +45,7 @@ pub(crate) const RULES: &[Rule] = &[
         explain: canceled,
     },
     Rule {
-        name: "time-waited",
+        name: TIMES,
         reason: "the text tells how long a wait lasted, to the millisecond",
         explain: times_waited,
     },
@@ -56,8 +56,11 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
+/// A wait has timed out, and each server tells how long it has lasted.
+const TIMES: &str = "time-waited";
+
 /// Two servers name different ones of several violations.
-pub(crate) const VIOLATIONS: &str = "first-of-several-violations";
+const VIOLATIONS: &str = "first-of-several-violations";
 
 /// A session that cannot be compared any more, since the reference has kept a weak reference to a deleted row.
 pub(crate) const DANGLING: &str = "dangling-weak-reference";
@@ -67,6 +70,9 @@ pub(crate) const MERGED: &str = "merged-updates";
 
 /// A session in which the reference has crashed.
 pub(crate) const CRASH: &str = "crash";
+
+/// What two references may differ in.
+pub(crate) const CHANCE: [&str; 5] = [VIOLATIONS, TIMES, MERGED, DANGLING, CRASH];
 
 /// Why differences of this name are no failure.
 pub(crate) fn reason(name: &str) -> &'static str {

@@ -28,7 +28,7 @@ use ovsdb_testkit::programs::Side;
 use ovsdb_testkit::sandbox::Sandbox;
 
 use duel::Duel;
-use explain::VIOLATIONS;
+use explain::CHANCE;
 use generate::Generator;
 use report::Tally;
 use shorten::shorten;
@@ -136,7 +136,7 @@ fn two_references_show_no_difference_at_all() {
         storages: [Storage::Standalone; 2],
         percent: 5,
     });
-    // Nothing but the order of hash tables, which no two runs share.
+    // Nothing but chance: the order of hash tables, times, and what the reference does with memory not its own.
     let mut explained = tally.explained.keys();
-    assert!(explained.all(|name| *name == VIOLATIONS), "{tally}");
+    assert!(explained.all(|name| CHANCE.contains(name)), "{tally}");
 }
