@@ -51,6 +51,8 @@ pub enum Answer {
     Results(Results),
     /// It was canceled before it could complete (section 4.1.4).
     Canceled,
+    /// It was canceled, and its client is disconnected instead of being told so.
+    Untold,
     /// Its session has too many transactions waiting.
     Exhausted,
     /// It was no transaction, but a conversion: the database has its new schema, or why not.

@@ -319,7 +319,11 @@ impl Server {
             };
             server.succeed(&old, &old.successor(hub));
             for (mailbox, token) in converted.canceled {
-                mailbox.deliver(Letter::Done(token, Answer::Canceled));
+                let answer = match mailbox.is_db_change_aware() {
+                    true => Answer::Canceled,
+                    false => Answer::Untold,
+                };
+                mailbox.deliver(Letter::Done(token, answer));
             }
             let comment = format!("committed {} database schema conversion", old.name());
             server.say_goodbye(mailbox.id(), &comment);

@@ -523,6 +523,7 @@ impl Session {
             }
             Answer::Exhausted => self.reply(id, |out| requests::exhausted().write_to(out)),
             Answer::Canceled => self.refuse_at_once(id, &requests::canceled()),
+            Answer::Untold => {}
             Answer::Converted(result) => self.answer_conversion(id, result),
         }
     }
