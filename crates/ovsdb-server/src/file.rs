@@ -19,7 +19,7 @@ use ovsdb_proto::uuid::Uuid;
 
 use crate::fresh::fresh_uuid;
 use crate::history::History;
-use crate::{seal, transaction_id};
+use crate::{limits, seal, transaction_id};
 
 /// Why a database file cannot be used. The texts are those of the Open vSwitch programs where these have one.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -139,22 +139,21 @@ pub fn load_to_serve(path: &Path) -> Result<Loaded, FileError> {
 /// As [`load`].
 pub fn load_to_serve_on(fs: Arc<dyn FileSystem>, path: &Path) -> Result<Loaded, FileError> {
     let (log, schema) = open_on(fs, path, OpenMode::ReadWrite, LockPolicy::IfWritable)?;
-    // What the schema alone amounts to is known by the reading of the first record.
+    // Where there is no saying how large the file is, all of it counts as recent.
+    let length = std::fs::metadata(path).map_or(0, |found| found.len());
+    let recent = length.saturating_sub(limits::HISTORY_FILE_BYTES_MAX);
     let mut history: Option<History> = None;
     let mut loaded = replay_all(log, Arc::new(schema), &mut |step| {
-        let Replayed {
-            id, commit, base, ..
-        } = step;
-        if base {
-            // As a rule this is what a compaction leaves, and how that came about nobody knows. Who has seen the database
-            // empty does well with all of it.
-            let rows = commit.map_or(0, |commit| commit.changes.len());
-            history = Some(History::new(id, rows));
-        } else if let Some(history) = &mut history {
-            match commit {
-                Some(commit) => history.push(id, Arc::new(commit)),
-                None => history.push_same(id),
-            }
+        // As a rule the first record is what a compaction left, and how that came about nobody knows. Who has seen the
+        // database empty does well with all of it.
+        if step.first || step.end <= recent {
+            return;
+        }
+        let begin = || History::new(step.id_before, step.before.rows());
+        let history = history.get_or_insert_with(begin);
+        match step.commit {
+            Some(commit) => history.push(step.id, Arc::new(commit)),
+            None => history.push_same(step.id),
         }
     });
     loaded.history = history;
@@ -168,34 +167,34 @@ pub fn replay(log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> L
 }
 
 /// What came of a record.
-struct Replayed {
+struct Replayed<'a> {
     /// Where in the file it ends.
     end: u64,
+    /// The version before it, and its transaction id.
+    before: &'a Database,
+    id_before: Uuid,
     /// The transaction id of the version that it leads to.
     id: Uuid,
     /// What it changed.
     commit: Option<Commit>,
-    /// It is the first after the schema: all rows at once, if the file has been compacted.
-    base: bool,
+    /// It is the first after the schema.
+    first: bool,
 }
 
-fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
+fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'_>)) -> Loaded {
     let mut database = Database::new(schema);
     let mut records = 1;
     let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
     let mut id = transaction_id::after_record(Uuid::ZERO, &of_schema);
     let fault = loop {
-        let base = records == 1;
-        let (record, sealed) = match read(&mut log, base.then_some(&of_schema)) {
+        let first = records == 1;
+        let (record, sealed) = match read(&mut log, first.then_some(&of_schema)) {
             Ok(None) => break None,
             Err(error) => break Some(error.into()),
             Ok(Some(read)) => read,
         };
-        let commit = match record::replay(&database, &record.payload, &mut fresh_uuid) {
-            Ok((next, commit)) => {
-                database = next;
-                commit
-            }
+        let (next, commit) = match record::replay(&database, &record.payload, &mut fresh_uuid) {
+            Ok(replayed) => replayed,
             Err(ReplayError::Json(error)) => {
                 break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
             }
@@ -205,17 +204,21 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed))
                 break Some(error.into());
             }
         };
+        let id_before = id;
         id = sealed.unwrap_or_else(|| transaction_id::after_record(id, &record.digest));
         records += 1;
-        if base {
+        if first {
             log.mark_base();
         }
         each(Replayed {
             end: log.offset(),
+            before: &database,
+            id_before,
             id,
             commit,
-            base,
+            first,
         });
+        database = next;
     };
     Loaded {
         database,

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ovsdb_engine::Commit;
 use ovsdb_proto::monitor::{MonitorRequests, TableRequest};
 use ovsdb_proto::schema::Schema;
@@ -74,13 +75,29 @@ pub struct History {
     oldest: u64,
     oldest_id: Uuid,
     steps: VecDeque<Step>,
-    /// The versions known, by id.
-    numbers: HashMap<Uuid, u64>,
-    /// Those with a record, by what their ids share with those that have none.
-    of_records: HashMap<RecordPart, u64>,
+    numbers: HashMap<Key, u64, RandomState>,
     /// The first version that is this process' own; those before it came from a file.
     own: u64,
     bytes: usize,
+}
+
+/// How a version is found.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Key {
+    /// One with a record, by the part of its id that versions without a record share.
+    Recorded(RecordPart),
+    /// One without a record, by its id.
+    Unrecorded(Uuid),
+}
+
+impl Key {
+    fn of(id: Uuid) -> Key {
+        if is_without_record(id) {
+            Key::Unrecorded(id)
+        } else {
+            Key::Recorded(record_part(id))
+        }
+    }
 }
 
 /// What leads from one version to the next.
@@ -93,12 +110,9 @@ struct Step {
     bytes: usize,
 }
 
-/// What a step takes beside its commit: itself, an entry in each of the two maps, which may be half empty, and the
-/// counters of the commit.
-const STEP_BYTES: usize = size_of::<Step>()
-    + 2 * size_of::<(Uuid, u64)>()
-    + 2 * size_of::<(RecordPart, u64)>()
-    + 2 * size_of::<usize>();
+/// What a step takes beside its commit: itself, an entry in the map, which may be half empty, and the counters of the
+/// commit.
+const STEP_BYTES: usize = size_of::<Step>() + 2 * size_of::<(Key, u64)>() + 2 * size_of::<usize>();
 
 impl History {
     /// A history that begins with the version `id`, of `rows` rows.
@@ -119,8 +133,7 @@ impl History {
             oldest: number,
             oldest_id: id,
             steps: VecDeque::new(),
-            numbers: HashMap::new(),
-            of_records: HashMap::new(),
+            numbers: HashMap::default(),
             own: number,
             bytes: 0,
         };
@@ -167,35 +180,36 @@ impl History {
         *self = History::beginning(self.latest() + 1, id, rows, self.bounds);
     }
 
-    /// Forgets how the latest version came about.
-    pub fn forget(&mut self) {
-        while self.drop_oldest() {}
-    }
-
     /// The commits that lead from the version `id`, as a client got it, to the latest. `None` if that version is not
     /// known, or no longer, or if what the monitor has shown of it is not known.
     ///
     /// The latter is the case with versions from before this process: what their ephemeral columns and their `_version`s
     /// were, nobody knows any more.
     pub fn since(&self, id: Uuid, shown: Shown) -> Option<Vec<Arc<Commit>>> {
-        let number = match self.numbers.get(&id) {
-            Some(&number) if number >= self.own => number,
-            _ => self.kept(id, shown)?,
+        let number = match self.number(id) {
+            Some(number) if number >= self.own => number,
+            known if shown == Shown::KeptColumns => known.or_else(|| self.kept(id))?,
+            _ => return None,
         };
         let missed = self.steps.range((number - self.oldest) as usize..);
         Some(missed.filter_map(|step| step.commit.clone()).collect())
     }
 
-    /// The version with what a file kept of the version `id`, for a client that was shown no more than that.
-    fn kept(&self, id: Uuid, shown: Shown) -> Option<u64> {
-        if shown == Shown::OtherColumns {
-            return None;
-        }
-        match self.numbers.get(&id) {
-            Some(&number) => Some(number),
-            None if is_without_record(id) => self.of_records.get(&record_part(id)).copied(),
-            None => None,
-        }
+    /// The version known by exactly this id.
+    fn number(&self, id: Uuid) -> Option<u64> {
+        let number = *self.numbers.get(&Key::of(id))?;
+        let known = match number.checked_sub(self.oldest + 1) {
+            Some(step) => self.steps[step as usize].id,
+            None => self.oldest_id,
+        };
+        (known == id).then_some(number)
+    }
+
+    /// The version that holds all that a file kept of `id`, a version without a record of some other process.
+    fn kept(&self, id: Uuid) -> Option<u64> {
+        let key = Key::Recorded(record_part(id));
+        let number = self.numbers.get(&key).copied();
+        number.filter(|_| is_without_record(id))
     }
 
     fn latest(&self) -> u64 {
@@ -212,13 +226,9 @@ impl History {
         while self.bytes > bytes_max.min(self.bounds.max) && self.drop_oldest() {}
     }
 
-    /// Enters the latest version into the maps.
+    /// Enters the latest version into the map.
     fn learn(&mut self, id: Uuid) {
-        let number = self.latest();
-        self.numbers.insert(id, number);
-        if !is_without_record(id) {
-            self.of_records.insert(record_part(id), number);
-        }
+        self.numbers.insert(Key::of(id), self.latest());
     }
 
     /// Forgets the oldest version, unless it is the only one.
@@ -226,10 +236,10 @@ impl History {
         let Some(step) = self.steps.pop_front() else {
             return false;
         };
-        self.numbers.remove(&self.oldest_id);
-        let part = record_part(self.oldest_id);
-        if self.of_records.get(&part) == Some(&self.oldest) {
-            self.of_records.remove(&part);
+        let key = Key::of(self.oldest_id);
+        // By chance a later version may have the same key.
+        if self.numbers.get(&key) == Some(&self.oldest) {
+            self.numbers.remove(&key);
         }
         self.oldest += 1;
         self.oldest_id = step.id;

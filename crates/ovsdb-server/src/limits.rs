@@ -129,6 +129,10 @@ pub const HISTORY_BYTES_BASE: usize = 1 << 20;
 /// See [`HISTORY_BYTES_BASE`].
 pub const HISTORY_BYTES_PER_ROW: usize = 1 << 10;
 
+/// How far back from the end of a file commits are kept when it is read, in bytes of the file. What is older is not
+/// worth the time that it would add to the start of a server.
+pub const HISTORY_FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// How often a compaction begins anew because records were taken back while it ran.
 pub const COMPACTION_ATTEMPTS_MAX: u32 = 3;
 

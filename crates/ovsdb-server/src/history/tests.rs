@@ -84,7 +84,6 @@ fn the_oldest_versions_go_when_there_are_too_many_bytes() {
     assert_eq!(found, [None, None, None, Some(2), Some(1), Some(0)]);
     assert_eq!(history.bytes(), 2 * one);
     assert_eq!(history.numbers.len(), 3);
-    assert_eq!(history.of_records.len(), 3);
     history.push(id(6), nothing());
     assert_eq!(after(&history, 4), Some(2));
 }
@@ -174,17 +173,6 @@ fn nothing_before_a_clearing_is_known() {
         count(&history, without_record(id(2)), Shown::KeptColumns),
         None
     );
-}
-
-#[test]
-fn a_past_that_is_forgotten_leaves_the_latest_version() {
-    let mut history = history(2, ROOMY);
-    history.forget();
-    assert_eq!(
-        [1, 2].map(|number| after(&history, number)),
-        [None, Some(0)]
-    );
-    assert_eq!(history.bytes(), 0);
 }
 
 const SCHEMA: &str = r#"{"name":"D","tables":{"T":{"isRoot":true,"columns":{
