@@ -3,6 +3,8 @@
 
 use std::process::{Child, Stdio};
 
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::names::Names;
 use ovsdb_testkit::programs::Side;
@@ -176,5 +178,32 @@ fn both_clients_wait_until_databases_come_and_go() {
                 assert!(output.status.success(), "{state}, {side:?}: {said}");
             }
         }
+    }
+}
+
+#[test]
+fn a_transaction_that_waits_in_the_background_has_a_pidfile_until_it_is_answered() {
+    let wait = r#"["_Server",{"op":"wait","table":"Database","where":[["name","==","More"]],"columns":[],"until":"==","rows":[{}]}]"#;
+    for side in Side::BOTH {
+        let bench = Bench::new(Side::Ours);
+        let pidfile = bench.sandbox.path("client.pid");
+        let mut command = bench.sandbox.command(side.program("ovsdb-client"));
+        let background = ["--detach", "--no-chdir", "--pidfile=client.pid"];
+        let started = command
+            .args(background)
+            .args(["--db-change-aware", "transact", wait])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("the client starts");
+        assert!(started.success(), "{side:?}");
+        bench.wait_for_waits(1);
+        let pid = std::fs::read_to_string(&pidfile)
+            .unwrap_or_else(|error| panic!("{side:?}, no pidfile: {error}"));
+        bench.control(&["ovsdb-server/add-db", "more.db"]);
+        // The test has adopted it, as it adopts all orphans of the server's kind.
+        let pid = Pid::from_raw(pid.trim().parse().expect("a process id"));
+        waitpid(pid, None).expect("the client ends");
+        assert!(!pidfile.exists(), "{side:?}");
     }
 }

@@ -388,7 +388,9 @@ async fn execute_alone(
             if settings.change_aware == super::ChangeAware::Required {
                 server.set_change_aware(settings.change_aware).await?;
             }
-            if let Some(mut daemon) = daemon {
+            // It stays to the end of this scope, and its pidfile with it.
+            let mut daemon = daemon;
+            if let Some(daemon) = &mut daemon {
                 daemon.complete();
             }
             if read_only {
