@@ -52,6 +52,22 @@ struct Part {
     /// The members of each request without `where`.
     requests: Vec<String>,
     columns: Vec<String>,
+    /// Of each column, the kinds of change that are selected.
+    kinds: Vec<[bool; 4]>,
+    /// The kinds that are selected for any.
+    all_kinds: [bool; 4],
+}
+
+impl Part {
+    /// What is the same for all that share: neither the order of columns nor how they are asked for matters.
+    fn shape(&self) -> String {
+        let columns = self.columns.iter().zip(&self.kinds);
+        let mut columns: Vec<String> = columns
+            .map(|(name, kinds)| format!("{name} {kinds:?}"))
+            .collect();
+        columns.sort();
+        format!("{:?} {}", self.all_kinds, columns.join(" "))
+    }
 }
 
 /// Makes monitor requests.
@@ -91,10 +107,11 @@ impl<'a> Designer<'a> {
             .into_iter()
             .map(|table| (table, self.part(table)))
             .collect();
-        let shapes: Vec<String> = parts
+        let mut shapes: Vec<String> = parts
             .iter()
-            .map(|(table, part)| format!("{} {}", table.name, part.requests.join(" ")))
+            .map(|(table, part)| format!("{} {}", table.name, part.shape()))
             .collect();
+        shapes.sort();
         let mut monitor = Monitor {
             id,
             method,
@@ -208,48 +225,62 @@ impl<'a> Designer<'a> {
         known.push("_version".to_owned());
         // Few forms, so that monitors often share.
         if self.dice.chance(35) {
-            let select = self.select();
+            let (select, kinds) = self.select();
             return Part {
                 requests: vec![select],
+                kinds: vec![kinds; known.len()],
                 columns: known,
+                all_kinds: kinds,
             };
         }
-        let mut requests = Vec::new();
-        let mut columns: Vec<String> = Vec::new();
+        let mut part = Part {
+            requests: Vec::new(),
+            columns: Vec::new(),
+            kinds: Vec::new(),
+            all_kinds: [false; 4],
+        };
         for _ in 0..self.dice.weighted(&[(75, 1), (25, 2)]) {
-            let mut own: Vec<String> = Vec::new();
+            let (select, kinds) = self.select();
+            let mut quoted = Vec::new();
             for _ in 0..self.dice.below(4) {
                 let column = match self.dice.chance(4) {
-                    true => (*self.dice.pick(&["_uuid", "_version"])).to_owned(),
+                    true => "_uuid".to_owned(),
                     false => self.dice.pick(&known).clone(),
                 };
-                if column != "_version" && !columns.contains(&column) && !own.contains(&column) {
-                    own.push(column);
+                if column != "_version" && !part.columns.contains(&column) {
+                    quoted.push(format!(r#""{column}""#));
+                    part.columns.push(column);
+                    part.kinds.push(kinds);
                 }
             }
-            let quoted: Vec<String> = own.iter().map(|name| format!(r#""{name}""#)).collect();
-            let select = self.select();
             let comma = if select.is_empty() { "" } else { "," };
-            requests.push(format!(
-                r#""columns":[{}]{comma}{select}"#,
-                quoted.join(",")
-            ));
-            columns.extend(own);
-        }
-        Part { requests, columns }
-    }
-
-    fn select(&mut self) -> String {
-        if self.dice.chance(75) {
-            return String::new();
-        }
-        let mut flags = Vec::new();
-        for kind in ["initial", "insert", "delete", "modify"] {
-            if self.dice.chance(40) {
-                flags.push(format!(r#""{kind}":{}"#, self.dice.chance(30)));
+            let columns = quoted.join(",");
+            part.requests
+                .push(format!(r#""columns":[{columns}]{comma}{select}"#));
+            for (all, kind) in part.all_kinds.iter_mut().zip(kinds) {
+                *all |= kind;
             }
         }
-        format!(r#""select":{{{}}}"#, flags.join(","))
+        part
+    }
+
+    /// The member `select` of a request, and which kinds of change it selects.
+    fn select(&mut self) -> (String, [bool; 4]) {
+        let mut kinds = [true; 4];
+        if self.dice.chance(75) {
+            return (String::new(), kinds);
+        }
+        let mut flags = Vec::new();
+        for (name, kind) in ["initial", "insert", "delete", "modify"]
+            .iter()
+            .zip(&mut kinds)
+        {
+            if self.dice.chance(40) {
+                *kind = self.dice.chance(30);
+                flags.push(format!(r#""{name}":{kind}"#));
+            }
+        }
+        (format!(r#""select":{{{}}}"#, flags.join(",")), kinds)
     }
 
     fn wheres(
