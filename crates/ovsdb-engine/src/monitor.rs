@@ -206,7 +206,22 @@ impl Monitor {
         }
     }
 
+    /// [`Monitor::add`] for a receiver that was away: what it is told follows from the first and the last state of each
+    /// row, also where it would not have been told of what came first, since its monitor selects some kinds of change
+    /// only.
+    pub fn add_missed(&self, pending: &mut Pending, commit: &Commit) {
+        for change in &commit.changes {
+            if self.shape.position(change.table).is_some() {
+                Self::merge(pending, change, || true);
+            }
+        }
+    }
+
     fn add_change(&self, pending: &mut Pending, change: &RowChange) {
+        Self::merge(pending, change, || self.update_of(change).is_some());
+    }
+
+    fn merge(pending: &mut Pending, change: &RowChange, is_of_interest: impl Fn() -> bool) {
         let key = (change.table, change.uuid);
         if let Some(versions) = pending.rows.get_mut(&key) {
             // Whatever happens to a row that is already on the list belongs there: what will be told follows from its
@@ -215,7 +230,7 @@ impl Monitor {
             if versions.old.is_none() && versions.new.is_none() {
                 pending.rows.remove(&key);
             }
-        } else if self.update_of(change).is_some() {
+        } else if is_of_interest() {
             let versions = Versions {
                 old: change.old.clone(),
                 new: change.new.clone(),

@@ -249,6 +249,23 @@ fn changes_that_cancel_each_other_are_not_told() {
 }
 
 #[test]
+fn who_was_away_is_not_told_of_a_row_that_came_and_went() {
+    let mut server = Server::new();
+    let requests = r#"{"A":{"select":{"insert":false}}}"#;
+    let monitor = server.monitor(requests);
+    let mut missed = Pending::default();
+    let mut told = Pending::default();
+    for operations in [r#"[{"op":"insert","table":"A","row":{"x":1}}]"#, DELETE] {
+        let commit = server.transact(operations).expect("there are changes");
+        monitor.add_missed(&mut missed, &commit);
+        monitor.add(&mut told, &commit);
+    }
+    assert!(take_update(&monitor, &mut missed).is_none());
+    // Of the row, only its end was of interest to who was there.
+    assert!(take_update(&monitor, &mut told).is_some());
+}
+
+#[test]
 fn columns_selected_for_other_changes_are_left_out_of_an_update() {
     let row = "00000000-0000-0000-0000-000000000001";
     let told = format!(r#"{{"A":{{"{row}":{{"new":{{"x":2}},"old":{{"x":1}}}}}}}}"#);

@@ -130,7 +130,7 @@ impl Start {
         };
         let mut pending = Pending::default();
         for commit in commits {
-            monitor.add(&mut pending, commit);
+            monitor.add_missed(&mut pending, commit);
         }
         if !monitor.write_pending(&mut pending, out) {
             out.extend_from_slice(b"{}");

@@ -481,6 +481,7 @@ pub(crate) fn parameters() -> Vec<Case> {
             cases.push(case(Ending::Open, request));
         }
     }
+    cases.extend(conditions());
     let message = |id: u32, method: &str, parameters: &str| {
         format!(r#"{{"id":{id},"method":"{method}","params":{parameters}}}"#)
     };
@@ -502,10 +503,154 @@ pub(crate) fn parameters() -> Vec<Case> {
     cases
 }
 
+/// Requests of conditional monitors, and of conversions, that are wrong.
+fn conditions() -> Vec<Case> {
+    // What is asked of the table `ByName`.
+    let requests = [
+        "1",
+        "null",
+        "[]",
+        "[1]",
+        "{}",
+        r#"{"extra":1}"#,
+        r#"{"columns":1}"#,
+        r#"{"columns":["nosuch"]}"#,
+        r#"[{"columns":["name"]},{"columns":["name"]}]"#,
+        r#"[{"columns":["name"]},{"columns":["note"]}]"#,
+        r#"{"select":1}"#,
+        r#"{"select":{"initial":1}}"#,
+        r#"{"select":{"nosuch":true}}"#,
+        r#"{"where":1}"#,
+        r#"{"where":null}"#,
+        r#"{"where":true}"#,
+        r#"{"where":{}}"#,
+        r#"{"where":[]}"#,
+        r#"{"where":[true]}"#,
+        r#"{"where":[false]}"#,
+        r#"{"where":[1]}"#,
+        r#"{"where":["true"]}"#,
+        r#"{"where":[null]}"#,
+        r#"{"where":[[]]}"#,
+        r#"{"where":[["name"]]}"#,
+        r#"{"where":[["name","=="]]}"#,
+        r#"{"where":[["name","==","a","b"]]}"#,
+        r#"{"where":[[1,"==","a"]]}"#,
+        r#"{"where":[["name",1,"a"]]}"#,
+        r#"{"where":[["nosuch","==","a"]]}"#,
+        r#"{"where":[["name","nosuch","a"]]}"#,
+        r#"{"where":[["name","<","a"]]}"#,
+        r#"{"where":[["note","<","a"]]}"#,
+        r#"{"where":[["name","==",1]]}"#,
+        r#"{"where":[["name","==","abcd"]]}"#,
+        r#"{"where":[["name","==",["set",[]]]]}"#,
+        r#"{"where":[["note","==",["set",["a","b"]]]]}"#,
+        r#"{"where":[["note","includes",["set",["a","b"]]]]}"#,
+        r#"{"where":[["note","excludes",["set",["a","b"]]]]}"#,
+        r#"{"where":[["_uuid","==","a"]]}"#,
+        r#"{"where":[["_uuid","==",["uuid","a"]]]}"#,
+        r#"{"where":[["_uuid","==",["named-uuid","a"]]]}"#,
+        r#"{"where":[["name","==","a"],1]}"#,
+    ];
+    let nil = r#""00000000-0000-0000-0000-000000000000""#;
+    let mut texts = Vec::new();
+    let mut request = |id: u32, method: &str, parameters: String| {
+        texts.push(format!(
+            r#"{{"id":{id},"method":"{method}","params":{parameters}}}"#
+        ));
+    };
+    for asked in requests {
+        let asked = format!(r#""Limits","m",{{"ByName":{asked}}}"#);
+        request(1, "monitor_cond", format!("[{asked}]"));
+        request(1, "monitor_cond_since", format!("[{asked},{nil}]"));
+    }
+    let lists = [
+        "[]",
+        "[1]",
+        r#"["Limits"]"#,
+        r#"["Limits","m"]"#,
+        r#"["nosuch","m",{}]"#,
+        r#"["Limits","m",[]]"#,
+        r#"["Limits","m",null]"#,
+        r#"["Limits","m",{}]"#,
+        r#"["Limits","m",{"nosuch":{}}]"#,
+        r#"["Limits",null,{}]"#,
+        r#"["Limits","m",{},1]"#,
+        r#"["Limits","m",{},null]"#,
+        r#"["Limits","m",{},""]"#,
+        r#"["Limits","m",{},"m"]"#,
+        r#"["Limits","m",{},"00000000-0000-0000-0000-00000000000g"]"#,
+        r#"["Limits","m",{},"00000000-0000-0000-0000-0000000000000"]"#,
+        r#"["Limits","m",{},"00000000000000000000000000000000"]"#,
+        r#"["Limits","m",{},"0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9"]"#,
+        r#"["Limits","m",{},"00000000-0000-0000-0000-000000000000",1]"#,
+    ];
+    for list in lists {
+        for method in ["monitor_cond", "monitor_cond_since", "monitor_cond_change"] {
+            request(1, method, list.to_owned());
+        }
+    }
+    // Nothing of these may be done. A conversion that is right would leave another database.
+    for list in [
+        "[]",
+        "[1]",
+        r#"["Limits"]"#,
+        r#"["nosuch",{}]"#,
+        r#"["Limits",1]"#,
+        r#"["Limits",[]]"#,
+        r#"["Limits",{}]"#,
+        r#"["Limits",{"name":"Limits"}]"#,
+        r#"["Limits",{"name":"Other","tables":{"T":{"columns":{"c":{"type":"integer"}}}}}]"#,
+        r#"["Limits",{"name":"Limits","tables":{"T":{"columns":{"c":{"type":"nosuch"}}}}}]"#,
+        r#"["Limits",{"name":"Limits","tables":{},"extra":1}]"#,
+        r#"["Limits",{"name":"Limits","tables":{}},1]"#,
+    ] {
+        request(1, "convert", list.to_owned());
+    }
+    // Changes of what a monitor asks for.
+    let before = r#"{"id":1,"method":"monitor_cond","params":["Limits","m",{"ByName":{}}]}"#;
+    let changes = [
+        r#"["m","m",[]]"#,
+        r#"["m","m",null]"#,
+        r#"["m","m",{}]"#,
+        r#"["m","n",{}]"#,
+        r#"["n","m",{}]"#,
+        r#"["m",{},{}]"#,
+        r#"["m","m"]"#,
+        r#"["m","m",{},1]"#,
+        r#"["m","m",{"nosuch":[]}]"#,
+        r#"["m","m",{"Single":[]}]"#,
+        r#"["m","m",{"ByName":1}]"#,
+        r#"["m","m",{"ByName":{}}]"#,
+        r#"["m","m",{"ByName":{"where":[]}}]"#,
+        r#"["m","m",{"ByName":[]}]"#,
+        r#"["m","m",{"ByName":[1]}]"#,
+        r#"["m","m",{"ByName":[{"where":1}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[1]}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[],"extra":1}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[],"select":{}}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[],"columns":1}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[],"columns":[]}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[["nosuch","==",1]]}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[["name","==",1]]}]}]"#,
+        r#"["m","m",{"ByName":[{"where":[true]},{"where":[false]}]}]"#,
+    ];
+    let changes = changes.map(|change| {
+        format!(r#"{before}{{"id":2,"method":"monitor_cond_change","params":{change}}}"#)
+    });
+    let plain = r#"{"id":1,"method":"monitor","params":["Limits","m",{"ByName":{}}]}{"id":2,"method":"monitor_cond_change","params":["m","n",{"ByName":[{"where":[]}]}]}{"id":3,"method":"monitor_cancel","params":["n"]}"#;
+    texts.extend(changes);
+    texts.push(plain.to_owned());
+    texts.push(before.repeat(2));
+    texts
+        .into_iter()
+        .map(|text| case(Ending::Open, text))
+        .collect()
+}
+
 /// Requests with one to three bytes that are wrong, chosen by a fixed seed.
 pub(crate) fn garbled() -> Vec<Case> {
     const WRONG: &[u8] = b"{}[]\",:\\/0123456789eE+-.tfnu \t\n\x01\x7f\x80\xc3\xff";
-    const CASES: usize = 1_000;
+    const CASES: usize = 1_300;
     let requests = [
         r#"{"id":1,"method":"echo","params":[1,-2.5e3,"a\"b\\\u00e9",true,false,null,{"k":[{}]},[[]]]}"#,
         r#"{"id":[1,"x"],"method":"get_schema","params":["nosuch"]}"#,
@@ -513,6 +658,8 @@ pub(crate) fn garbled() -> Vec<Case> {
         r#"{"id":1,"method":"transact","params":["Limits",{"op":"abort"},{"op":"insert","table":"BySet","row":{"numbers":["set",[1,2]],"labels":["map",[["a",1]]]}}]}"#,
         r#"{"id":1,"method":"monitor","params":["Limits","m",{"ByPair":{"columns":["first","second"],"select":{"initial":false}}}]}"#,
         r#"{"id":1,"method":"lock","params":["L"]}{"id":2,"method":"unlock","params":["L"]}"#,
+        r#"{"id":1,"method":"monitor_cond","params":["Limits","m",{"ByPair":[{"columns":["first"],"where":[["first",">=",2],false]}]}]}{"id":2,"method":"monitor_cancel","params":["m"]}"#,
+        r#"{"id":1,"method":"monitor_cond_since","params":["Limits","m",{"ByName":{"where":[["name","!=","a"]]}},"00000000-0000-0000-0000-000000000000"]}"#,
     ];
     let mut dice = Dice::new(1);
     let mut cases = Vec::new();
