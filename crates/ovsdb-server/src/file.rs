@@ -138,10 +138,19 @@ pub fn load_to_serve(path: &Path) -> Result<Loaded, FileError> {
 /// # Errors
 /// As [`load`].
 pub fn load_to_serve_on(fs: Arc<dyn FileSystem>, path: &Path) -> Result<Loaded, FileError> {
+    load_with_history(fs, path, limits::HISTORY_FILE_BYTES_MAX)
+}
+
+/// [`load_to_serve_on`] with the commits in the last `recent_bytes` of the file.
+fn load_with_history(
+    fs: Arc<dyn FileSystem>,
+    path: &Path,
+    recent_bytes: u64,
+) -> Result<Loaded, FileError> {
     let (log, schema) = open_on(fs, path, OpenMode::ReadWrite, LockPolicy::IfWritable)?;
     // Where there is no saying how large the file is, all of it counts as recent.
     let length = std::fs::metadata(path).map_or(0, |found| found.len());
-    let recent = length.saturating_sub(limits::HISTORY_FILE_BYTES_MAX);
+    let recent = length.saturating_sub(recent_bytes);
     let mut history: Option<History> = None;
     let mut loaded = replay_all(log, Arc::new(schema), &mut |step| {
         // As a rule the first record is what a compaction left, and how that came about nobody knows. Who has seen the
@@ -262,4 +271,55 @@ pub fn create(path: &Path, schema: &Schema) -> Result<(), FileError> {
     log.append(&record)?;
     log.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Shown;
+
+    #[test]
+    fn history_begins_near_the_end_of_the_file_and_behind_the_first_record() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("db");
+        let schema = r#"{"name":"D","tables":{"T":{"columns":{"n":{"type":"integer"}}}}}"#;
+        let schema = Schema::from_json(&json::parse(schema.as_bytes()).expect("valid JSON"));
+        create(&path, &schema.expect("a valid schema")).expect("a new file");
+        let mut ends = Vec::new();
+        let mut ids = Vec::new();
+        for number in 0..6 {
+            let (mut log, _) =
+                open(&path, OpenMode::ReadWrite, LockPolicy::IfWritable).expect("a sound file");
+            while log.read().expect("a good record").is_some() {}
+            let record = format!(
+                r#"{{"T":{{"0000000{number}-0000-4000-8000-000000000000":{{"n":{number}}}}}}}"#
+            );
+            log.append(format!("{record}\n").as_bytes())
+                .expect("a healthy disk");
+            ends.push(log.offset());
+            drop(log);
+            let loaded = load(&path, OpenMode::ReadOnly, LockPolicy::Never);
+            let loaded = loaded.expect("a sound file");
+            assert!(loaded.history.is_none(), "it was not asked for");
+            ids.push(loaded.id);
+        }
+
+        let length = ends[5];
+        let follow = |recent: u64| -> Vec<Option<usize>> {
+            let loaded = load_with_history(Arc::new(Disk), &path, recent).expect("a sound file");
+            assert_eq!((loaded.id, loaded.database.rows()), (ids[5], 6));
+            let rows = loaded.database.rows();
+            let history = loaded.history;
+            let history = history.unwrap_or_else(|| History::new(loaded.id, rows));
+            let since = |id| history.since(id, Shown::KeptColumns);
+            ids.iter().map(|&id| Some(since(id)?.len())).collect()
+        };
+        let all = [Some(5), Some(4), Some(3), Some(2), Some(1), Some(0)];
+        assert_eq!(follow(u64::MAX), all);
+        assert_eq!(follow(length), all);
+        assert_eq!(follow(length - ends[2]), [&[None; 2], &all[2..]].concat());
+        assert_eq!(follow(length - ends[2] + 1), [&[None], &all[1..]].concat());
+        assert_eq!(follow(1), [&[None; 4], &all[4..]].concat());
+        assert_eq!(follow(0), [&[None; 5], &all[5..]].concat());
+    }
 }

@@ -231,29 +231,6 @@ fn a_tail_that_is_cut_off_does_not_disturb_those_who_have_not_seen_it() {
     });
 }
 
-#[test]
-fn what_is_far_back_in_a_file_is_not_known_after_a_restart() {
-    let sandbox = new_sandbox();
-    let server = start(&sandbox);
-    transact(&server, &insert("a"));
-    transact(&server, &insert("b"));
-    let mut replicas = [Replica::new(KEPT), Replica::new(KEPT)];
-    replicas[0].resume(&server);
-    let megabyte = "x".repeat(1 << 20);
-    for number in 0..20 {
-        if number == 10 {
-            replicas[1].resume(&server);
-        }
-        transact(&server, &insert(&megabyte));
-    }
-    let server = restart(&sandbox, server);
-    let resumed = replicas.each_mut().map(|replica| replica.resume(&server));
-    assert_eq!(resumed, [not_found(22), found(10)]);
-    for replica in &replicas {
-        replica.check(&server);
-    }
-}
-
 /// The server loses a commit that a client has seen, and has others instead.
 #[track_caller]
 fn check_lost(what: &str, lose: impl FnOnce(&Sandbox, u64)) {
