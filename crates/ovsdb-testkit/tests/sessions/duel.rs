@@ -10,7 +10,7 @@ use crate::explain::{CRASH, DANGLING, MERGED, Scene, explain};
 use crate::replica::{Replica, members};
 use crate::report::{Difference, Tally};
 use crate::script::{Action, Step, Stretch};
-use crate::stage::{Crash, END, Stage, WITNESS};
+use crate::stage::{Crash, END, Stage};
 use crate::watch::Watch;
 
 /// How often a server that is behind is given more time. Each time, every client has an echo answered.
@@ -107,8 +107,9 @@ impl<'a> Duel<'a> {
     fn try_play(&mut self, script: &[Stretch]) -> Result<(), Stop> {
         let clear = self.clear();
         let witness = self.history.then(|| self.watch_all());
-        self.both(|stage| stage.begin(&clear, witness.as_deref()))?;
         let steps = script.iter().flat_map(Stretch::steps);
+        let clients = steps.clone().map(|step| step.client + 1).max().unwrap_or(1);
+        self.both(|stage| stage.begin(&clear, clients, witness.as_deref()))?;
         let mut course = Course {
             steps: steps.map(|step| (step.number.to_string(), step)).collect(),
             owners: Vec::new(),
@@ -191,12 +192,17 @@ impl<'a> Duel<'a> {
         let mut rounds = 0;
         loop {
             let [left, right] = &self.stages;
-            let (left, right) = (read(left, course), read(right, course));
+            let (mut left, mut right) = (read(left, course), read(right, course));
             let compared = compare(course, &left.1, &right.1).or_else(|difference| {
                 self.compare_merged(course, step, [&left.1, &right.1], difference)
             });
             match compared {
                 Ok(explained) => {
+                    if explained.contains(&MERGED) {
+                        // One server has told of row versions that the other has passed over.
+                        left.0 = self.stages[0].names.clone();
+                        right.0 = self.stages[1].names.clone();
+                    }
                     for name in explained {
                         *self.tally.explained.entry(name).or_default() += 1;
                     }
@@ -430,7 +436,7 @@ fn read(stage: &Stage, course: &Course<'_>) -> (Names, Vec<Vec<Raw>>) {
     let method = |id: &Raw| find(&course.steps, id).map_or("", Step::method);
     let seen = stage.seen();
     // Who is told of every transaction decides on their numbers.
-    if let Some(messages) = seen.get(WITNESS) {
+    if let Some(messages) = stage.seen_by_witness() {
         names.canonical(messages, method);
     }
     let received = seen
@@ -452,6 +458,7 @@ fn compare(
         let scene = Scene {
             client,
             owners: &course.owners,
+            steps: &course.steps,
         };
         explained.extend(explain(&scene, &mut ends));
         if ends[0] != ends[1] {

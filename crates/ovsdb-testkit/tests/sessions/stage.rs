@@ -16,9 +16,6 @@ use crate::script::{Action, Step};
 /// How many clients a script has at most.
 pub(crate) const CLIENTS: usize = 4;
 
-/// A client that is no part of the script. It watches everything, so that it is told of every transaction.
-pub(crate) const WITNESS: usize = CLIENTS;
-
 /// Stands among the messages of a client for the end of its connection.
 pub(crate) const END: &str = r#"{"end":"of connection"}"#;
 
@@ -47,6 +44,7 @@ pub(crate) struct Stage {
     clients: Vec<RawClient>,
     /// What each client has received since this was last taken.
     seen: Vec<Vec<String>>,
+    witness: Option<usize>,
     /// What the script's texts stand for on this server.
     pub(crate) names: Names,
     side: Side,
@@ -85,6 +83,7 @@ impl Stage {
         Stage {
             clients: Vec::new(),
             seen: Vec::new(),
+            witness: None,
             names: Names::default(),
             side,
             reference: !version.contains("ovsdb-rs"),
@@ -113,10 +112,12 @@ impl Stage {
     }
 
     /// Begins a session: nothing is left of earlier ones, the database is empty, all clients are connected.
-    /// The requests see to the database. If there is a witness, it sends a request, too.
+    /// The requests see to the database. With a request of its own, there is one more client, a witness: it is no part
+    /// of the script, and its request makes sure that it is told of every transaction.
     pub(crate) fn begin(
         &mut self,
         requests: &[String],
+        clients: usize,
         witness: Option<&str>,
     ) -> Result<(), Crash> {
         while let Some(mut client) = self.clients.pop() {
@@ -131,18 +132,18 @@ impl Stage {
             );
         }
         self.names.forget();
-        let witnesses = usize::from(witness.is_some());
-        for _ in 0..CLIENTS + witnesses {
+        self.witness = witness.map(|_| clients);
+        let clients = clients + usize::from(witness.is_some());
+        for _ in 0..clients {
             let client = self.connect()?;
             self.clients.push(client);
         }
-        self.seen = vec![Vec::new(); CLIENTS + witnesses];
-        if let Some(request) = witness {
-            // What the server refuses, it will refuse on both sides, and scripts will tell.
-            self.clients[WITNESS]
-                .send(request.as_bytes())
-                .map_err(|_| Crash)?;
-            self.echo(WITNESS)?;
+        self.seen = vec![Vec::new(); clients];
+        if let (Some(client), Some(request)) = (self.witness, witness) {
+            let sent = self.clients[client].send(request.as_bytes());
+            sent.map_err(|_| Crash)?;
+            self.send_echo(client);
+            self.receive_echo(client)?;
         }
         Ok(())
     }
@@ -166,9 +167,14 @@ impl Stage {
     ///
     /// A client whose connection has ended is connected anew.
     pub(crate) fn barrier(&mut self, first: usize) -> Result<(), Crash> {
+        self.send_echo(first);
+        self.receive_echo(first)?;
         let others = (0..self.clients.len()).filter(|other| *other != first);
-        for client in std::iter::once(first).chain(others) {
-            self.echo(client)?;
+        for client in others.clone() {
+            self.send_echo(client);
+        }
+        for client in others {
+            self.receive_echo(client)?;
         }
         Ok(())
     }
@@ -201,11 +207,14 @@ impl Stage {
         Ok(())
     }
 
-    fn echo(&mut self, client: usize) -> Result<(), Crash> {
+    fn send_echo(&mut self, client: usize) {
         const ECHO: &str = r#"{"id":"barrier","method":"echo","params":[]}"#;
-        let barrier = Raw::string("barrier");
-        // An error shows below, by what is received.
+        // An error shows by what is received.
         let _ = self.clients[client].send(ECHO.as_bytes());
+    }
+
+    fn receive_echo(&mut self, client: usize) -> Result<(), Crash> {
+        let barrier = Raw::string("barrier");
         loop {
             match self.clients[client].receive() {
                 Ok(Some(message)) => {
@@ -247,6 +256,11 @@ impl Stage {
         drain(&mut client);
         let reply = Raw::parse(&String::from_utf8_lossy(&reply)).ok_or(Crash)?;
         Ok(reply.get("result").cloned().unwrap_or(Raw::null()))
+    }
+
+    /// What the witness has received, if there is one.
+    pub(crate) fn seen_by_witness(&self) -> Option<&[String]> {
+        self.witness.map(|client| self.seen[client].as_slice())
     }
 
     /// What each client has received so far in this step.
