@@ -243,7 +243,8 @@ impl Served {
         }
     }
 
-    /// Has the database converted, after what has been submitted before.
+    /// Has the database converted, after what has been submitted before. Takes no room in the queue: a session asks for
+    /// one conversion at a time.
     ///
     /// # Errors
     /// The database has been closed.

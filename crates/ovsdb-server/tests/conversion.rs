@@ -260,6 +260,35 @@ fn a_disk_that_fails_leaves_file_and_schema_as_they_were() {
 }
 
 #[test]
+fn a_conversion_that_a_crash_may_undo_is_told_as_an_error_and_nothing_is_accepted_until_it_is_safe()
+{
+    let (fixture, mut client) = prepared();
+    fixture.disk.fail_directory_syncs(EIO);
+    let reply = convert(&mut client, &wider());
+    assert!(reply.contains("Input/output error"), "{reply}");
+    assert_eq!(served_schema(&fixture.server), parsed(&wider()));
+    assert!(
+        fixture
+            .server
+            .database("D")
+            .expect("it is served")
+            .trouble()
+            .is_some()
+    );
+    let insert = r#"{"op":"insert","table":"A","row":{"x":1}}"#;
+    let reply = client.transact(insert);
+    assert!(reply.contains("Input/output error"), "{reply}");
+    fixture.disk.fail_directory_syncs(0);
+    client.check(insert, r#"[{"uuid":["uuid","U"]}]"#);
+    let fixture = fixture.restart(&["D"]);
+    assert_eq!(served_schema(&fixture.server), parsed(&wider()));
+    fixture.connect().check(
+        r#"{"op":"select","table":"T","where":[],"columns":["name"],"sort":["name"]},{"op":"select","table":"A","where":[],"columns":["x"]}"#,
+        r#"[{"rows":[{"name":"a"}]},{"rows":[{"x":1}]}]"#,
+    );
+}
+
+#[test]
 fn transactions_before_a_conversion_are_answered_before_it_and_later_ones_meet_the_new_schema() {
     let (fixture, mut client) = prepared();
     let mut other = aware(&fixture);

@@ -215,6 +215,7 @@ pub fn without_uuids(text: &str) -> String {
 pub struct FailingDisk {
     write: Arc<AtomicI32>,
     sync: Arc<AtomicI32>,
+    sync_directory: Arc<AtomicI32>,
     held: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -244,6 +245,11 @@ impl FailingDisk {
     pub fn hold_syncs(&self) -> HeldSyncs {
         *self.held.0.lock() = true;
         HeldSyncs(self.clone())
+    }
+
+    /// Has every sync of a folder fail with an error number; 0 ends that.
+    pub fn fail_directory_syncs(&self, errno: i32) {
+        self.sync_directory.store(errno, Ordering::SeqCst);
     }
 
     /// Has every sync fail with an error number; 0 ends that.
@@ -282,6 +288,7 @@ impl FileSystem for FailingDisk {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        fail(&self.sync_directory)?;
         Disk.sync_directory(directory)
     }
 
