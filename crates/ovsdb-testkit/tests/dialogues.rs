@@ -242,3 +242,125 @@ fn the_first_of_two_waits_that_exclude_each_other_wins() {
         (1, AWAIT, "1"),
     ]);
 }
+
+/// Watches the rows that are called `b`.
+const WATCH_B: &str =
+    r#"["Limits","watch",{"ByName":[{"columns":["name","note"],"where":[["name","==","b"]]}]}]"#;
+
+#[test]
+fn rows_come_into_a_condition_and_go() {
+    check(&[
+        (0, "transact", INSERT),
+        (1, "monitor_cond", WATCH_B),
+        (2, "monitor_cond", WATCH_B),
+        (0, "transact", RENAME),
+        (
+            0,
+            "transact",
+            r#"["Limits",{"op":"update","table":"ByName","where":[],"row":{"note":"x"}}]"#,
+        ),
+        (
+            0,
+            "transact",
+            r#"["Limits",{"op":"update","table":"ByName","where":[],"row":{"name":"c"}}]"#,
+        ),
+        (
+            0,
+            "transact",
+            r#"["Limits",{"op":"update","table":"ByName","where":[],"row":{"name":"b"}}]"#,
+        ),
+        (1, "monitor_cancel", r#"["watch"]"#),
+        (0, "transact", DELETE),
+    ]);
+}
+
+#[test]
+fn a_change_of_conditions_is_told_before_its_reply_and_under_the_new_id() {
+    check(&[
+        (0, "transact", INSERT),
+        (1, "monitor_cond", WATCH_B),
+        (2, "monitor_cond", WATCH_B),
+        (
+            1,
+            "monitor_cond_change",
+            r#"["watch",["new",1],{"ByName":[{"where":[["name","!=","b"]]}]}]"#,
+        ),
+        (1, "monitor_cond_change", r#"["watch","watch",{}]"#),
+        (0, "transact", RENAME),
+        (
+            2,
+            "monitor_cond_change",
+            r#"["watch","watch",{"ByName":[{"where":[false]}]}]"#,
+        ),
+        (
+            2,
+            "monitor_cond_change",
+            r#"["watch","watch",{"ByName":[{"where":[false]},{"where":[]}]}]"#,
+        ),
+        (0, "transact", DELETE),
+        (1, "monitor_cancel", r#"["watch"]"#),
+        (1, "monitor_cancel", r#"[["new",1]]"#),
+    ]);
+}
+
+#[test]
+fn plain_and_conditional_monitors_share_their_ids() {
+    check(&[
+        (1, "monitor", WATCH),
+        (1, "monitor_cond", WATCH_B),
+        (1, "monitor_cancel", r#"["watch"]"#),
+        (1, "monitor_cond", WATCH_B),
+        (1, "monitor", WATCH),
+        (0, "transact", INSERT),
+        (0, "transact", RENAME),
+    ]);
+}
+
+#[test]
+fn differences_are_told_of_sets_and_maps() {
+    let by_set = |operations: &str| format!(r#"["Limits",{operations}]"#);
+    let insert = by_set(
+        r#"{"op":"insert","table":"BySet","row":{"numbers":["set",[1,2]],"labels":["map",[["a",1]]]}}"#,
+    );
+    let mutate = by_set(
+        r#"{"op":"mutate","table":"BySet","where":[],"mutations":[["numbers","delete",1],["numbers","insert",["set",[0,3]]],["labels","insert",["map",[["a",2],["b",1]]]]]}"#,
+    );
+    let update = by_set(
+        r#"{"op":"update","table":"BySet","where":[],"row":{"numbers":["set",[]],"labels":["map",[["a",2]]]}}"#,
+    );
+    check(&[
+        (
+            1,
+            "monitor_cond",
+            r#"["Limits","all",{"BySet":[{"columns":["numbers","labels","fixed"]}]}]"#,
+        ),
+        (
+            2,
+            "monitor_cond",
+            r#"["Limits","some",{"BySet":[{"columns":["numbers"],"where":[["numbers","includes",["set",[0]]]]}]}]"#,
+        ),
+        (0, "transact", &insert),
+        (0, "transact", &mutate),
+        (0, "transact", &update),
+    ]);
+}
+
+#[test]
+fn a_conversion_ends_monitors_and_waits_of_those_who_know_of_it() {
+    let schema = include_str!("../schemas/limits.ovsschema");
+    let convert = format!(r#"["Limits",{schema}]"#);
+    check(&[
+        (0, "set_db_change_aware", "[true]"),
+        (1, "set_db_change_aware", "[true]"),
+        (2, "set_db_change_aware", "[true]"),
+        (1, "monitor_cond", WATCH_B),
+        (1, "monitor", r#"["Limits","m",{"Single":{}}]"#),
+        (2, "transact", WAIT),
+        (0, "convert", &convert),
+        (2, AWAIT, "2"),
+        (1, "monitor_cancel", r#"["m"]"#),
+        (1, "monitor_cond", WATCH_B),
+        (0, "transact", INSERT),
+        (0, "transact", RENAME),
+    ]);
+}

@@ -41,7 +41,7 @@ impl Names {
 
     /// What a client has received, in the common form. `method` knows the methods of its requests by their ids.
     ///
-    /// Between two replies, notifications have no order of their own.
+    /// Between two replies, notifications about different monitors and locks have no order.
     pub(crate) fn canonical(
         &mut self,
         messages: &[String],
@@ -61,7 +61,12 @@ impl Names {
         });
         let mut sorted: Vec<Raw> = parsed.collect();
         for part in sorted.split_mut(|message| message.get("method").is_none()) {
-            part.sort_by_cached_key(|message| erase(&message.to_string()));
+            // Those of one monitor stay in their order.
+            part.sort_by_cached_key(|message| {
+                let params = message.get("params").and_then(Raw::elements);
+                let subject = params.and_then(<[Raw]>::first).map(Raw::to_string);
+                (message.get("method").map(Raw::to_string), subject)
+            });
         }
         let named = sorted.iter().map(|message| {
             let named = replace(&message.to_string(), |uuid| self.number(uuid));
@@ -186,7 +191,10 @@ mod tests {
         let messages = |text: &str| -> Vec<String> {
             let message = |word: &str| match word.parse::<u32>() {
                 Ok(id) => format!(r#"{{"id":{id},"result":{{}}}}"#),
-                Err(_) => format!(r#"{{"id":null,"method":"{word}","params":[]}}"#),
+                Err(_) => format!(
+                    r#"{{"id":null,"method":"update","params":["{}","{word}"]}}"#,
+                    &word[..1]
+                ),
             };
             text.split(' ').map(message).collect()
         };
@@ -197,6 +205,8 @@ mod tests {
         assert!(same("a b 1 c", "b a 1 c"));
         assert!(!same("a b 1 c", "a 1 b c"));
         assert!(!same("1 2", "2 1"));
+        assert!(same("a1 b a2 1", "a1 a2 b 1"));
+        assert!(!same("a1 a2 1", "a2 a1 1"));
     }
 
     #[test]

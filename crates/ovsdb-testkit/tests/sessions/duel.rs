@@ -29,6 +29,10 @@ pub(crate) enum Outcome {
 pub(crate) struct Duel<'a> {
     /// The schema of the database.
     pub(crate) model: &'a Model,
+    /// The same as text.
+    schema: &'a str,
+    /// Whether a script has given it another one.
+    is_converted: bool,
     /// The reference and ours, or two references.
     pub(crate) stages: [Stage; 2],
     /// What has been met so far.
@@ -54,9 +58,16 @@ enum Stop {
 
 impl<'a> Duel<'a> {
     /// Two servers that have met nothing yet.
-    pub(crate) fn new(model: &'a Model, stages: [Stage; 2], history: bool) -> Duel<'a> {
+    pub(crate) fn new(
+        model: &'a Model,
+        schema: &'a str,
+        stages: [Stage; 2],
+        history: bool,
+    ) -> Duel<'a> {
         Duel {
             model,
+            schema,
+            is_converted: false,
             stages,
             history,
             tally: Tally::default(),
@@ -105,6 +116,12 @@ impl<'a> Duel<'a> {
     }
 
     fn try_play(&mut self, script: &[Stretch]) -> Result<(), Stop> {
+        if self.is_converted {
+            let (name, schema) = (&self.model.name, self.schema);
+            let back = format!(r#"{{"id":0,"method":"convert","params":["{name}",{schema}]}}"#);
+            self.both(|stage| stage.convert(&back))?;
+            self.is_converted = false;
+        }
         let clear = self.clear();
         let witness = self.history.then(|| self.watch_all());
         let steps = script.iter().flat_map(Stretch::steps);
@@ -117,6 +134,7 @@ impl<'a> Duel<'a> {
         };
         for (place, stretch) in script.iter().enumerate() {
             for step in stretch.steps() {
+                self.is_converted |= step.method() == "convert";
                 self.tally.steps += 1;
                 let kind = match &step.action {
                     Action::Request { method, .. } => method,
@@ -277,7 +295,11 @@ impl<'a> Duel<'a> {
         for (client, messages) in ends[1].1.iter().enumerate() {
             own(course, client, messages);
         }
-        for (end, (names, received)) in ends.into_iter().enumerate() {
+        for (end, (mut names, received)) in ends.into_iter().enumerate() {
+            if step.method() == "convert" {
+                // Rows may have new versions, and need not.
+                names.forget();
+            }
             self.stages[end].names = names;
             for (client, messages) in received.iter().enumerate() {
                 let Course { steps, watches, .. } = &mut *course;

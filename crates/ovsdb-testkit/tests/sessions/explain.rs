@@ -35,6 +35,11 @@ pub(crate) struct Rule {
 /// All rules.
 pub(crate) const RULES: &[Rule] = &[
     Rule {
+        name: "lost-at-the-end",
+        reason: "the reference need not send what it owes to clients that it disconnects",
+        explain: lost_at_the_end,
+    },
+    Rule {
         name: "empty-modify",
         reason: "the reference tells of rows in which only columns have changed that nobody asked for, but some condition names",
         explain: empty_modify,
@@ -48,6 +53,11 @@ pub(crate) const RULES: &[Rule] = &[
         name: "canceled",
         reason: "the reference answers a canceled transaction only in sessions that have called set_db_change_aware",
         explain: canceled,
+    },
+    Rule {
+        name: "order-of-cancellations",
+        reason: "a conversion cancels what waits, and that may be told before or after its own reply",
+        explain: order_of_cancellations,
     },
     Rule {
         name: "stale-contents",
@@ -120,6 +130,21 @@ pub(crate) fn explain(scene: &Scene<'_>, ends: &mut [Vec<Raw>; 2]) -> Vec<&'stat
 /// The method of a notification.
 fn method(message: &Raw) -> &str {
     message.get("method").and_then(Raw::text).unwrap_or("")
+}
+
+/// Drops what comes before the end of a connection, if it has ended on both sides.
+fn lost_at_the_end(_: &Scene<'_>, ends: &mut [Vec<Raw>; 2]) -> bool {
+    let ended = |messages: &[Raw]| {
+        messages
+            .iter()
+            .position(|message| message.get("end").is_some())
+    };
+    let [Some(left), Some(right)] = ends.each_ref().map(|messages| ended(messages)) else {
+        return false;
+    };
+    ends[0].drain(..left);
+    ends[1].drain(..right);
+    true
 }
 
 /// Drops changes of nothing, where the other side has none.
@@ -204,6 +229,27 @@ fn canceled(_: &Scene<'_>, [left, right]: &mut [Vec<Raw>; 2]) -> bool {
         !answer || left.contains(message)
     });
     right.len() < before
+}
+
+/// The answers to canceled transactions come last.
+fn order_of_cancellations(_: &Scene<'_>, ends: &mut [Vec<Raw>; 2]) -> bool {
+    let is_cancellation =
+        |message: &Raw| message.get("error").and_then(Raw::text) == Some("canceled");
+    if !ends
+        .iter()
+        .all(|messages| messages.iter().any(is_cancellation))
+    {
+        return false;
+    }
+    for messages in ends {
+        messages.sort_by_key(|message| {
+            (
+                is_cancellation(message),
+                message.get("id").map(Raw::to_string),
+            )
+        });
+    }
+    true
 }
 
 /// Initial contents become the same that the reference may take from those of an earlier monitor.
@@ -333,6 +379,14 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_before_the_end_of_a_connection_may_be_lost() {
+        let (reply, end) = (r#"{"id":1,"result":{}}"#, r#"{"end":"of connection"}"#);
+        check(&[end], &[reply, end], Some("lost-at-the-end"));
+        check(&[end], &[reply], None);
+        check(&[], &[reply], None);
+    }
+
+    #[test]
     fn only_the_owner_is_told_of_its_lock_once_more() {
         let locked = |name: &str| format!(r#"{{"method":"locked","params":["{name}"]}}"#);
         check(&[&locked("L")], &[], Some("locked-again"));
@@ -357,6 +411,17 @@ mod tests {
             Some("stale-contents"),
         );
         check(&[&reply(8, "{}")], &[&reply(8, row)], None);
+    }
+
+    #[test]
+    fn cancellations_come_before_or_after_what_has_led_to_them() {
+        let (reply, error) = (r#"{"id":2,"result":{}}"#, r#"{"error":"canceled","id":1}"#);
+        check(
+            &[reply, error],
+            &[error, reply],
+            Some("order-of-cancellations"),
+        );
+        check(&[reply, error], &[error], None);
     }
 
     #[test]

@@ -19,11 +19,16 @@ const UNKNOWN: &str = "0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9";
 pub(crate) struct Generator<'a> {
     dice: Dice,
     model: &'a Model,
+    /// The schema of the database, and others that it may be converted to.
+    schemas: &'a [String],
     /// Whether both servers remember transactions, so that clients can resume.
     history: bool,
     clients: [Client; CLIENTS],
     /// Monitors that are canceled at once with other steps, and may be there after those.
     ghosts: Vec<Monitor>,
+    /// Whether the schema has been asked for as a part of `_Server`, or has become another one: the reference goes on
+    /// to show the old one there.
+    schema: SchemaUse,
     /// How many of them are in use.
     active: usize,
     next: usize,
@@ -37,6 +42,15 @@ struct Client {
     locks: Vec<&'static str>,
     /// Requests that may still wait.
     waiting: Vec<usize>,
+    /// Whether it has said that it knows of databases that come and go.
+    aware: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum SchemaUse {
+    Unused,
+    Watched,
+    Replaced,
 }
 
 #[derive(Clone, Copy)]
@@ -54,20 +68,28 @@ enum Kind {
     ServerDatabase,
     Reconnect,
     Resume,
+    Convert,
     Burst,
 }
 
 impl<'a> Generator<'a> {
     /// A generator whose choices are those of `seed`.
-    pub(crate) fn new(model: &'a Model, seed: u64, history: bool) -> Generator<'a> {
+    pub(crate) fn new(
+        model: &'a Model,
+        schemas: &'a [String],
+        seed: u64,
+        history: bool,
+    ) -> Generator<'a> {
         let mut dice = Dice::new(seed);
         let active = 2 + dice.below(CLIENTS - 1);
         Generator {
             dice,
             model,
+            schemas,
             history,
             clients: Default::default(),
             ghosts: Vec::new(),
+            schema: SchemaUse::Unused,
             active,
             next: 0,
         }
@@ -91,9 +113,9 @@ impl<'a> Generator<'a> {
 
     fn kind(&mut self) -> Kind {
         // Transactions that end waits and bursts may be merged in updates; their ids could then not be told apart.
-        let (resume, server, wait, burst) = match self.history {
-            true => (10, 0, 0, 0),
-            false => (0, 2, 4, 6),
+        let (resume, server, wait, burst, convert) = match self.history {
+            true => (10, 0, 0, 0, 0),
+            false => (0, 2, 4, 6, 1),
         };
         self.dice.weighted(&[
             (38, Kind::Transact),
@@ -109,6 +131,7 @@ impl<'a> Generator<'a> {
             (server, Kind::ServerDatabase),
             (2, Kind::Reconnect),
             (resume, Kind::Resume),
+            (convert, Kind::Convert),
             (burst, Kind::Burst),
         ])
     }
@@ -129,6 +152,7 @@ impl<'a> Generator<'a> {
             Kind::ServerDatabase => self.server_database(client),
             Kind::Reconnect => self.reconnect(client),
             Kind::Resume => self.resume(client),
+            Kind::Convert => self.convert(client),
             Kind::Burst => {
                 // What a waiting transaction meets would depend on when it is tried again.
                 let cancellations = self.cancel_all();
@@ -333,6 +357,11 @@ impl<'a> Generator<'a> {
 
     fn mistake(&mut self, client: usize) -> Vec<Step> {
         let (method, params) = *self.dice.pick(REQUESTS);
+        match (method, params) {
+            ("set_db_change_aware", "[true]") => self.clients[client].aware = true,
+            ("set_db_change_aware", "[false]") => self.clients[client].aware = false,
+            _ => {}
+        }
         self.request(client, method, params.to_owned())
     }
 
@@ -363,12 +392,15 @@ impl<'a> Generator<'a> {
             ]),
         };
         // By their names, rows can be told apart: their UUIDs are made up.
-        let columns = self.dice.pick(&[
+        let mut columns = *self.dice.pick(&[
             r#""name""#,
             r#""name","model","connected","leader""#,
-            r#""name","schema""#,
             r#""index","cid","name","sid""#,
         ]);
+        if self.schema != SchemaUse::Replaced && self.dice.chance(25) {
+            columns = r#""name","schema""#;
+            self.schema = SchemaUse::Watched;
+        }
         let params = format!(
             r#"["_Server","server",{{"Database":[{{"columns":[{columns}]{wheres}}}]}}{since}]"#
         );
@@ -389,6 +421,39 @@ impl<'a> Generator<'a> {
         }
         for _ in 0..1 + self.dice.below(2) {
             steps.extend(self.monitor_by(client, "monitor_cond_since"));
+        }
+        steps
+    }
+
+    /// The database gets another schema, or the same once more. Monitors of it end, and clients that do not know of such
+    /// things are disconnected.
+    fn convert(&mut self, client: usize) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for other in 0..self.active {
+            if self.dice.chance(40) {
+                steps.extend(self.request(other, "set_db_change_aware", "[true]".to_owned()));
+                self.clients[other].aware = true;
+            }
+        }
+        let schema = match self.schema {
+            SchemaUse::Watched => &self.schemas[0],
+            _ => self.dice.pick(self.schemas),
+        };
+        if self.schema == SchemaUse::Unused {
+            self.schema = SchemaUse::Replaced;
+        }
+        let params = format!(r#"["{}",{schema}]"#, self.model.name);
+        steps.extend(self.request(client, "convert", params));
+        for client in &mut self.clients {
+            let locks = match client.aware {
+                true => std::mem::take(&mut client.locks),
+                false => Vec::new(),
+            };
+            *client = Client {
+                aware: client.aware,
+                locks,
+                ..Client::default()
+            };
         }
         steps
     }

@@ -258,6 +258,23 @@ impl Stage {
         Ok(reply.get("result").cloned().unwrap_or(Raw::null()))
     }
 
+    /// Sends a conversion from a connection of its own that outlives it.
+    pub(crate) fn convert(&mut self, request: &str) -> Result<(), Crash> {
+        const AWARE: &str = r#"{"id":0,"method":"set_db_change_aware","params":[true]}"#;
+        let mut client = self.connect()?;
+        for request in [AWARE, request] {
+            client.send(request.as_bytes()).map_err(|_| Crash)?;
+            let reply = match client.receive() {
+                Ok(reply) => reply.ok_or(Crash)?,
+                Err(error) => return self.failed(&error),
+            };
+            let reply = String::from_utf8_lossy(&reply);
+            assert!(reply.contains(r#""result":{}"#), "{request}: {reply}");
+        }
+        drain(&mut client);
+        Ok(())
+    }
+
     /// What the witness has received, if there is one.
     pub(crate) fn seen_by_witness(&self) -> Option<&[String]> {
         self.witness.map(|client| self.seen[client].as_slice())

@@ -46,7 +46,12 @@ impl Watch {
         }
         for message in messages {
             if message.get("end").is_some() {
-                self.monitors.retain(|(owner, _), _| *owner != client);
+                self.leave(client);
+            } else if is_end(message) {
+                let params = message.get("params").and_then(Raw::elements);
+                let id = params.and_then(<[Raw]>::first).map(Raw::to_string);
+                self.monitors
+                    .retain(|place, _| Some(&place.1) != id.as_ref() || place.0 != client);
             } else if let Some(step) = steps(message).filter(|_| succeeded(message)) {
                 self.reply(model, step, message)?;
             } else {
@@ -148,6 +153,10 @@ impl Watch {
         });
         all.collect()
     }
+}
+
+fn is_end(message: &Raw) -> bool {
+    message.get("method").and_then(Raw::text) == Some("monitor_canceled")
 }
 
 fn succeeded(message: &Raw) -> bool {
