@@ -231,25 +231,22 @@ fn canceled(_: &Scene<'_>, [left, right]: &mut [Vec<Raw>; 2]) -> bool {
     right.len() < before
 }
 
-/// The answers to canceled transactions come last.
+/// Replies of which some tell of a cancellation get one order, if they are the same then.
 fn order_of_cancellations(_: &Scene<'_>, ends: &mut [Vec<Raw>; 2]) -> bool {
     let is_cancellation =
         |message: &Raw| message.get("error").and_then(Raw::text) == Some("canceled");
-    if !ends
-        .iter()
-        .all(|messages| messages.iter().any(is_cancellation))
-    {
+    if !ends[0].iter().any(is_cancellation) {
         return false;
     }
-    for messages in ends {
-        messages.sort_by_key(|message| {
-            (
-                is_cancellation(message),
-                message.get("id").map(Raw::to_string),
-            )
-        });
+    let mut sorted = ends.clone();
+    for messages in &mut sorted {
+        messages.sort_by_cached_key(Raw::to_string);
     }
-    true
+    let same = sorted[0] == sorted[1];
+    if same {
+        *ends = sorted;
+    }
+    same
 }
 
 /// Initial contents become the same that the reference may take from those of an earlier monitor.
