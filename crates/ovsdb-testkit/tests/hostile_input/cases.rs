@@ -48,6 +48,17 @@ fn case(ending: Ending, bytes: impl AsRef<[u8]>) -> Case {
     }
 }
 
+/// A request with the id 1 that only ours grants.
+fn answered_by_ours(request: String, result: &str, reason: &'static str) -> Case {
+    let ours = format!(
+        r#"{{"error":null,"id":1,"result":{result}}}{{"error":null,"id":"probe","result":["alive"]}}"#
+    );
+    Case {
+        differs: Some(Differs { reason, ours }),
+        ..case(Ending::Open, request)
+    }
+}
+
 /// A value in an `echo`, of which ours makes something else: `None` is the end of the connection.
 fn differing(value: &[u8], ours: Option<&str>, reason: &'static str) -> Case {
     let ours = ours.map_or(String::new(), |result| {
@@ -641,10 +652,17 @@ fn conditions() -> Vec<Case> {
     texts.extend(changes);
     texts.push(plain.to_owned());
     texts.push(before.repeat(2));
-    texts
+    let older_name = before.replace("monitor_cond", "monitor2");
+    let mut cases: Vec<Case> = texts
         .into_iter()
         .map(|text| case(Ending::Open, text))
-        .collect()
+        .collect();
+    cases.push(answered_by_ours(
+        older_name,
+        "{}",
+        "the reference does not know this name of older manuals for monitor_cond",
+    ));
+    cases
 }
 
 /// Requests with one to three bytes that are wrong, chosen by a fixed seed.
