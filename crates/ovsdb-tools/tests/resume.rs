@@ -7,6 +7,7 @@ mod support {
 
 use std::fs;
 
+use ovsdb_testkit::client::RawClient;
 use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::programs::{Side, ours};
 use ovsdb_testkit::sandbox::Sandbox;
@@ -14,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::replica::{
     ALL, FILE, KEPT, Replica, Resumed, SCHEMA, change, cut, delete, insert, length, new_sandbox,
-    serve, touch, transact,
+    parse, serve, touch, transact,
 };
 
 fn start(sandbox: &Sandbox) -> Server {
@@ -182,6 +183,51 @@ fn convert(sandbox: &Sandbox, from: &str, to: &str) {
     assert!(SCHEMA.contains(from));
     fs::write(sandbox.path("new"), SCHEMA.replace(from, to)).expect("the sandbox can be written");
     tool(sandbox, &["convert", FILE, "new"]);
+}
+
+/// The same while it is served.
+fn convert_online(server: &Server, from: &str, to: &str) {
+    assert!(SCHEMA.contains(from));
+    let schema = SCHEMA.replace(from, to);
+    let request = format!(r#"{{"id":0,"method":"convert","params":["D",{schema}]}}"#);
+    let reply = parse(&RawClient::connect(server.socket()).call(&request));
+    assert!(reply["error"].is_null(), "{reply}");
+}
+
+#[test]
+fn a_conversion_while_a_database_is_served_keeps_the_past_if_it_leaves_rows_alone() {
+    let n = r#""n":{"type":"integer"}"#;
+    let more = format!(r#"{n},"m":{{"type":"string"}}"#);
+    check("additive", KEPT, found(3), |_, server| {
+        convert_online(&server, n, &more);
+        server
+    });
+    check("additive, for all columns", ALL, found(4), |_, server| {
+        convert_online(&server, n, &more);
+        server
+    });
+    check_current("additive and restart", found(1), |sandbox, server| {
+        convert_online(&server, n, &more);
+        restart(sandbox, server)
+    });
+    check(
+        "before and restart",
+        KEPT,
+        not_found(4),
+        |sandbox, server| {
+            convert_online(&server, n, &more);
+            restart(sandbox, server)
+        },
+    );
+    let ephemeral = r#","ephemeral":true"#;
+    check("state is kept", ALL, not_found(4), |_, server| {
+        convert_online(&server, ephemeral, "");
+        server
+    });
+    check_current("state is kept", not_found(3), |sandbox, server| {
+        convert_online(&server, ephemeral, "");
+        restart(sandbox, server)
+    });
 }
 
 #[test]
