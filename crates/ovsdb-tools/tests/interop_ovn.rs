@@ -207,6 +207,60 @@ fn ovn_nbctl_in_the_background_outlives_a_crash_of_the_server() {
     }
 }
 
+/// A schema with one more table, and with one more column in each.
+fn wider(schema: &str) -> String {
+    let column = r#""columns": {"a_new_column": {"type": {"key": "string", "min": 0}},"#;
+    let table =
+        r#""tables": {"A_new_table": {"isRoot": true, "columns": {"n": {"type": "integer"}}},"#;
+    let wider = schema
+        .replace(r#""columns": {"#, column)
+        .replacen(r#""tables": {"#, table, 1);
+    assert!(wider.contains(column) && wider.contains(table), "{schema}");
+    wider
+}
+
+#[test]
+fn ovn_northd_and_ovn_nbctl_in_the_background_go_on_over_conversions() {
+    for (side, layout) in [
+        (Side::Reference, Layout::TwoProcesses),
+        (Side::Ours, Layout::TwoProcesses),
+        (Side::Ours, Layout::OneProcess),
+    ] {
+        let mut central = Central::start(side, layout, Transport::Unix);
+        let _daemon = nbctl_daemon(&mut central);
+        let _northd = northd(&mut central);
+        let (sandbox, nbctl) = (&central.sandbox, programs::reference("ovn-nbctl"));
+        let add = |name: &str| sandbox.run_ok(&nbctl, &["--wait=sb", "ls-add", name]);
+        let client = side.program("ovsdb-client");
+        let convert = |schema: &str, remote: &str, is_wider: bool| {
+            let schema = std::fs::read_to_string(programs::reference_schema(schema));
+            let mut schema = schema.expect("it is installed");
+            if is_wider {
+                schema = wider(&schema);
+            }
+            let file = sandbox.path("wanted.ovsschema");
+            std::fs::write(&file, schema).expect("the sandbox is writable");
+            let file = file.to_str().expect("the path of a sandbox is UTF-8");
+            sandbox.run_ok(&client, &["convert", remote, file]);
+        };
+        add("sw0");
+        for (number, is_wider) in [(1, true), (3, false)] {
+            convert("ovn-nb", &central.northbound, is_wider);
+            add(&format!("sw{number}"));
+            convert("ovn-sb", &central.southbound, is_wider);
+            add(&format!("sw{}", number + 1));
+        }
+        let sbctl = programs::reference("ovn-sbctl");
+        let found = sandbox.run_ok(
+            &sbctl,
+            &["--bare", "--columns=tunnel_key", "list", "datapath_binding"],
+        );
+        let mut keys: Vec<&str> = found.split_whitespace().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["1", "2", "3", "4", "5"], "{side:?} {layout:?}");
+    }
+}
+
 #[test]
 fn a_second_northd_takes_over_when_the_first_is_killed() {
     for side in Side::BOTH {
