@@ -178,8 +178,28 @@ fn check_inventory(script: &str) {
 }
 
 #[test]
+fn rows_come_and_go_with_the_conditions_of_an_idl() {
+    check_inventory("conditions.py");
+}
+
+#[test]
+fn an_idl_falls_back_to_the_way_of_monitoring_that_there_is() {
+    check_inventory("fallback.py");
+}
+
+#[test]
+fn an_idl_gets_what_it_missed() {
+    check_inventory("resumption.py");
+}
+
+#[test]
 fn locks_go_from_idl_to_idl() {
     check_inventory("locks.py");
+}
+
+#[test]
+fn idls_follow_databases_that_come_and_go() {
+    check_inventory("server_database.py");
 }
 
 #[test]
@@ -200,6 +220,14 @@ fn ovsdbapp_configures_open_vswitch() {
     );
 }
 
+#[test]
+fn ovsdbapp_configures_the_northbound_database() {
+    check(
+        "ovsdbapp_northbound.py",
+        &programs::reference_schema("ovn-nb"),
+    );
+}
+
 /// A part of ovsdbapp's own functional tests, which start servers and daemons by their names.
 ///
 /// What fails on the reference fails there for its age: the packages may be older than the tests.
@@ -207,10 +235,11 @@ fn check_suite(part: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/ovsdbapp_suite.py");
     let run = |(side, protocol): (Side, &str)| {
         let sandbox = Sandbox::new();
-        let folder = |program: PathBuf| program.parent().expect("a file in a folder").to_path_buf();
+        let server = side.program("ovsdb-server");
+        let folder = |program: &Path| program.parent().expect("a file in a folder").to_path_buf();
         let mut path = vec![
-            folder(side.program("ovsdb-server")),
-            folder(programs::reference("ovs-vswitchd")),
+            folder(&server),
+            folder(&programs::reference("ovs-vswitchd")),
         ];
         path.extend(std::env::split_paths(
             &std::env::var_os("PATH").unwrap_or_default(),
@@ -218,6 +247,10 @@ fn check_suite(part: &str) {
         let path = std::env::join_paths(path).expect("folders of a path have no colon");
         let environment = [
             ("PATH", path.to_str().expect("the path is UTF-8")),
+            (
+                "OVSDB_TEST_SERVER",
+                server.to_str().expect("the path is UTF-8"),
+            ),
             ("OVSDB_TEST_SUITE", part),
             ("OVSDB_TEST_PROTOCOL", protocol),
             // Log lines go to where the tests collect them.
@@ -265,7 +298,8 @@ fn check_suite(part: &str) {
     }
 }
 
-/// Ends daemons that a test did not end, found by their pidfiles one level below the folder.
+/// Ends daemons that a test did not end, found by their pidfiles one level below the folder, which their command lines
+/// name.
 fn stop_daemons(folder: &Path) {
     let files = |folder: &Path| -> Vec<PathBuf> {
         std::fs::read_dir(folder)
@@ -276,6 +310,8 @@ fn stop_daemons(folder: &Path) {
         if path.extension().is_some_and(|extension| extension == "pid")
             && let Ok(text) = std::fs::read_to_string(&path)
             && let Ok(pid) = text.trim().parse()
+            && let Ok(command) = std::fs::read(format!("/proc/{pid}/cmdline"))
+            && String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy())
         {
             // It fails only if the daemon has ended meanwhile.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -301,31 +337,4 @@ fn the_tests_of_ovsdbapp_for_the_northbound_database_pass() {
 #[test]
 fn the_tests_of_ovsdbapp_for_the_southbound_database_pass() {
     check_suite("schema/ovn_southbound");
-}
-#[test]
-fn rows_come_and_go_with_the_conditions_of_an_idl() {
-    check_inventory("conditions.py");
-}
-
-#[test]
-fn an_idl_falls_back_to_the_way_of_monitoring_that_there_is() {
-    check_inventory("fallback.py");
-}
-
-#[test]
-fn an_idl_gets_what_it_missed() {
-    check_inventory("resumption.py");
-}
-
-#[test]
-fn idls_follow_databases_that_come_and_go() {
-    check_inventory("server_database.py");
-}
-
-#[test]
-fn ovsdbapp_configures_the_northbound_database() {
-    check(
-        "ovsdbapp_northbound.py",
-        &programs::reference_schema("ovn-nb"),
-    );
 }

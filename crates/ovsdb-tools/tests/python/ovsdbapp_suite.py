@@ -4,6 +4,7 @@ They start servers, a switch, ovn-northd and ovn-controller by their names, foun
 """
 
 import os
+import shutil
 import signal
 import sys
 import unittest
@@ -14,6 +15,7 @@ from ovsdbapp.tests.functional import base
 
 # The part of the tests that is run, and over what they connect: "tcp", or Unix sockets if it is empty.
 PART = os.environ["OVSDB_TEST_SUITE"]
+assert shutil.which("ovsdb-server") == os.environ["OVSDB_TEST_SERVER"]
 base.FunctionalTestCase.protocol = os.environ["OVSDB_TEST_PROTOCOL"] or None
 
 # Seconds for what must come, instead of the few that the tests allow. The machine may be busy.
