@@ -463,3 +463,62 @@ fn conversions_and_compactions_do_not_get_in_each_others_way() {
         .expect("the table");
     assert_eq!(version.database.table(table).len(), 21);
 }
+
+#[test]
+fn every_transaction_under_way_is_executed_or_canceled_and_answered() {
+    const CLIENTS: usize = 4;
+    const TRANSACTIONS: usize = 200;
+    let (fixture, mut converter) = prepared();
+    let socket = fixture.socket();
+    let writers: Vec<_> = (0..CLIENTS)
+        .map(|writer| {
+            let mut client = Client::connect(&socket);
+            assert_eq!(client.call("set_db_change_aware", "[true]"), DONE);
+            std::thread::spawn(move || {
+                let mut executed = Vec::new();
+                // Ten at a time, so that several are under way when the schema changes.
+                for batch in 0..TRANSACTIONS / 10 {
+                    for at in 0..10 {
+                        let n = (writer * TRANSACTIONS + batch * 10 + at) as i64;
+                        let insert = format!(r#"{{"op":"insert","table":"U","row":{{"n":{n}}}}}"#);
+                        let wait = r#"{"op":"wait","table":"U","where":[["n","==",-1]],"columns":["n"],"until":"==","rows":[],"timeout":0}"#;
+                        client.request(&n.to_string(), "transact", &format!(r#"["D",{wait},{insert}]"#));
+                    }
+                    for _ in 0..10 {
+                        let reply = client.next();
+                        let json = json::parse(reply.as_bytes()).expect("valid JSON");
+                        let id = json.get("id").and_then(Json::as_i64).expect("a reply");
+                        match json.get("error") {
+                            Some(Json::Null) => {
+                                assert!(!reply.contains("details"), "{reply}");
+                                executed.push(id);
+                            }
+                            error => {
+                                assert_eq!(error.and_then(Json::as_str), Some("canceled"), "{reply}");
+                            }
+                        }
+                    }
+                }
+                executed
+            })
+        })
+        .collect();
+    let (wider, narrower) = (wider(), narrower());
+    while writers.iter().any(|writer| !writer.is_finished()) {
+        for schema in [&wider, &narrower] {
+            assert_eq!(convert(&mut converter, schema), DONE);
+        }
+    }
+    let writers = writers.into_iter();
+    let executed = writers.flat_map(|writer| writer.join().expect("a writer does not panic"));
+    let mut executed: Vec<i64> = executed.collect();
+    executed.sort_unstable();
+    assert!(!executed.is_empty(), "some come between two conversions");
+    let rows = executed.iter().map(|n| format!(r#"{{"n":{n}}}"#));
+    let rows = rows.collect::<Vec<_>>().join(",");
+    let select = r#"{"op":"select","table":"U","where":[],"columns":["n"],"sort":["n"]}"#;
+    let fixture = fixture.restart(&["D"]);
+    fixture
+        .connect()
+        .check(select, &format!(r#"[{{"rows":[{rows}]}}]"#));
+}
