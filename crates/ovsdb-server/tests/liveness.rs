@@ -3,6 +3,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ovsdb_server::limits;
 use ovsdb_server::remotes::{RemoteOptions, Remotes};
@@ -137,4 +141,98 @@ fn answers_to_probes_count_while_transactions_are_under_way() {
     drop(held);
     assert_eq!(client.next(), reply(0, DURABLE_RESULT));
     assert_eq!(client.next(), reply(1, r#"["D","_Server"]"#));
+}
+
+#[test]
+fn nobody_else_waits_for_a_transaction_that_is_being_written() {
+    let fixture = Fixture::new(&["D"]);
+    let mut reader = fixture.connect();
+    reader.check(
+        r#"{"op":"insert","table":"U","row":{}}"#,
+        r#"[{"uuid":["uuid","U"]}]"#,
+    );
+    let held = fixture.disk.hold_writes();
+    let insert = r#"["D",{"op":"insert","table":"U","row":{"n":1}}]"#;
+    let mut writers: Vec<Client> = (0..4).map(|_| fixture.connect()).collect();
+    writers[0].request("0", "transact", insert);
+    held.wait_for_one();
+    for writer in &mut writers[1..] {
+        writer.request("0", "transact", insert);
+        writer.request("1", "echo", "[]");
+    }
+    for writer in &mut writers[1..] {
+        assert_eq!(writer.next(), reply(1, "[]"));
+    }
+    let select = r#"{"op":"select","table":"U","where":[],"columns":["n"]}"#;
+    reader.check(select, r#"[{"rows":[{"n":0}]}]"#);
+    assert_eq!(
+        reader.call("monitor", r#"["D","m",{"U":{"columns":["n"]}}]"#),
+        reply(0, r#"{"U":{"U":{"new":{"n":0}}}}"#)
+    );
+    drop(held);
+    for writer in &mut writers {
+        assert_eq!(writer.next(), reply(0, r#"[{"uuid":["uuid","U"]}]"#));
+    }
+}
+
+/// Sends a request that is much work, and checks that another client of the same thread is served meanwhile.
+#[track_caller]
+fn check_others_are_served(fixture: &Fixture, method: &str, params: &str) {
+    let mut other = fixture.connect();
+    assert_eq!(other.call("echo", "[]"), reply(0, "[]"));
+    let mut busy = UnixStream::connect(fixture.socket()).expect("the server listens");
+    let request = format!(r#"{{"id":0,"method":"{method}","params":{params}}}"#);
+    busy.write_all(request.as_bytes())
+        .expect("the server reads");
+    // A reply leaves when it is complete, so its beginning says that the work is done.
+    let (answered, mut rounds) = (Arc::new(AtomicBool::new(false)), 0);
+    let waiting = std::thread::spawn({
+        let answered = answered.clone();
+        move || {
+            let mut start = [0; 20];
+            busy.read_exact(&mut start).expect("the server answers");
+            answered.store(true, Ordering::SeqCst);
+            start
+        }
+    });
+    while !answered.load(Ordering::SeqCst) {
+        assert_eq!(other.call("echo", "[]"), reply(0, "[]"));
+        rounds += 1;
+    }
+    let start = waiting.join().expect("there is an answer");
+    assert_eq!(&start, br#"{"error":null,"id":0"#);
+    // The last few are served while the rest of the request arrives.
+    assert!(
+        rounds > ROUNDS_MIN,
+        "{method} holds others up: {rounds} rounds"
+    );
+}
+
+/// More exchanges than fit between the portions in which the end of a request arrives.
+const ROUNDS_MIN: usize = 20;
+
+#[test]
+fn others_are_served_while_a_large_request_is_parsed_and_answered() {
+    let fixture = Fixture::on_one_thread(&["D"]);
+    let numbers = format!("[{}1]", "1,".repeat(4_000_000));
+    check_others_are_served(&fixture, "echo", &numbers);
+}
+
+#[test]
+fn others_are_served_while_initial_contents_are_written() {
+    let fixture = Fixture::on_one_thread(&["D"]);
+    let mut writer = fixture.connect();
+    for start in 0..40 {
+        let rows = (0..1000).map(|row| {
+            format!(r#"{{"op":"insert","table":"T","row":{{"name":"{start} {row}","n":{row}}}}}"#)
+        });
+        let rows: Vec<String> = rows.collect();
+        writer.transact(&rows.join(","));
+    }
+    check_others_are_served(&fixture, "monitor", r#"["D","m",{"T":{}}]"#);
+    let since =
+        r#"["D","m",{"T":[{"where":[["n","!=",-1]]}]},"00000000-0000-0000-0000-000000000000"]"#;
+    check_others_are_served(&fixture, "monitor_cond_since", since);
+    let select = r#"["D",{"op":"select","table":"T","where":[["n","!=",-1]]}]"#;
+    check_others_are_served(&fixture, "transact", select);
 }

@@ -56,17 +56,31 @@ impl Fixture {
 
     /// The same with limits of its own.
     pub fn with_limits(databases: &[&str], limits: Limits) -> Fixture {
+        Fixture::create(databases, limits, 2)
+    }
+
+    /// The same with a single thread for all sessions, so that one of them could hold up the others.
+    pub fn on_one_thread(databases: &[&str]) -> Fixture {
+        Fixture::create(databases, Limits::default(), 1)
+    }
+
+    fn create(databases: &[&str], limits: Limits, threads: usize) -> Fixture {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         for name in databases {
             file::create(&folder.path().join(format!("{name}.db")), &schema(name))
                 .expect("a new file");
         }
-        Fixture::open(folder, databases, limits)
+        Fixture::open(folder, databases, limits, threads)
     }
 
-    fn open(folder: Arc<tempfile::TempDir>, databases: &[&str], limits: Limits) -> Fixture {
+    fn open(
+        folder: Arc<tempfile::TempDir>,
+        databases: &[&str],
+        limits: Limits,
+        threads: usize,
+    ) -> Fixture {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(threads)
             .enable_all()
             .build()
             .expect("a runtime");
@@ -115,7 +129,7 @@ impl Fixture {
         self.runtime.block_on(self.server.close());
         let folder = self.folder.clone();
         drop(self);
-        Fixture::open(folder, databases, Limits::default())
+        Fixture::open(folder, databases, Limits::default(), 2)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -216,16 +230,51 @@ pub struct FailingDisk {
     write: Arc<AtomicI32>,
     sync: Arc<AtomicI32>,
     sync_directory: Arc<AtomicI32>,
-    held: Arc<(Mutex<bool>, Condvar)>,
+    held_writes: Gate,
+    held_syncs: Gate,
 }
 
-/// Syncs take until this is dropped.
-pub struct HeldSyncs(FailingDisk);
+/// Something that can be closed, so that whoever comes by waits.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
-impl Drop for HeldSyncs {
+#[derive(Default)]
+struct GateState {
+    is_closed: bool,
+    waiting: usize,
+}
+
+impl Gate {
+    fn close(&self) -> Held {
+        self.0.0.lock().is_closed = true;
+        Held(self.clone())
+    }
+
+    fn pass(&self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock();
+        state.waiting += 1;
+        changed.notify_all();
+        changed.wait_while(&mut state, |state| state.is_closed);
+        state.waiting -= 1;
+    }
+}
+
+/// What is held goes on when this is dropped.
+pub struct Held(Gate);
+
+impl Held {
+    /// Returns when somebody waits.
+    pub fn wait_for_one(&self) {
+        let (state, changed) = &*self.0.0;
+        changed.wait_while(&mut state.lock(), |state| state.waiting == 0);
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        let (held, changed) = &*self.0.held;
-        *held.lock() = false;
+        let (state, changed) = &*self.0.0;
+        state.lock().is_closed = false;
         changed.notify_all();
     }
 }
@@ -242,9 +291,13 @@ impl FailingDisk {
     }
 
     /// Has every sync wait until the result is dropped, so that durable transactions stay under way.
-    pub fn hold_syncs(&self) -> HeldSyncs {
-        *self.held.0.lock() = true;
-        HeldSyncs(self.clone())
+    pub fn hold_syncs(&self) -> Held {
+        self.held_syncs.close()
+    }
+
+    /// Has every write wait until the result is dropped, so that whoever writes is stuck.
+    pub fn hold_writes(&self) -> Held {
+        self.held_writes.close()
     }
 
     /// Has every sync of a folder fail with an error number; 0 ends that.
@@ -308,13 +361,13 @@ impl File for FailingFile {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         fail(&self.disk.write)?;
+        self.disk.held_writes.pass();
         self.file.write_at(buf, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         fail(&self.disk.sync)?;
-        let (held, changed) = &*self.disk.held;
-        changed.wait_while(&mut held.lock(), |held| *held);
+        self.disk.held_syncs.pass();
         self.file.sync_data()
     }
 
