@@ -146,7 +146,8 @@ impl<'a> Duel<'a> {
             self.last.push_str(&stretch.to_string());
             match stretch {
                 Stretch::Paced(step) => self.pace(&mut course, step),
-                Stretch::Burst(steps) => self.burst(&mut course, steps),
+                Stretch::Burst(steps) => self.burst(&mut course, steps, false),
+                Stretch::Flood(steps) => self.burst(&mut course, steps, true),
             }
             .map_err(|stop| match stop {
                 Stop::Difference(difference) => Stop::Difference(Difference {
@@ -311,12 +312,23 @@ impl<'a> Duel<'a> {
         Ok(())
     }
 
-    /// Sends everything before anything is read, and compares replies and what all monitors then show.
-    fn burst(&mut self, course: &mut Course<'_>, steps: &[Step]) -> Result<(), Stop> {
+    /// Sends everything before anything is read, or with nothing read but replies, and compares replies and what all
+    /// monitors then show.
+    fn burst(
+        &mut self,
+        course: &mut Course<'_>,
+        steps: &[Step],
+        replies_are_read: bool,
+    ) -> Result<(), Stop> {
         let first = steps.first().map_or(0, |step| step.client);
         self.both(|stage| {
             stage.forget();
-            steps.iter().try_for_each(|step| stage.perform(step))?;
+            for step in steps {
+                stage.perform(step)?;
+                if replies_are_read {
+                    stage.wait_for(step)?;
+                }
+            }
             stage.settle(steps)
         })?;
         let mut rounds = 0;

@@ -70,6 +70,7 @@ enum Kind {
     Resume,
     Convert,
     Burst,
+    Flood,
 }
 
 impl<'a> Generator<'a> {
@@ -113,7 +114,7 @@ impl<'a> Generator<'a> {
 
     fn kind(&mut self) -> Kind {
         // Transactions that end waits and bursts may be merged in updates; their ids could then not be told apart.
-        let (resume, server, wait, burst, convert) = match self.history {
+        let (resume, server, wait, burst, rare) = match self.history {
             true => (10, 0, 0, 0, 0),
             false => (0, 2, 4, 6, 1),
         };
@@ -131,8 +132,9 @@ impl<'a> Generator<'a> {
             (server, Kind::ServerDatabase),
             (2, Kind::Reconnect),
             (resume, Kind::Resume),
-            (convert, Kind::Convert),
+            (rare, Kind::Convert),
             (burst, Kind::Burst),
+            (rare, Kind::Flood),
         ])
     }
 
@@ -160,6 +162,7 @@ impl<'a> Generator<'a> {
                 stretches.push(Stretch::Burst(self.burst()));
                 return stretches;
             }
+            Kind::Flood => return self.flood(client),
         };
         self.paced(steps)
     }
@@ -456,6 +459,34 @@ impl<'a> Generator<'a> {
             };
         }
         steps
+    }
+
+    /// One client changes rows with more bytes than sockets hold, and others who watch do not read.
+    fn flood(&mut self, writer: usize) -> Vec<Stretch> {
+        const STEPS: usize = 80;
+        let cancellations = self.cancel_all();
+        let mut stretches = self.paced(cancellations);
+        let watcher = (writer + 1) % self.active;
+        let id = r#""flood""#;
+        let watched = self.designer().whole(id, "Item", &["name", "number"]);
+        let known = &mut self.clients[watcher].monitors;
+        if let Some((monitor, params)) = watched
+            && known.iter().all(|known| known.id != id)
+        {
+            known.push(monitor);
+            let request = self.request(watcher, "monitor_cond", format!("[{params}]"));
+            stretches.extend(self.paced(request));
+        }
+        let mut steps = Vec::new();
+        for _ in 0..STEPS {
+            let params = match self.dice.chance(70) {
+                true => self.composer().long("Item", "name"),
+                false => self.composer().transaction(),
+            };
+            steps.extend(self.request(writer, "transact", params));
+        }
+        stretches.push(Stretch::Flood(steps));
+        stretches
     }
 
     /// One client changes rows while all change what they watch. Only one changes rows, so that all else follows from

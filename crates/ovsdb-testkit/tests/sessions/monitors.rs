@@ -100,6 +100,35 @@ impl<'a> Designer<'a> {
         }
     }
 
+    /// A monitor of some columns of a table, all rows and all kinds of change, and the first three parameters of its
+    /// request; `None` if it would have to share with a monitor that it must not share with.
+    pub(crate) fn whole(
+        &self,
+        id: &str,
+        table: &str,
+        columns: &[&str],
+    ) -> Option<(Monitor, String)> {
+        let part = Part {
+            requests: Vec::new(),
+            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            kinds: vec![[true; 4]; columns.len()],
+            all_kinds: [true; 4],
+        };
+        let quoted: Vec<String> = columns.iter().map(|name| format!(r#""{name}""#)).collect();
+        let (database, quoted) = (&self.model.name, quoted.join(","));
+        let params = format!(r#""{database}",{id},{{"{table}":[{{"columns":[{quoted}]}}]}}"#);
+        let monitor = Monitor {
+            id: id.to_owned(),
+            method: "monitor_cond",
+            shape: format!("{table} {}", part.shape()),
+            tables: vec![(table.to_owned(), part.columns)],
+            foreign: false,
+            constant: false,
+        };
+        let company = self.company(&monitor, None);
+        (!company.foreign).then_some((monitor, params))
+    }
+
     /// `None` if it would have to share with a monitor that it must not share with.
     fn attempt(&mut self, method: &'static str, id: String) -> Option<(Monitor, String)> {
         let parts: Vec<(&'a Table, Part)> = self

@@ -59,6 +59,22 @@ impl<'a> Composer<'a> {
         self.parameters(&operations.join(","))
     }
 
+    /// The parameters of a `transact` that gives a long text to a column of one row or of all.
+    pub(crate) fn long(&mut self, table: &str, column: &str) -> String {
+        const BYTES: usize = 4_000;
+        let text = self.dice.pick(&["a", "b", "c", "d"]).repeat(BYTES);
+        let wheres = match self.dice.chance(50) {
+            true => "[]".to_owned(),
+            false => {
+                let row = some_row(self.dice, self.model, table);
+                format!(r#"[["_uuid","==",{row}]]"#)
+            }
+        };
+        self.parameters(&format!(
+            r#"{{"op":"update","table":"{table}","where":{wheres},"row":{{"{column}":"{text}"}}}}"#
+        ))
+    }
+
     /// The parameters of a `transact` that waits for a change of some row.
     pub(crate) fn waiting(&mut self) -> String {
         let table = self.table();

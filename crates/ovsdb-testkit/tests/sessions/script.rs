@@ -41,6 +41,8 @@ pub(crate) enum Stretch {
     Paced(Step),
     /// Everything is sent before anything is read.
     Burst(Vec<Step>),
+    /// Whoever sends a step waits for its reply; nobody else reads before all is done.
+    Flood(Vec<Step>),
 }
 
 /// A whole script.
@@ -51,8 +53,20 @@ impl Stretch {
     pub(crate) fn steps(&self) -> &[Step] {
         match self {
             Stretch::Paced(step) => std::slice::from_ref(step),
-            Stretch::Burst(steps) => steps,
+            Stretch::Burst(steps) | Stretch::Flood(steps) => steps,
         }
+    }
+
+    /// The same without one of its steps; `None` if there is only one.
+    pub(crate) fn without(&self, place: usize) -> Option<Stretch> {
+        let mut fewer = self.steps().to_vec();
+        (fewer.len() > 1).then(|| {
+            fewer.remove(place);
+            match self {
+                Stretch::Flood(_) => Stretch::Flood(fewer),
+                _ => Stretch::Burst(fewer),
+            }
+        })
     }
 }
 
@@ -118,8 +132,12 @@ impl fmt::Display for Stretch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stretch::Paced(step) => writeln!(f, "{step}"),
-            Stretch::Burst(steps) => {
-                writeln!(f, "    at once:")?;
+            Stretch::Burst(steps) | Stretch::Flood(steps) => {
+                let title = match self {
+                    Stretch::Flood(_) => "while others do not read",
+                    _ => "at once",
+                };
+                writeln!(f, "    {title}:")?;
                 steps.iter().try_for_each(|step| writeln!(f, "  {step}"))
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::duel::Duel;
 use crate::report::Difference;
-use crate::script::{Script, Stretch};
+use crate::script::Script;
 
 /// How often a script is played again at most.
 const ATTEMPTS_MAX: usize = 250;
@@ -39,14 +39,12 @@ pub(crate) fn shorten(
     }
     for place in 0..best.0.len() {
         let mut at = 0;
-        while let Stretch::Burst(steps) = &best.0[place] {
-            if at >= steps.len() || attempts >= ATTEMPTS_MAX {
+        while at < best.0[place].steps().len() && attempts < ATTEMPTS_MAX {
+            let Some(fewer) = best.0[place].without(at) else {
                 break;
-            }
-            let mut fewer = steps.clone();
-            fewer.remove(at);
+            };
             let mut shorter = best.0.clone();
-            shorter[place] = Stretch::Burst(fewer);
+            shorter[place] = fewer;
             attempts += 1;
             match duel.play(&shorter) {
                 Err(difference) => best = (shorter, difference),

@@ -182,21 +182,28 @@ impl Stage {
     /// Waits until all these steps are answered that have to be, and then for an echo of every client.
     pub(crate) fn settle(&mut self, steps: &[Step]) -> Result<(), Crash> {
         for step in steps.iter().filter(|step| step.is_answered()) {
-            let id = Raw::integer(i64::try_from(step.number).expect("scripts are short"));
-            self.wait_for(step.client, &id)?;
+            self.wait_for(step)?;
         }
         self.barrier(steps.first().map_or(0, |step| step.client))
     }
 
-    /// Waits for the reply to a request, or for the end of its connection.
-    fn wait_for(&mut self, client: usize, id: &Raw) -> Result<(), Crash> {
+    /// Waits for the reply to a step's request, or for the end of its connection.
+    pub(crate) fn wait_for(&mut self, step: &Step) -> Result<(), Crash> {
+        let client = step.client;
+        let id = Raw::integer(i64::try_from(step.number).expect("scripts are short"));
+        let member = format!(r#""id":{id}"#);
         let ends = |text: &str| {
-            text == END || Raw::parse(text).is_some_and(|raw| raw.get("id") == Some(id))
+            // Few texts need to be parsed.
+            let is_reply = || Raw::parse(text).is_some_and(|raw| raw.get("id") == Some(&id));
+            text == END || (text.contains(&member) && is_reply())
         };
-        while !self.seen[client].iter().any(|text| ends(text)) {
+        let mut received = self.seen[client].iter();
+        let mut ended = received.any(|text| ends(text));
+        while !ended {
             match self.clients[client].receive() {
                 Ok(Some(message)) => {
                     let text = String::from_utf8_lossy(&message).into_owned();
+                    ended = ends(&text);
                     self.seen[client].push(text);
                 }
                 // The echo shows it, too.
