@@ -55,9 +55,9 @@ pub(crate) const RULES: &[Rule] = &[
         explain: canceled,
     },
     Rule {
-        name: "order-of-cancellations",
-        reason: "a conversion cancels what waits, and that may be told before or after its own reply",
-        explain: order_of_cancellations,
+        name: "order-at-conversions",
+        reason: "a conversion cancels what waits and disconnects clients that own locks; that may be told before or after its own reply",
+        explain: order_at_conversions,
     },
     Rule {
         name: "stale-contents",
@@ -231,11 +231,14 @@ fn canceled(_: &Scene<'_>, [left, right]: &mut [Vec<Raw>; 2]) -> bool {
     right.len() < before
 }
 
-/// Replies of which some tell of a cancellation get one order, if they are the same then.
-fn order_of_cancellations(_: &Scene<'_>, ends: &mut [Vec<Raw>; 2]) -> bool {
-    let is_cancellation =
-        |message: &Raw| message.get("error").and_then(Raw::text) == Some("canceled");
-    if !ends[0].iter().any(is_cancellation) {
+/// What comes with a conversion gets one order, if it is the same then.
+fn order_at_conversions(scene: &Scene<'_>, ends: &mut [Vec<Raw>; 2]) -> bool {
+    let is_part = |message: &Raw| {
+        let id = message.get("id").map(Raw::to_string).unwrap_or_default();
+        message.get("error").and_then(Raw::text) == Some("canceled")
+            || scene.steps.get(&id).map(|step| step.method()) == Some("convert")
+    };
+    if !ends[0].iter().any(is_part) {
         return false;
     }
     let mut sorted = ends.clone();
@@ -342,7 +345,14 @@ mod tests {
         };
         let some_kinds = request(7, r#"["D","m",{"T":{"select":{"modify":false}}}]"#);
         let all_kinds = request(8, r#"["D","m",{"T":{"select":{"initial":false}}}]"#);
-        let steps = [some_kinds, all_kinds];
+        let conversion = Step {
+            action: Action::Request {
+                method: "convert",
+                params: "[]".to_owned(),
+            },
+            ..request(9, "")
+        };
+        let steps = [some_kinds, all_kinds, conversion];
         let steps = steps.iter().map(|step| (step.number.to_string(), step));
         let scene = Scene {
             client: 1,
@@ -416,9 +426,20 @@ mod tests {
         check(
             &[reply, error],
             &[error, reply],
-            Some("order-of-cancellations"),
+            Some("order-at-conversions"),
         );
         check(&[reply, error], &[error], None);
+        let (reply, locked) = (
+            r#"{"id":9,"result":{}}"#,
+            r#"{"method":"locked","params":["M"]}"#,
+        );
+        check(
+            &[reply, locked],
+            &[locked, reply],
+            Some("order-at-conversions"),
+        );
+        let reply = r#"{"id":8,"result":{}}"#;
+        check(&[reply, locked], &[locked, reply], None);
     }
 
     #[test]
