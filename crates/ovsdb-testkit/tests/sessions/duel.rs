@@ -16,15 +16,6 @@ use crate::watch::Watch;
 /// How often a server that is behind is given more time. Each time, every client has an echo answered.
 const ROUNDS_MAX: usize = 300;
 
-/// How a script ended in which nothing unexplained happened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Outcome {
-    /// It was played to its end.
-    Complete,
-    /// Something that is explained ended it early.
-    Dropped,
-}
-
 /// Two servers.
 pub(crate) struct Duel<'a> {
     /// The schema of the database.
@@ -75,19 +66,20 @@ impl<'a> Duel<'a> {
         }
     }
 
-    /// Plays a script.
+    /// Plays a script, to its end or until something happens that is explained and leaves nothing to compare.
     ///
     /// # Errors
     /// An unexplained difference.
-    pub(crate) fn play(&mut self, script: &[Stretch]) -> Result<Outcome, Difference> {
+    pub(crate) fn play(&mut self, script: &[Stretch]) -> Result<(), Difference> {
         self.last.clear();
         match self.try_play(script) {
             Ok(()) => {
                 self.tally.sessions += 1;
-                Ok(Outcome::Complete)
+                Ok(())
             }
             Err(Stop::Crash(end)) => {
                 let log = self.stages[end].log();
+                self.stages[end] = self.stages[end].restarted();
                 if !self.stages[end].is_reference() {
                     return Err(Difference {
                         what: format!("ours has ended; its log:\n{log}"),
@@ -98,8 +90,7 @@ impl<'a> Duel<'a> {
                 }
                 *self.tally.explained.entry(CRASH).or_default() += 1;
                 println!("the reference has crashed after {}", self.last);
-                self.stages[end] = self.stages[end].restarted();
-                Ok(Outcome::Dropped)
+                Ok(())
             }
             Err(Stop::Difference(difference)) => {
                 for end in 0..2 {
@@ -107,7 +98,7 @@ impl<'a> Duel<'a> {
                         *self.tally.explained.entry(DANGLING).or_default() += 1;
                         // What dangles stays until the server is restarted.
                         self.stages[end] = self.stages[end].restarted();
-                        return Ok(Outcome::Dropped);
+                        return Ok(());
                     }
                 }
                 Err(difference)

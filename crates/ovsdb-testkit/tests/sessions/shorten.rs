@@ -29,7 +29,7 @@ pub(crate) fn shorten(
                     shorter.truncate(difference.stretch + 1);
                     best = (shorter, difference);
                 }
-                Ok(_) => at += size,
+                Ok(()) => at += size,
             }
         }
         size = match size {
@@ -48,7 +48,7 @@ pub(crate) fn shorten(
             attempts += 1;
             match duel.play(&shorter) {
                 Err(difference) => best = (shorter, difference),
-                Ok(_) => at += 1,
+                Ok(()) => at += 1,
             }
         }
     }
