@@ -51,6 +51,8 @@ struct Pieces {
     recent_changes: usize,
     /// What `pending` leads to.
     version: VersionId,
+    /// `pending` is elsewhere, being merged; only `recent` is here.
+    is_rest: bool,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Pieces {
             recent: Vec::new(),
             recent_changes: 0,
             version,
+            is_rest: false,
         }
     }
 
@@ -95,9 +98,19 @@ impl Pieces {
         }
     }
 
+    /// Whether a session that cannot send it should merge it.
     fn is_long(&self) -> bool {
+        // Of a single commit the words may be shared.
+        let is_single = self.recent.len() <= 1 && self.pending.is_empty() && !self.is_rest;
         self.recent.len() >= limits::FEED_COMMITS_MAX
-            || self.recent.len() > 1 && self.recent_changes > limits::FEED_CHANGES_MAX
+            || !is_single && self.recent_changes > limits::FEED_CHANGES_APART_MAX
+    }
+
+    /// Whether it is to be merged by whoever adds to it, because the session does not come to it.
+    fn is_too_long(&self) -> bool {
+        let is_long = self.recent.len() >= 2 * limits::FEED_COMMITS_MAX
+            || self.recent_changes > 2 * limits::FEED_CHANGES_MAX && self.recent.len() > 1;
+        is_long && !self.is_rest
     }
 }
 
@@ -280,9 +293,7 @@ impl Feed {
         news.recent.push(recent);
         let is_long = news.is_long();
         // A session merges on its own time what it cannot send. Only for one that does not come to it is it done here.
-        if news.recent.len() >= 2 * limits::FEED_COMMITS_MAX
-            || news.recent_changes > 2 * limits::FEED_CHANGES_MAX && news.recent.len() > 1
-        {
+        if news.is_too_long() {
             news.merge(monitor);
         }
         let ring = !std::mem::replace(&mut state.rung, true) || is_long && !was_long;
@@ -318,12 +329,37 @@ impl Feed {
             .collect()
     }
 
-    /// Merges what cannot be sent at the moment, if there is much of it.
+    /// How many changed rows have to be looked at when its news is taken or merged.
+    pub fn changes(&self) -> usize {
+        let state = self.state.lock();
+        let changes = state.watches.iter().map(|watch| watch.news.recent_changes);
+        changes.sum()
+    }
+
+    /// Merges what cannot be sent at the moment, if there is much of it. For the feed's session alone, which does nothing
+    /// else with the feed meanwhile.
     pub fn merge(&self) {
         let mut state = self.state.lock();
-        for Watch { monitor, news, .. } in &mut state.watches {
-            if news.is_long() {
-                news.merge(monitor);
+        let watches = state.watches.iter_mut();
+        let long = watches.filter(|watch| watch.news.is_long()).map(|watch| {
+            let rest = Pieces {
+                is_rest: true,
+                ..Pieces::new(watch.news.version)
+            };
+            let news = std::mem::replace(&mut watch.news, rest);
+            (watch.id, watch.monitor.clone(), news)
+        });
+        let long: Vec<_> = long.collect();
+        // The writer, which may want to add to the feed, need not wait for the rest.
+        drop(state);
+        for (id, monitor, mut news) in long {
+            news.merge(&monitor);
+            let mut state = self.state.lock();
+            if let Some(place) = state.place(id) {
+                let watch = &mut state.watches[place];
+                let rest = std::mem::replace(&mut watch.news, news);
+                watch.news.recent = rest.recent;
+                watch.news.recent_changes = rest.recent_changes;
             }
         }
     }

@@ -115,7 +115,11 @@ pub const WRITER_AHEAD_MAX: usize = 4096;
 /// Commits that a feed keeps apart before it merges them into one change set.
 pub const FEED_COMMITS_MAX: usize = 64;
 
-/// Changed rows that a feed keeps apart, unless they are of one commit, before it merges them.
+/// Changed rows that a feed of a session that cannot send keeps apart, unless they are of the only commit that it has. With
+/// more it merges at once, so that rows that change all together, again and again, cost no more than others.
+pub const FEED_CHANGES_APART_MAX: usize = 256;
+
+/// Changed rows that a feed keeps apart, unless they are of one commit, for a session that does not come to merging them.
 pub const FEED_CHANGES_MAX: usize = 64 << 10;
 
 /// Memory for the commits of the recent past of one database, in bytes. A client that was away for longer gets all of

@@ -11,7 +11,10 @@ use ovsdb_proto::words::Method;
 use crate::database::Served;
 use crate::feed::{Feed, News, WatchId};
 use crate::hub::{Since, Start, Version};
+use crate::limits;
 use crate::mailbox::{DatabaseId, Mailbox};
+
+use super::in_place;
 
 /// By which method a monitor was requested, and so how it is told of changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -219,7 +222,9 @@ impl Monitors {
             .iter()
             .filter(|attached| of(&attached.database))
         {
-            for news in attached.database.hub().take(&attached.feed) {
+            let size = attached.feed.changes() * limits::ROW_BYTES;
+            let taken = in_place(size, || attached.database.hub().take(&attached.feed));
+            for news in taken {
                 // Both are in the order of their ids.
                 let place = attached
                     .subscriptions
@@ -235,7 +240,8 @@ impl Monitors {
     /// Merges what cannot be sent at the moment.
     pub(super) fn merge_news(&self) {
         for attached in &self.attached {
-            attached.feed.merge();
+            let size = attached.feed.changes() * limits::ROW_BYTES;
+            in_place(size, || attached.feed.merge());
         }
     }
 }

@@ -1,0 +1,150 @@
+//! What the feed of a session that cannot send keeps of commits that change the same rows again and again.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context as TaskContext, Waker};
+
+use ovsdb_engine::monitor::Form;
+use ovsdb_engine::{Commit, Context, Database, Outcome, execute};
+use ovsdb_proto::json;
+use ovsdb_proto::monitor::MonitorRequests;
+use ovsdb_proto::operation::parse_transact;
+use ovsdb_proto::schema::Schema;
+use ovsdb_server::feed::{Feed, Words};
+use ovsdb_server::fresh_uuid;
+use ovsdb_server::history::{Bounds, History};
+use ovsdb_server::hub::Hub;
+use ovsdb_server::limits;
+use ovsdb_server::mailbox::{Mailbox, SessionId};
+
+const SCHEMA: &str =
+    r#"{"name":"D","tables":{"T":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
+
+/// A hub that keeps no past for others.
+fn hub() -> Hub {
+    let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).expect("JSON"));
+    let bounds = Bounds {
+        base: 0,
+        per_row: 0,
+        max: 0,
+    };
+    let history = History::with_bounds(fresh_uuid(), 0, bounds);
+    Hub::with_history(Database::new(Arc::new(schema.expect("a schema"))), history)
+}
+
+/// Executes operations on a version.
+fn run(database: &Database, operations: &str) -> (Database, Arc<Commit>) {
+    let operations = json::parse(operations.as_bytes()).expect("JSON");
+    let operations = operations.as_array().expect("an array");
+    let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
+    let context = &mut Context {
+        elapsed_ms: 0,
+        holds_lock: &|_| false,
+        read_only: false,
+        access: None,
+        may_change_reserved: false,
+        may_block: false,
+        fresh: &mut fresh_uuid,
+    };
+    let Outcome::Prepared(prepared) = execute(database, &transact, context) else {
+        panic!("{operations:?} fails");
+    };
+    let commit = prepared.commit.expect("something has changed");
+    (prepared.next, Arc::new(commit))
+}
+
+fn commit(hub: &Hub, operations: &str) -> Weak<Commit> {
+    let (next, commit) = run(&hub.version().database, operations);
+    hub.publish(next, &commit, fresh_uuid());
+    Arc::downgrade(&commit)
+}
+
+fn has_rung(mailbox: &Mailbox) -> bool {
+    let mut context = TaskContext::from_waker(Waker::noop());
+    pin!(mailbox.rung()).poll(&mut context).is_ready()
+}
+
+fn watch(hub: &Hub, mailbox: &Arc<Mailbox>) -> Arc<Feed> {
+    let requests = json::parse(br#"{"T":{"columns":["n"]}}"#).expect("JSON");
+    let schema = hub.version().database.schema().clone();
+    let requests = MonitorRequests::from_json(&schema, &requests, true).expect("requests");
+    let feed = hub.subscribe(mailbox);
+    let monitor = hub.monitor(&requests, Form::Differences);
+    hub.watch(&feed, &monitor, None);
+    feed
+}
+
+/// Commits changes of all of `rows` rows, and checks how many commits are kept for a session that merges when it is rung.
+#[track_caller]
+fn check(rows: usize, kept_max: usize) {
+    let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+    let insert = r#"{"op":"insert","table":"T","row":{}}"#;
+    commit(&hub, &format!("[{}]", vec![insert; rows].join(",")));
+    let feed = watch(&hub, &mailbox);
+    let mut commits: Vec<Weak<Commit>> = Vec::new();
+    for number in 1..=200 {
+        let add = r#"[{"op":"mutate","table":"T","where":[],"mutations":[["n","+=",1]]}]"#;
+        commits.push(commit(&hub, add));
+        if has_rung(&mailbox) {
+            feed.merge();
+        }
+        let kept = commits.iter().filter(|commit| commit.strong_count() > 0);
+        let kept = kept.count();
+        assert!(kept <= kept_max, "{rows} rows: {kept} of {number} commits");
+    }
+    // And it is all there.
+    let news = hub.take(&feed).remove(0);
+    assert_eq!((news.rows(), news.version), (rows, hub.version().name()));
+    let Words::Own(text) = news.into_words() else {
+        panic!("nobody else is told");
+    };
+    let text = String::from_utf8(text).expect("text");
+    assert_eq!(text.matches(r#"{"modify":{"n":200}}"#).count(), rows);
+}
+
+#[test]
+fn commits_of_few_rows_are_merged_when_there_are_some() {
+    check(1, limits::FEED_COMMITS_MAX);
+}
+
+#[test]
+fn commits_of_many_rows_are_merged_at_once() {
+    check(limits::FEED_CHANGES_APART_MAX + 1, 1);
+}
+
+#[test]
+fn nothing_is_lost_that_comes_while_a_session_merges() {
+    let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+    let feed = watch(&hub, &mailbox);
+    let (rows, commits) = (limits::FEED_CHANGES_APART_MAX + 1, 100);
+    let insert = r#"{"op":"insert","table":"T","row":{}}"#;
+    let inserts = format!("[{}]", vec![insert; rows].join(","));
+    let mut database = hub.version().database.clone();
+    let prepared = (0..commits).map(|_| {
+        let (next, commit) = run(&database, &inserts);
+        database = next.clone();
+        (next, commit)
+    });
+    let prepared: Vec<_> = prepared.collect();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                feed.merge();
+            }
+        });
+        for (next, commit) in prepared {
+            hub.publish(next, &commit, fresh_uuid());
+            // Merging has time to begin, and not to end.
+            std::thread::yield_now();
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+    let news = hub.take(&feed).remove(0);
+    assert_eq!(
+        (news.rows(), news.version),
+        (rows * commits, hub.version().name())
+    );
+}
