@@ -14,7 +14,7 @@ use crate::stage::{Crash, END, Stage};
 use crate::watch::Watch;
 
 /// How often a server that is behind is given more time. Each time, every client has an echo answered.
-const ROUNDS_MAX: usize = 300;
+const ROUNDS_MAX: usize = 100;
 
 /// Two servers.
 pub(crate) struct Duel<'a> {
