@@ -158,6 +158,11 @@ impl Served {
         })
     }
 
+    /// Whether the two are the same database: one writer's, under whatever schema.
+    pub(crate) fn is_same_database(&self, other: &Served) -> bool {
+        Arc::ptr_eq(&self.writer, &other.writer)
+    }
+
     /// The database's name, which its schema gives.
     pub fn name(&self) -> &str {
         &self.schema.name

@@ -317,7 +317,8 @@ impl Server {
             let Some(hub) = converted.hub else {
                 return mailbox.deliver(answer);
             };
-            server.succeed(&old, &old.successor(hub));
+            // Not `old` itself gives way: another conversion may have come before this one.
+            server.succeed(&old.successor(hub));
             for (mailbox, token) in converted.canceled {
                 let answer = match mailbox.is_db_change_aware() {
                     true => Answer::Canceled,
@@ -340,18 +341,22 @@ impl Server {
         database.convert(Conversion { schema, done })
     }
 
-    /// Puts `new` in the place of `old`, the same database under another schema, and ends the monitors of `old`.
-    fn succeed(&self, old: &Arc<Served>, new: &Arc<Served>) {
-        self.databases.rcu(|databases| {
+    /// Puts `new` in the place of what there is of the same database under another schema, and ends the monitors of that.
+    fn succeed(&self, new: &Arc<Served>) {
+        let before = self.databases.rcu(|databases| {
             let mut databases = Databases::clone(databases);
             // It may have been removed meanwhile.
-            if let Some(served) = databases.get_mut(old.name())
-                && Arc::ptr_eq(served, old)
+            if let Some(served) = databases.get_mut(new.name())
+                && served.is_same_database(new)
             {
                 *served = new.clone();
             }
             databases
         });
+        let old = before.get(new.name());
+        let Some(old) = old.filter(|old| old.is_same_database(new)) else {
+            return;
+        };
         // Only now do those who look find the new one.
         old.hub().ring_all();
         for known in self.sessions.lock().values() {

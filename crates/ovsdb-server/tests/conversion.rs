@@ -330,6 +330,34 @@ fn transactions_before_a_conversion_are_answered_before_it_and_later_ones_meet_t
 }
 
 #[test]
+fn conversions_that_wait_for_another_one_convert_what_that_one_made() {
+    let (fixture, mut first) = prepared();
+    let mut second = aware(&fixture);
+    let mut watcher = aware(&fixture);
+    watcher.call("monitor", r#"["D","m",{"T":{"columns":["name"]}}]"#);
+    let held = fixture.disk.hold_syncs();
+    first.request("0", "convert", &params(&wider()));
+    held.wait_for_one();
+    second.request("0", "convert", &params(&narrower()));
+    // It is answered while the conversion waits, which shows that it does.
+    assert_eq!(
+        second.call("echo", "[]"),
+        r#"{"error":null,"id":0,"result":[]}"#
+    );
+    drop(held);
+    assert_eq!(watcher.next(), ENDED);
+    assert_eq!(first.next(), DONE);
+    assert_eq!(second.next(), DONE);
+    assert_eq!(served_schema(&fixture.server), parsed(&narrower()));
+    for client in [&mut first, &mut second, &mut watcher] {
+        client.check(
+            r#"{"op":"select","table":"T","where":[],"columns":["name"]},{"op":"comment","comment":"a"},{"op":"commit","durable":false}"#,
+            r#"[{"rows":[{"name":"a"}]},{},{}]"#,
+        );
+    }
+}
+
+#[test]
 fn only_conversions_that_add_keep_what_clients_know_of_versions() {
     let (fixture, mut client) = prepared();
     client.transact(r#"{"op":"insert","table":"U","row":{"n":5}}"#);
