@@ -358,6 +358,51 @@ fn conversions_that_wait_for_another_one_convert_what_that_one_made() {
 }
 
 #[test]
+fn monitors_can_be_changed_up_to_the_conversion_that_ends_them() {
+    const CHANGES: usize = 2000;
+    let (fixture, mut converter) = prepared();
+    let mut watcher = aware(&fixture);
+    let monitor = r#"{"Database":{"columns":["schema"]}}"#;
+    watcher.call("monitor", &format!(r#"["_Server","s",{monitor}]"#));
+    let schemas = [wider(), schema("D").to_json().to_string()];
+    for round in 0..6 {
+        let monitor = r#"["D","m",{"U":{"columns":["n"]}}]"#;
+        let begun = watcher.call("monitor_cond", monitor);
+        assert!(begun.contains(r#""result":{}"#), "{begun}");
+        // Many at once, so that the session does not look up from them when the conversion comes.
+        let change = |n: usize| {
+            format!(
+                r#"{{"id":{n},"method":"monitor_cond_change","params":["m","m",{{"U":[{{"where":[["n","==",{n}]]}}]}}]}}"#
+            )
+        };
+        let changes: String = (0..CHANGES).map(change).collect();
+        converter.request("0", "convert", &params(&schemas[round % 2]));
+        watcher.raw.send(changes.as_bytes()).expect("it is read");
+        let mut ended = None;
+        for n in 0..CHANGES {
+            let reply = loop {
+                let message = watcher.next();
+                match message.as_str() {
+                    ENDED => assert_eq!(ended.replace(n), None),
+                    told if told.contains(r#""params":["s","#) => {}
+                    _ => break message,
+                }
+            };
+            // The change that was under way when the end came is done, and answered behind it.
+            if ended.is_some_and(|at| n > at) {
+                assert!(reply.contains("unknown monitor session"), "{n}: {reply}");
+            } else if ended.is_none() || !reply.contains("unknown monitor session") {
+                assert_eq!(reply, format!(r#"{{"error":null,"id":{n},"result":{{}}}}"#));
+            }
+        }
+        assert_eq!(converter.next(), DONE);
+        // Whatever has not been told yet comes before the reply.
+        watcher.request("0", "echo", "[]");
+        while watcher.next() != r#"{"error":null,"id":0,"result":[]}"# {}
+    }
+}
+
+#[test]
 fn only_conversions_that_add_keep_what_clients_know_of_versions() {
     let (fixture, mut client) = prepared();
     client.transact(r#"{"op":"insert","table":"U","row":{"n":5}}"#);

@@ -97,6 +97,11 @@ impl Session {
         // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
         // then an update that is older.
         self.send_updates();
+        // If that has told the end of the database, nobody would ever tell that of the monitor.
+        let current = self.server.database(database.name());
+        if !current.is_some_and(|current| Arc::ptr_eq(&current, &database)) {
+            return self.start_monitor(method, protocol, params);
+        }
         let start = self.monitors.start(
             id.clone(),
             protocol,
@@ -117,10 +122,8 @@ impl Session {
         let [old_id, id, requests] = params else {
             return Err(bad_params(params, String::from("invalid parameters")));
         };
-        let Some(place) = self.monitors.find(old_id) else {
-            let error = OvsdbError::syntax(old_id, "unknown monitor session");
-            return Err(refusal(error));
-        };
+        let unknown = || refusal(OvsdbError::syntax(old_id, "unknown monitor session"));
+        let place = self.monitors.find(old_id).ok_or_else(unknown)?;
         if id != old_id && self.monitors.find(id).is_some() {
             return Err(duplicate(id));
         }
@@ -142,6 +145,8 @@ impl Session {
         let is_new = conditions != monitor.conditions();
         // Of this and all other monitors; under the id that this one has had.
         self.send_updates();
+        // That may have told the end of its database, and with it its own.
+        let place = self.monitors.find(old_id).ok_or_else(unknown)?;
         let changed = self
             .monitors
             .change(place, id, is_new.then_some(conditions));
