@@ -93,8 +93,10 @@ impl<'a> Duel<'a> {
                 Ok(())
             }
             Err(Stop::Difference(difference)) => {
+                let played = &script[..script.len().min(difference.stretch + 1)];
                 for end in 0..2 {
-                    if self.stages[end].is_reference() && self.dangles(end).unwrap_or(false) {
+                    let is_reference = self.stages[end].is_reference();
+                    if is_reference && self.has_dangled(end, played).unwrap_or(false) {
                         *self.tally.explained.entry(DANGLING).or_default() += 1;
                         // What dangles stays until the server is restarted.
                         self.stages[end] = self.stages[end].restarted();
@@ -106,17 +108,45 @@ impl<'a> Duel<'a> {
         }
     }
 
+    /// Whether a server comes to hold a weak reference to a row that does not exist, if it plays a script once more.
+    /// Later such a row may have been inserted again.
+    fn has_dangled(&mut self, end: usize, script: &[Stretch]) -> Result<bool, Crash> {
+        if self.dangles(end)? {
+            return Ok(true);
+        }
+        if self.is_converted {
+            let back = self.conversion();
+            self.stages[end].convert(&back)?;
+        }
+        let clear = self.clear();
+        self.stages[end].begin(&clear, clients_of(script), None)?;
+        for step in script.iter().flat_map(Stretch::steps) {
+            self.stages[end].forget();
+            self.stages[end].perform(step)?;
+            self.stages[end].settle(std::slice::from_ref(step))?;
+            if self.dangles(end)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A request that brings the schema back.
+    fn conversion(&self) -> String {
+        let (name, schema) = (&self.model.name, self.schema);
+        format!(r#"{{"id":0,"method":"convert","params":["{name}",{schema}]}}"#)
+    }
+
     fn try_play(&mut self, script: &[Stretch]) -> Result<(), Stop> {
         if self.is_converted {
-            let (name, schema) = (&self.model.name, self.schema);
-            let back = format!(r#"{{"id":0,"method":"convert","params":["{name}",{schema}]}}"#);
+            let back = self.conversion();
             self.both(|stage| stage.convert(&back))?;
             self.is_converted = false;
         }
         let clear = self.clear();
         let witness = self.history.then(|| self.watch_all());
         let steps = script.iter().flat_map(Stretch::steps);
-        let clients = steps.clone().map(|step| step.client + 1).max().unwrap_or(1);
+        let clients = clients_of(script);
         self.both(|stage| stage.begin(&clear, clients, witness.as_deref()))?;
         let mut course = Course {
             steps: steps.map(|step| (step.number.to_string(), step)).collect(),
@@ -423,6 +453,12 @@ impl<'a> Duel<'a> {
         }
         Ok(references.iter().any(|uuid| !rows.contains(uuid)))
     }
+}
+
+/// How many clients a script has.
+fn clients_of(script: &[Stretch]) -> usize {
+    let steps = script.iter().flat_map(Stretch::steps);
+    steps.map(|step| step.client + 1).max().unwrap_or(1)
 }
 
 fn senseless(end: usize, what: String, client: usize, messages: &[Raw]) -> Stop {
