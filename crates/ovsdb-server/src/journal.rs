@@ -108,8 +108,9 @@ pub trait Journal: Send {
     /// The old records stay.
     fn finish_compaction(&mut self, new: Replacement) -> Result<(), JournalError>;
 
-    /// Puts `records`, which amount to the version `id`, in the place of all records, on the disk. Everything pending is
-    /// accepted with it. Replacements begun before are of no use any more.
+    /// Puts `records`, which amount to the version `id`, in the place of all records, on the disk. What is pending is
+    /// waited for, and has its answer afterwards; if some of it is refused, so is this. Replacements begun before are of
+    /// no use any more.
     fn replace(&mut self, records: &[Vec<u8>], id: Uuid) -> Replaced;
 
     /// What decides about automatic compaction; `None` for a journal that is never compacted.
@@ -203,6 +204,8 @@ pub struct FileJournal {
     ready: Vec<Answer>,
     /// A sync failed and no compaction has succeeded since.
     sync_failed: bool,
+    /// What is pending has been carried over to a new file, whose name may not last: its folder could not be synced.
+    carried_in_doubt: bool,
     sync: Option<mpsc::Sender<SyncRequest>>,
     synced: mpsc::Receiver<Synced>,
     thread: Option<JoinHandle<()>>,
@@ -256,6 +259,7 @@ impl FileJournal {
             next_ticket: 0,
             ready: Vec::new(),
             sync_failed: false,
+            carried_in_doubt: false,
             sync: Some(sync),
             synced,
             thread: Some(thread),
@@ -265,6 +269,7 @@ impl FileJournal {
 
     /// Answers everything pending with success.
     fn accept_all(&mut self) {
+        self.carried_in_doubt = false;
         if let Some(last) = self.unsynced.last() {
             self.ready.push((last.ticket, Ok(())));
             self.unsynced.clear();
@@ -280,10 +285,56 @@ impl FileJournal {
         self.finish_compaction(new)
     }
 
-    fn append(&mut self, record: &[u8]) -> Result<(), LogError> {
-        // A full disk may have room again: what a failed write left behind is cut off now, if it could not be then. A
-        // failed sync is not forgiven here.
+    /// Sees to what a sync that has ended means for what is pending.
+    fn take_in(&mut self, synced: Synced) {
+        let Synced {
+            upto,
+            handle,
+            result,
+        } = synced;
+        // Records that a compaction has carried over are on the disk, whatever became of the old file.
+        let Some(first) = self.unsynced.iter().find(|one| one.ticket <= upto) else {
+            return;
+        };
+        let (start, id_before) = (first.start, first.id_before);
+        let Err(error) = result else {
+            self.unsynced.retain(|one| one.ticket > upto);
+            self.ready.push((upto, Ok(())));
+            return;
+        };
+        let reason = error.reason().unwrap_or_default();
+        tracing::warn!(target: "ovsdb_log", "fsync failed ({reason})");
+        // The old file is not to be relied upon, so it depends on the name of the new one.
+        if !self.log.is_current(&handle) && self.resume().is_ok() {
+            return;
+        }
+        self.sync_failed = true;
+        let current = self.log.sync_handle();
+        self.log.sync_failed(&current, error.clone());
+        // Nobody was told of what begins there, so it must not be found in the file later.
+        self.id = id_before;
+        if let Err(error) = self.log.retract(start) {
+            tracing::warn!(target: "ovsdb_log", "{error}");
+        }
+        let last = self.unsynced.last().expect("one was found above");
+        self.ready.push((last.ticket, Err(error.into())));
+        self.unsynced.clear();
+        self.carried_in_doubt = false;
+    }
+
+    /// Has the log accept records again. A full disk may have room again: what a failed write left behind is cut off now,
+    /// if it could not be then. The folder of a new file may be synced now, and what that holds is safe with it. A failed
+    /// sync of the file is not forgiven here.
+    fn resume(&mut self) -> Result<(), LogError> {
         self.log.resume()?;
+        if self.carried_in_doubt {
+            self.accept_all();
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<(), LogError> {
+        self.resume()?;
         self.log.append(record)?;
         let digest = self.log.last_digest();
         let digest = digest.expect("a record has just been appended");
@@ -330,38 +381,10 @@ impl Journal for FileJournal {
     }
 
     fn answers(&mut self) -> Vec<Answer> {
-        let mut answers = std::mem::take(&mut self.ready);
-        while let Ok(Synced {
-            upto,
-            handle,
-            result,
-        }) = self.synced.try_recv()
-        {
-            // Records that a compaction has carried over are on the disk, whatever became of the old file.
-            let Some(first) = self.unsynced.iter().find(|one| one.ticket <= upto) else {
-                continue;
-            };
-            match result {
-                Err(error) if self.log.sync_failed(&handle, error.clone()) => {
-                    self.sync_failed = true;
-                    let reason = error.reason().unwrap_or_default();
-                    tracing::warn!(target: "ovsdb_log", "fsync failed ({reason})");
-                    // Nobody was told of what begins there, so it must not be found in the file later.
-                    self.id = first.id_before;
-                    if let Err(error) = self.log.retract(first.start) {
-                        tracing::warn!(target: "ovsdb_log", "{error}");
-                    }
-                    let last = self.unsynced.last().expect("one was found above");
-                    answers.push((last.ticket, Err(error.into())));
-                    self.unsynced.clear();
-                }
-                _ => {
-                    self.unsynced.retain(|one| one.ticket > upto);
-                    answers.push((upto, Ok(())));
-                }
-            }
+        while let Ok(synced) = self.synced.try_recv() {
+            self.take_in(synced);
         }
-        answers
+        std::mem::take(&mut self.ready)
     }
 
     fn begin_compaction(&mut self) -> Result<Option<Replacement>, JournalError> {
@@ -377,8 +400,10 @@ impl Journal for FileJournal {
         if let Err(error) = self.log.replace_commit(new) {
             if !self.log.is_current(&old) {
                 // Only the folder was not synced. What is pending is in the new file, at other places than before, and
-                // stays whatever is taken back of what follows. If it is refused nevertheless, the file no longer tells
-                // what the database holds, until it is written anew: no id that can be found in it will do for that.
+                // safe as soon as either the old file or the folder is. If it is refused nevertheless, it stays, and the
+                // file no longer tells what the database holds, until it is written anew: no id that can be found in it
+                // will do for that.
+                self.carried_in_doubt = true;
                 let end = self.log.offset();
                 for one in &mut self.unsynced {
                     one.start = end;
@@ -394,6 +419,18 @@ impl Journal for FileJournal {
     }
 
     fn replace(&mut self, records: &[Vec<u8>], id: Uuid) -> Replaced {
+        // Afterwards it could not be refused any more: it is part of the new contents, whose name may not last.
+        while !self.unsynced.is_empty() {
+            let synced = self.synced.recv();
+            self.take_in(synced.expect("the thread ends only when the channel closes"));
+        }
+        if let Some(error) = self
+            .ready
+            .iter()
+            .find_map(|(_, answer)| answer.as_ref().err())
+        {
+            return Replaced::Refused(error.clone());
+        }
         let old = self.log.sync_handle();
         let replaced = self.write_anew(records);
         if let Err(error) = &replaced
@@ -404,12 +441,7 @@ impl Journal for FileJournal {
         self.id = id;
         match replaced {
             Ok(()) => Replaced::Done,
-            Err(error) => {
-                // Only the folder was not synced. What is pending is part of the new contents now, and cannot be taken
-                // back without them.
-                self.accept_all();
-                Replaced::InDoubt(error)
-            }
+            Err(error) => Replaced::InDoubt(error),
         }
     }
 

@@ -140,3 +140,91 @@ fn a_compaction_that_fails_leaves_the_file_as_it_was() {
     let fixture = fixture.restart(&["D"]);
     assert_eq!(select(&mut fixture.connect()), r#"[{"rows":[{"n":2}]}]"#);
 }
+
+/// A durable transaction whose sync is under way when its record is carried over to a new file that may lose its name.
+fn carried_in_doubt(then: impl FnOnce(&Fixture), answer: &str, n: u32) {
+    let fixture = Fixture::new(&["D"]);
+    let mut client = fixture.connect();
+    prepare(&mut client);
+    let held = fixture.disk.hold_served_syncs();
+    client.request("1", "transact", &format!(r#"["D",{ADD},{DURABLE}]"#));
+    held.wait_for_one();
+    let database = fixture.server.database("D").unwrap();
+    let compact = || fixture.runtime.block_on(database.compact());
+    fixture.disk.fail_directory_syncs(EIO);
+    let error = compact().expect_err("the folder cannot be synced");
+    assert!(error.to_string().contains("Input/output error"), "{error}");
+    then(&fixture);
+    drop(held);
+    let reply = client.next();
+    assert!(reply.contains(answer), "{reply}");
+    let rows = format!(r#"[{{"rows":[{{"n":{n}}}]}}]"#);
+    assert_eq!(select(&mut client), rows);
+
+    fixture.disk.fail_directory_syncs(0);
+    fixture.disk.fail_served_syncs(0);
+    compact()
+        .or_else(|_| compact())
+        .expect("the disk works again");
+    assert_eq!(select(&mut client), rows);
+    client.check(&format!("{ADD},{DURABLE}"), r#"[{"count":1},{}]"#);
+    let fixture = fixture.restart(&["D"]);
+    let rows = format!(r#"[{{"rows":[{{"n":{}}}]}}]"#, n + 1);
+    assert_eq!(select(&mut fixture.connect()), rows);
+}
+
+const ACCEPTED: &str = r#""result":[{"count":1},{}]}"#;
+const REFUSED: &str = r#""error":"I/O error","io-error":"Input/output error"}]"#;
+
+#[test]
+fn what_is_in_two_files_is_accepted_when_the_old_one_is_safe() {
+    carried_in_doubt(|_| {}, ACCEPTED, 2);
+}
+
+#[test]
+fn what_is_in_two_files_is_accepted_when_the_name_of_the_new_one_is_safe() {
+    let then = |fixture: &Fixture| {
+        fixture.disk.fail_served_syncs(EIO);
+        fixture.disk.fail_directory_syncs(0);
+    };
+    carried_in_doubt(then, ACCEPTED, 2);
+    // Another transaction finds that out.
+    let then = |fixture: &Fixture| {
+        fixture.disk.fail_served_syncs(EIO);
+        fixture.disk.fail_directory_syncs(0);
+        let note = r#"{"op":"insert","table":"U","row":{"n":3}}"#;
+        let mut other = fixture.connect();
+        other.check(note, r#"[{"uuid":["uuid","U"]}]"#);
+    };
+    carried_in_doubt(then, ACCEPTED, 2);
+}
+
+#[test]
+fn what_is_in_two_files_is_refused_when_neither_is_safe() {
+    let then = |fixture: &Fixture| fixture.disk.fail_served_syncs(EIO);
+    carried_in_doubt(then, REFUSED, 1);
+}
+
+#[test]
+fn a_conversion_is_refused_with_what_it_stands_on() {
+    let fixture = Fixture::new(&["D"]);
+    let (mut client, mut converter) = (fixture.connect(), fixture.connect());
+    prepare(&mut client);
+    let held = fixture.disk.hold_served_syncs();
+    client.request("1", "transact", &format!(r#"["D",{ADD},{DURABLE}]"#));
+    held.wait_for_one();
+    let schema = fixture.server.database("D").unwrap().schema().to_json();
+    converter.request("1", "convert", &format!(r#"["D",{schema}]"#));
+    fixture.disk.fail_served_syncs(EIO);
+    fixture.disk.fail_directory_syncs(EIO);
+    drop(held);
+    let reply = client.next();
+    assert!(reply.contains(REFUSED), "{reply}");
+    let reply = converter.next();
+    assert!(reply.contains("I/O error"), "{reply}");
+    assert_eq!(select(&mut client), r#"[{"rows":[{"n":1}]}]"#);
+    fixture.disk.fail_served_syncs(0);
+    fixture.disk.fail_directory_syncs(0);
+    let fixture = fixture.restart(&["D"]);
+    assert_eq!(select(&mut fixture.connect()), r#"[{"rows":[{"n":1}]}]"#);
+}

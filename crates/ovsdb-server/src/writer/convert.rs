@@ -61,7 +61,8 @@ impl Conversion {
 }
 
 impl Writer {
-    /// Converts the newest version, what is ahead of the journal included: it is on the disk together with it.
+    /// Converts the newest version, what is ahead of the journal included: the journal brings that to the disk before, or
+    /// refuses both.
     pub(super) fn convert(&mut self, mut conversion: Conversion) {
         if self.stop.is_some() {
             return conversion.cancel();
@@ -81,7 +82,10 @@ impl Writer {
         };
         let database = converted.database;
         let records = sealed_records(&database, date_ms(), "converted by ovsdb-server", id);
-        let result = match self.journal.replace(&records, id) {
+        let replaced = self.journal.replace(&records, id);
+        // What was ahead is published under the old schema.
+        self.fetch_answers();
+        let result = match replaced {
             Replaced::Done => {
                 self.status.trouble.lock().take();
                 Ok(())
@@ -97,8 +101,6 @@ impl Writer {
                 return conversion.fail(refusal);
             }
         };
-        // What was ahead is published under the old schema.
-        self.fetch_answers();
         assert!(self.ahead.is_empty(), "everything pending was accepted");
         self.clock.restart();
         self.heal_at = None;

@@ -229,9 +229,11 @@ pub fn without_uuids(text: &str) -> String {
 pub struct FailingDisk {
     write: Arc<AtomicI32>,
     sync: Arc<AtomicI32>,
+    sync_served: Arc<AtomicI32>,
     sync_directory: Arc<AtomicI32>,
     held_writes: Gate,
     held_syncs: Gate,
+    held_served_syncs: Gate,
 }
 
 /// Something that can be closed, so that whoever comes by waits.
@@ -300,6 +302,17 @@ impl FailingDisk {
         self.held_writes.close()
     }
 
+    /// Has every sync of a file that is served wait until the result is dropped, but not of one that is to take its place,
+    /// nor once it has.
+    pub fn hold_served_syncs(&self) -> Held {
+        self.held_served_syncs.close()
+    }
+
+    /// Has every sync of such a file fail with an error number when it has waited; 0 ends that.
+    pub fn fail_served_syncs(&self, errno: i32) {
+        self.sync_served.store(errno, Ordering::SeqCst);
+    }
+
     /// Has every sync of a folder fail with an error number; 0 ends that.
     pub fn fail_directory_syncs(&self, errno: i32) {
         self.sync_directory.store(errno, Ordering::SeqCst);
@@ -321,6 +334,8 @@ fn fail(errno: &AtomicI32) -> io::Result<()> {
 struct FailingFile {
     file: Arc<dyn File>,
     disk: FailingDisk,
+    /// Whether it was made to take the place of another one.
+    is_replacement: bool,
 }
 
 impl FileSystem for FailingDisk {
@@ -329,6 +344,7 @@ impl FileSystem for FailingDisk {
         Ok(Arc::new(FailingFile {
             file,
             disk: self.clone(),
+            is_replacement: path.extension().is_some_and(|suffix| suffix == "tmp"),
         }))
     }
 
@@ -368,6 +384,10 @@ impl File for FailingFile {
     fn sync_data(&self) -> io::Result<()> {
         fail(&self.disk.sync)?;
         self.disk.held_syncs.pass();
+        if !self.is_replacement {
+            self.disk.held_served_syncs.pass();
+            fail(&self.disk.sync_served)?;
+        }
         self.file.sync_data()
     }
 
