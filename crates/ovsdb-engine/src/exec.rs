@@ -43,6 +43,21 @@ pub struct Context<'a> {
     pub fresh: &'a mut dyn FnMut() -> Uuid,
 }
 
+impl<'a> Context<'a> {
+    /// For somebody who may do everything that clients may, has no lock and does not wait.
+    pub fn unrestricted(fresh: &'a mut dyn FnMut() -> Uuid) -> Context<'a> {
+        Context {
+            elapsed_ms: 0,
+            holds_lock: &|_| false,
+            read_only: false,
+            access: None,
+            may_change_reserved: false,
+            may_block: false,
+            fresh,
+        }
+    }
+}
+
 /// What became of a transaction.
 #[derive(Debug)]
 pub enum Outcome {

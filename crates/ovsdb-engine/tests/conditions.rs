@@ -52,13 +52,8 @@ fn transact(database: &mut Database, operations: &str) -> Option<ovsdb_engine::C
     let operations = operations.as_array().unwrap();
     let transact = parse_transact(database.schema(), operations, &mut fresh);
     let context = &mut Context {
-        elapsed_ms: 0,
-        holds_lock: &|_| false,
-        read_only: false,
-        access: None,
-        may_change_reserved: false,
         may_block: true,
-        fresh: &mut fresh,
+        ..Context::unrestricted(&mut fresh)
     };
     match execute(database, &transact, context) {
         Outcome::Prepared(prepared) => {

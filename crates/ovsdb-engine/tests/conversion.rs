@@ -35,15 +35,7 @@ fn run(database: &Database, operations: &str) -> Result<Database, String> {
     let mut uuids = fresh();
     let schema = database.schema();
     let transact = parse_transact(schema, operations.as_array().unwrap(), &mut uuids);
-    let mut context = Context {
-        elapsed_ms: 0,
-        holds_lock: &|_| false,
-        read_only: false,
-        may_change_reserved: false,
-        may_block: false,
-        access: None,
-        fresh: &mut uuids,
-    };
+    let mut context = Context::unrestricted(&mut uuids);
     match execute(database, &transact, &mut context) {
         Outcome::Prepared(prepared) => Ok(prepared.next),
         Outcome::Failed(results) => Err(results.error().unwrap().to_string()),

@@ -58,13 +58,8 @@ impl Server {
         };
         let transact = parse_transact(self.database.schema(), operations, &mut fresh);
         let context = &mut Context {
-            elapsed_ms: 0,
-            holds_lock: &|_| false,
-            read_only: false,
-            access: None,
-            may_change_reserved: false,
             may_block: true,
-            fresh: &mut fresh,
+            ..Context::unrestricted(&mut fresh)
         };
         let Outcome::Prepared(prepared) = execute(&self.database, &transact, context) else {
             return None;

@@ -41,13 +41,8 @@ fn run(
     };
     let transact = parse_transact(database.schema(), &operations(text), &mut fresh);
     let mut context = Context {
-        elapsed_ms: 0,
-        holds_lock: &|_| false,
-        read_only: false,
         access,
-        may_change_reserved: false,
-        may_block: false,
-        fresh: &mut fresh,
+        ..Context::unrestricted(&mut fresh)
     };
     match execute(database, &transact, &mut context) {
         Outcome::Prepared(prepared) => Ok(prepared.next),

@@ -35,15 +35,7 @@ fn check(column: &str, old: &str, new: &str, is_diff: bool) {
             Uuid::from_bytes(counter.to_be_bytes())
         };
         let transact = parse_transact(database.schema(), &operations, &mut fresh);
-        let mut context = Context {
-            elapsed_ms: 0,
-            holds_lock: &|_| false,
-            read_only: false,
-            access: None,
-            may_change_reserved: false,
-            may_block: false,
-            fresh: &mut fresh,
-        };
+        let mut context = Context::unrestricted(&mut fresh);
         let Outcome::Prepared(prepared) = execute(&database, &transact, &mut context) else {
             panic!("{column}: {old} or {new} is refused");
         };

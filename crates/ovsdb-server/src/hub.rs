@@ -446,15 +446,8 @@ mod tests {
             let database = self.hub.version().database.clone();
             let operations = operations.as_array().unwrap();
             let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
-            let mut context = Context {
-                elapsed_ms: 0,
-                holds_lock: &|_| false,
-                read_only: false,
-                access: None,
-                may_change_reserved: false,
-                may_block: false,
-                fresh: &mut fresh_uuid,
-            };
+            let mut fresh = fresh_uuid;
+            let mut context = Context::unrestricted(&mut fresh);
             match execute(&database, &transact, &mut context) {
                 Outcome::Prepared(prepared) => {
                     let commit = Arc::new(prepared.commit.unwrap());

@@ -132,14 +132,10 @@ impl ServerDb {
 fn first_version() -> Database {
     let schema = json::parse(SCHEMA.as_bytes()).expect("the text above is JSON");
     let schema = Arc::new(Schema::from_json(&schema).expect("the text above is a schema"));
+    let mut fresh = fresh_uuid;
     let mut context = Context {
-        elapsed_ms: 0,
-        holds_lock: &|_| false,
-        read_only: false,
-        access: None,
         may_change_reserved: true,
-        may_block: false,
-        fresh: &mut fresh_uuid,
+        ..Context::unrestricted(&mut fresh)
     };
     let transact = parse(&schema, insert(row(&schema)));
     match execute(&Database::new(schema), &transact, &mut context) {

@@ -39,15 +39,8 @@ fn run(database: &Database, operations: &str) -> (Database, Arc<Commit>) {
     let operations = json::parse(operations.as_bytes()).expect("JSON");
     let operations = operations.as_array().expect("an array");
     let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
-    let context = &mut Context {
-        elapsed_ms: 0,
-        holds_lock: &|_| false,
-        read_only: false,
-        access: None,
-        may_change_reserved: false,
-        may_block: false,
-        fresh: &mut fresh_uuid,
-    };
+    let mut fresh = fresh_uuid;
+    let context = &mut Context::unrestricted(&mut fresh);
     let Outcome::Prepared(prepared) = execute(database, &transact, context) else {
         panic!("{operations:?} fails");
     };

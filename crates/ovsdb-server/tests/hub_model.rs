@@ -95,15 +95,8 @@ impl World {
             let operations = json::parse(operations.as_bytes()).expect("JSON");
             let operations = operations.as_array().expect("an array");
             let transact = parse_transact(schema, operations, &mut fresh_uuid);
-            let context = &mut Context {
-                elapsed_ms: 0,
-                holds_lock: &|_| false,
-                read_only: false,
-                access: None,
-                may_change_reserved: false,
-                may_block: false,
-                fresh: &mut fresh_uuid,
-            };
+            let mut fresh = fresh_uuid;
+            let context = &mut Context::unrestricted(&mut fresh);
             let Outcome::Prepared(prepared) = execute(&version.database, &transact, context) else {
                 continue;
             };

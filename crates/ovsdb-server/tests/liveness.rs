@@ -2,14 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ovsdb_server::limits;
-use ovsdb_server::remotes::{RemoteOptions, Remotes};
 use support::{Client, Fixture};
 
 /// A transaction that is under way for as long as syncs are held.
@@ -83,15 +81,7 @@ fn an_echo_does_not_wait_for_room_in_the_queue_of_a_writer() {
 #[test]
 fn a_client_from_which_the_server_takes_no_more_is_not_given_up_for_its_silence() {
     let fixture = Fixture::new(&["D"]);
-    let path = fixture.path("probed").with_extension("sock");
-    let options = RemoteOptions {
-        // The shortest interval there is.
-        probe_interval_ms: 1000,
-        ..RemoteOptions::default()
-    };
-    let wanted = BTreeMap::from([(format!("punix:{}", path.display()), options)]);
-    let mut remotes = Remotes::new(fixture.server.clone());
-    fixture.runtime.block_on(remotes.set(&wanted));
+    let (path, _remotes) = fixture.probing_remote();
 
     let held = fixture.disk.hold_syncs();
     let mut full = Client::connect(&path);
@@ -117,14 +107,7 @@ fn a_client_from_which_the_server_takes_no_more_is_not_given_up_for_its_silence(
 #[test]
 fn answers_to_probes_count_while_transactions_are_under_way() {
     let fixture = Fixture::new(&["D"]);
-    let path = fixture.path("probed").with_extension("sock");
-    let options = RemoteOptions {
-        probe_interval_ms: 1000,
-        ..RemoteOptions::default()
-    };
-    let wanted = BTreeMap::from([(format!("punix:{}", path.display()), options)]);
-    let mut remotes = Remotes::new(fixture.server.clone());
-    fixture.runtime.block_on(remotes.set(&wanted));
+    let (path, _remotes) = fixture.probing_remote();
 
     let held = fixture.disk.hold_syncs();
     let mut client = Client::connect(&path);

@@ -190,15 +190,8 @@ fn transact(database: &mut Database, operations: &str) -> Arc<Commit> {
     let operations = json::parse(operations.as_bytes()).expect("valid JSON");
     let operations = operations.as_array().expect("an array");
     let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
-    let mut context = Context {
-        elapsed_ms: 0,
-        holds_lock: &|_| false,
-        read_only: false,
-        access: None,
-        may_change_reserved: false,
-        may_block: false,
-        fresh: &mut fresh_uuid,
-    };
+    let mut fresh = fresh_uuid;
+    let mut context = Context::unrestricted(&mut fresh);
     match execute(database, &transact, &mut context) {
         Outcome::Prepared(prepared) => {
             *database = prepared.next;

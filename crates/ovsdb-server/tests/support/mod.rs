@@ -7,6 +7,7 @@
     reason = "each test program uses the part of this that it needs"
 )]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use ovsdb_server::configuration::Configuration;
 use ovsdb_server::database::Storage;
 use ovsdb_server::file;
 use ovsdb_server::limits::Limits;
+use ovsdb_server::remotes::{RemoteOptions, Remotes};
 use ovsdb_server::server::Server;
 use ovsdb_server::writer::WriterOptions;
 use ovsdb_testkit::client::RawClient;
@@ -52,6 +54,20 @@ impl Fixture {
     /// A server that serves a new database file for each name.
     pub fn new(databases: &[&str]) -> Fixture {
         Fixture::with_limits(databases, Limits::default())
+    }
+
+    /// Listens for clients that are probed at the shortest interval there is. Says where, for as long as the remotes are
+    /// kept.
+    pub fn probing_remote(&self) -> (PathBuf, Remotes) {
+        let path = self.path("probed").with_extension("sock");
+        let options = RemoteOptions {
+            probe_interval_ms: 1000,
+            ..RemoteOptions::default()
+        };
+        let wanted = BTreeMap::from([(format!("punix:{}", path.display()), options)]);
+        let mut remotes = Remotes::new(self.server.clone());
+        self.runtime.block_on(remotes.set(&wanted));
+        (path, remotes)
     }
 
     /// The same with limits of its own.
