@@ -196,8 +196,8 @@ pub enum LogError {
         /// Where the data begin.
         offset: u64,
     },
-    /// Records were taken back, or the log stopped accepting any, after the replacement had been begun. The old file
-    /// stays in place; a new replacement may succeed.
+    /// Records were taken back, the log stopped accepting any, or another replacement was begun, after this one had been
+    /// begun. The old file stays in place; a new replacement may succeed.
     StaleReplacement {
         /// The file.
         name: String,

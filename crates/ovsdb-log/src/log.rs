@@ -587,11 +587,13 @@ impl Log {
 
     /// Begins a new file `NAME.tmp` that is to take the place of this one, beside the file that a symbolic link leads
     /// to. The caller fills it with what the log amounts to *at this moment*, from any thread, while this log goes on
-    /// growing; [`Log::replace_commit`] adds what has been appended meanwhile. A leftover of that name is removed.
+    /// growing; [`Log::replace_commit`] adds what has been appended meanwhile. A leftover of that name is removed, and with it
+    /// a replacement begun before: that cannot be committed any more.
     ///
     /// # Errors
     /// [`LogError::Io`] or [`LogError::Open`]; the log is as it was.
-    pub fn replace_start(&self) -> Result<Replacement, LogError> {
+    pub fn replace_start(&mut self) -> Result<Replacement, LogError> {
+        self.generation += 1;
         Replacement::create(
             Arc::clone(&self.fs),
             path::with_suffix(&path::follow_symlinks(self.fs.as_ref(), &self.path), ".tmp"),

@@ -392,6 +392,29 @@ fn failed_sync_of_a_file_since_replaced_does_not_latch_the_new_one() {
 }
 
 #[test]
+fn replacement_begun_before_another_one_is_refused() {
+    let memory = Memory::default();
+    let mut log = log_with(&memory, &[SCHEMA]);
+    let mut first = log.replace_start().expect("a healthy disk");
+    first.append(SCHEMA).expect("a healthy disk");
+    // It takes the name of the first, and is given up.
+    let second = log.replace_start().expect("a healthy disk");
+    let name = DB.to_owned();
+    let stale = LogError::StaleReplacement { name };
+    assert_eq!(log.replace_commit(first), Err(stale.clone()));
+    drop(second);
+
+    let first = log.replace_start().expect("a healthy disk");
+    drop(log.replace_start().expect("a healthy disk"));
+    assert_eq!(log.replace_commit(first), Err(stale));
+    log.append(&payload(&[2])).expect("the log goes on");
+    assert_eq!(
+        contents(&mut open(&memory, OpenMode::ReadOnly).expect("it exists")),
+        [2]
+    );
+}
+
+#[test]
 fn replacement_begun_before_records_were_taken_back_is_refused() {
     let memory = Memory::default();
     let mut log = log_with(&memory, &[SCHEMA]);
