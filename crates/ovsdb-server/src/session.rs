@@ -698,3 +698,6 @@ fn log_message(name: &str, what: &str, text: &[u8]) {
         tracing::debug!(target: "jsonrpc", "{name}: {what} {message}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,16 @@ use super::monitors::{Changed, Protocol};
 use super::requests::{Reply, bad_params, empty, refusal};
 use super::{Session, in_place, tell, tell_text};
 
+/// A monitor that is to be started.
+pub(super) struct Asked {
+    id: Json,
+    database: Arc<Served>,
+    monitor: Arc<Monitor>,
+    since: Option<Since>,
+}
+
 /// A monitor that has been started.
-struct Started {
+pub(super) struct Started {
     database: Arc<Served>,
     monitor: Arc<Monitor>,
     start: Start,
@@ -67,6 +75,24 @@ impl Session {
         protocol: Protocol,
         params: &[Json],
     ) -> Result<Started, Json> {
+        loop {
+            let asked = self.asked_monitor(method, protocol, params)?;
+            // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
+            // then an update that is older.
+            self.send_updates();
+            if let Some(started) = self.start_asked(asked, protocol) {
+                return Ok(started);
+            }
+        }
+    }
+
+    /// What a request for a monitor asks for.
+    pub(super) fn asked_monitor(
+        &mut self,
+        method: Method,
+        protocol: Protocol,
+        params: &[Json],
+    ) -> Result<Asked, Json> {
         let database = self.database(method, params)?;
         let (id, requests, since) = match (protocol, params) {
             // What else a `monitor` says is not looked at.
@@ -94,23 +120,31 @@ impl Session {
         let shown = Shown::of(schema, &requests);
         let since = since.map(|id| Since { id, shown });
         let monitor = database.hub().monitor(&requests, protocol.form());
-        // What the other monitors have not been told leaves first, so that nobody sees the new monitor's contents and
-        // then an update that is older.
-        self.send_updates();
-        // If that has told the end of the database, nobody would ever tell that of the monitor.
-        let current = self.server.database(database.name());
-        if !current.is_some_and(|current| Arc::ptr_eq(&current, &database)) {
-            return self.start_monitor(method, protocol, params);
-        }
-        let start = self.monitors.start(
-            id.clone(),
-            protocol,
-            &monitor,
+        Ok(Asked {
+            id: id.clone(),
+            database,
+            monitor,
             since,
-            &database,
-            &self.mailbox,
-        );
-        Ok(Started {
+        })
+    }
+
+    /// Starts a monitor that was asked for, unless the database has gone or has another schema by now: the order to end
+    /// its monitors may have been carried out since the database was looked up, and will not come again.
+    pub(super) fn start_asked(&mut self, asked: Asked, protocol: Protocol) -> Option<Started> {
+        let Asked {
+            id,
+            database,
+            monitor,
+            since,
+        } = asked;
+        let now = self.server.database(database.name())?;
+        if !Arc::ptr_eq(&now, &database) {
+            return None;
+        }
+        let mailbox = &self.mailbox;
+        let monitors = &mut self.monitors;
+        let start = monitors.start(id, protocol, &monitor, since, &database, mailbox);
+        Some(Started {
             database,
             monitor,
             start,

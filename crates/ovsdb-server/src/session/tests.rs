@@ -1,0 +1,128 @@
+//! What a session does when a database ends while a request about it is under way.
+
+use ovsdb_engine::Database;
+use ovsdb_proto::json;
+use ovsdb_proto::schema::Schema;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+use super::*;
+use crate::database::Storage;
+use crate::writer::WriterOptions;
+
+const SCHEMA: &str = r#"{"name":"D","tables":{
+    "T":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
+
+fn params(text: &str) -> Vec<Json> {
+    let json = json::parse(text.as_bytes()).expect("valid JSON");
+    json.as_array().expect("an array").to_vec()
+}
+
+/// A session whose task does not run: requests are handed to it one by one.
+struct Fixture {
+    server: Arc<Server>,
+    session: Session,
+    peer: UnixStream,
+}
+
+impl Fixture {
+    /// A client of the database `D` that looks after changes of the set of databases.
+    async fn new() -> Fixture {
+        let server = Server::new(WriterOptions { column_diff: true }).expect("a thread");
+        let json = json::parse(SCHEMA.as_bytes()).expect("valid JSON");
+        let schema = Schema::from_json(&json).expect("a valid schema");
+        let storage = Storage::Memory(Database::new(Arc::new(schema)));
+        server.add_database(storage).await.expect("a new name");
+        let mailbox = server.enroll_session("test");
+        mailbox.set_db_change_aware(true);
+        let (ours, peer) = UnixStream::pair().expect("a pair of sockets");
+        let stream = Stream::from_unix(ours);
+        let options = SessionOptions::default();
+        let session = Session::new(server.clone(), mailbox, stream, options);
+        Fixture {
+            server,
+            session,
+            peer,
+        }
+    }
+
+    /// Hands over a request, and returns what it leads to.
+    async fn call(&mut self, method: &str, of: &str) -> String {
+        let id = Json::Integer(0);
+        self.session.handle_request(method, params(of), id);
+        self.sent().await
+    }
+
+    /// What has been sent since the last look.
+    async fn sent(&mut self) -> String {
+        let mut text = vec![0; self.session.link.backlog()];
+        self.session
+            .link
+            .send_now()
+            .await
+            .expect("the peer is there");
+        self.peer.read_exact(&mut text).await.expect("all of it");
+        String::from_utf8(text).expect("JSON is UTF-8")
+    }
+
+    async fn remove(&self) {
+        assert!(self.server.remove("D", "it goes").await);
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all();
+    runtime.build().expect("threads").block_on(test);
+}
+
+#[test]
+fn a_condition_of_a_monitor_that_ends_just_now_is_not_changed() {
+    run(async {
+        let mut fixture = Fixture::new().await;
+        fixture
+            .call("monitor_cond", r#"["D","m",{"T":{"columns":["n"]}}]"#)
+            .await;
+        fixture
+            .call(
+                "monitor_cond",
+                r#"["_Server","s",{"Database":{"columns":["name"]}}]"#,
+            )
+            .await;
+        fixture.remove().await;
+        let change = r#"["m","x",{"T":[{"where":[["n","==",1]]}]}]"#;
+        let sent = fixture.call("monitor_cond_change", change).await;
+        let (canceled, rest) = sent.split_once("}{").expect("several messages");
+        assert!(
+            canceled.contains(r#""method":"monitor_canceled","params":["m"]"#),
+            "{sent}"
+        );
+        assert!(rest.ends_with(r#""error":{"details":"unknown monitor session","error":"syntax error","syntax":"\"m\""},"id":0}"#), "{sent}");
+        // The other one is what it was.
+        let canceled = fixture.call("monitor_cancel", r#"["s"]"#).await;
+        assert_eq!(canceled, r#"{"error":null,"id":0,"result":{}}"#);
+    });
+}
+
+#[test]
+fn a_monitor_does_not_start_on_a_database_whose_end_has_been_heard_of() {
+    run(async {
+        let mut fixture = Fixture::new().await;
+        fixture
+            .call(
+                "monitor_cond",
+                r#"["_Server","s",{"Database":{"columns":["name"]}}]"#,
+            )
+            .await;
+        let request = params(r#"["D","m",{"T":{"columns":["n"]}}]"#);
+        let (method, protocol) = (Method::MonitorCond, Protocol::Cond);
+        let session = &mut fixture.session;
+        let asked = session.asked_monitor(method, protocol, &request);
+        let asked = asked.ok().expect("D is there");
+        fixture.remove().await;
+        // This opens the letter by which monitors end.
+        fixture.session.send_updates();
+        assert!(fixture.session.start_asked(asked, protocol).is_none());
+        assert_eq!(fixture.session.monitors.len(), 1);
+    });
+}
