@@ -33,8 +33,9 @@ struct State {
     rung: bool,
 }
 
+/// A monitor of a feed.
 #[derive(Debug)]
-struct Watch {
+pub(crate) struct Watch {
     id: WatchId,
     monitor: Arc<Monitor>,
     slot: Slot,
@@ -59,6 +60,13 @@ struct Pieces {
 struct Recent {
     published: Arc<Published>,
     concern: Concern,
+}
+
+impl Watch {
+    /// Where commits come from.
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
 }
 
 impl Recent {
@@ -246,17 +254,16 @@ impl Feed {
         });
     }
 
-    /// Removes a monitor.
-    pub(crate) fn remove(&self, id: WatchId) -> Option<Slot> {
+    /// Removes a monitor. To drop it may take a while.
+    pub(crate) fn remove(&self, id: WatchId) -> Option<Watch> {
         let mut state = self.state.lock();
         let place = state.place(id)?;
-        Some(state.watches.remove(place).slot)
+        Some(state.watches.remove(place))
     }
 
-    /// Removes all monitors.
-    pub(crate) fn remove_all(&self) -> Vec<Slot> {
-        let watches = std::mem::take(&mut self.state.lock().watches);
-        watches.into_iter().map(|watch| watch.slot).collect()
+    /// Removes all monitors. To drop them may take a while.
+    pub(crate) fn remove_all(&self) -> Vec<Watch> {
+        std::mem::take(&mut self.state.lock().watches)
     }
 
     /// Puts `monitor` in the place of another one that has been told everything up to `version`, but for the news

@@ -263,11 +263,17 @@ impl Hub {
     /// Closes the feed of a session.
     pub fn unsubscribe(&self, session: SessionId) {
         let mut registry = self.registry.lock();
-        if let Some(feed) = registry.feeds.remove(&session) {
-            for slot in feed.remove_all() {
-                registry.routes.remove(slot);
-            }
-        }
+        let feed = registry.feeds.remove(&session);
+        let watches = feed
+            .as_ref()
+            .map_or_else(Vec::new, |feed| feed.remove_all());
+        let entries: Vec<_> = watches
+            .iter()
+            .map(|watch| registry.routes.remove(watch.slot()))
+            .collect();
+        // What nobody has taken may be much to drop. The writer need not wait for that.
+        drop(registry);
+        drop((entries, watches));
     }
 
     /// How many monitors watch this database.
@@ -297,9 +303,11 @@ impl Hub {
     /// Removes a monitor, and says whether the feed has others.
     pub fn unwatch(&self, feed: &Feed, watch: WatchId) -> bool {
         let mut registry = self.registry.lock();
-        if let Some(slot) = feed.remove(watch) {
-            registry.routes.remove(slot);
-        }
+        let removed = feed.remove(watch);
+        let slot = removed.as_ref().map(|watch| watch.slot());
+        let entry = slot.and_then(|slot| registry.routes.remove(slot));
+        drop(registry);
+        drop((entry, removed));
         !feed.is_empty()
     }
 

@@ -36,8 +36,9 @@ pub(crate) struct Routes<T> {
     tables: HashMap<TableId, TableRoutes>,
 }
 
+/// What is in a slot.
 #[derive(Debug)]
-struct Entry<T> {
+pub(crate) struct Entry<T> {
     target: T,
     monitor: Arc<Monitor>,
 }
@@ -85,14 +86,14 @@ impl<T> Routes<T> {
         slot
     }
 
-    /// Removes a monitor.
-    pub(crate) fn remove(&mut self, slot: Slot) {
-        if let Some(Entry { monitor, .. }) = self.slots[slot.0 as usize].take() {
-            for (table, filter) in monitor.filters() {
-                self.unlink(slot, &monitor, table, filter);
-            }
-            self.free.push(slot);
+    /// Removes a monitor. To drop what is returned may take a while.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<Entry<T>> {
+        let entry = self.slots[slot.0 as usize].take()?;
+        for (table, filter) in entry.monitor.filters() {
+            self.unlink(slot, &entry.monitor, table, filter);
         }
+        self.free.push(slot);
+        Some(entry)
     }
 
     /// Puts `new`, a monitor of the same shape, in the place of the one that is there.
