@@ -312,7 +312,9 @@ mod tests {
             let history = loaded.history;
             let history = history.unwrap_or_else(|| History::new(loaded.id, rows));
             let since = |id| history.since(id, Shown::KeptColumns);
-            ids.iter().map(|&id| Some(since(id)?.len())).collect()
+            ids.iter()
+                .map(|&id| Some(since(id)?.commits().count()))
+                .collect()
         };
         let all = [Some(5), Some(4), Some(3), Some(2), Some(1), Some(0)];
         assert_eq!(follow(u64::MAX), all);

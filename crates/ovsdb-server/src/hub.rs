@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::feed::{Feed, News, WatchId};
-use crate::history::{History, Shown};
+use crate::history::{History, Missed, Shown};
 use crate::mailbox::{Mailbox, SessionId};
 use crate::published::{Published, Text, VersionId};
 use crate::routes::{Routes, Slot};
@@ -90,7 +90,7 @@ struct Tripwire {
 }
 
 /// What a receiver knows before its monitor begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Since {
     /// The version that it knows.
     pub id: Uuid,
@@ -105,8 +105,8 @@ pub struct Start {
     pub watch: WatchId,
     /// What it is told first leads to this version; every later commit reaches it.
     pub version: Arc<Version>,
-    /// The version that its receiver knows and the commits since; `None` if it begins with all contents.
-    resumed: Option<(Uuid, Vec<Arc<Commit>>)>,
+    /// The version that its receiver knows and what has come since; `None` if it begins with all contents.
+    resumed: Option<(Uuid, Missed)>,
 }
 
 impl Start {
@@ -118,18 +118,18 @@ impl Start {
     /// About how many rows have to be looked at.
     pub fn rows(&self, monitor: &Monitor) -> usize {
         match &self.resumed {
-            Some((_, commits)) => commits.iter().map(|commit| commit.changes.len()).sum(),
+            Some((_, missed)) => missed.commits().map(|commit| commit.changes.len()).sum(),
             None => monitor.rows_tried(&self.version.database),
         }
     }
 
     /// Appends what the receiver is told first.
     pub fn write(&self, monitor: &Monitor, out: &mut Vec<u8>) {
-        let Some((_, commits)) = &self.resumed else {
+        let Some((_, missed)) = &self.resumed else {
             return monitor.write_initial(&self.version.database, out);
         };
         let mut pending = Pending::default();
-        for commit in commits {
+        for commit in missed.commits() {
             monitor.add_missed(&mut pending, commit);
         }
         if !monitor.write_pending(&mut pending, out) {
@@ -289,10 +289,13 @@ impl Hub {
         let watch = feed.next_id();
         let slot = registry.routes.insert(monitor, (feed.clone(), watch));
         feed.add(watch, monitor.clone(), slot, version.name());
-        let resumed = since.and_then(|Since { id, shown }| {
-            let commits = registry.history.since(id, shown)?;
-            Some((id, commits))
+        let known = since.and_then(|Since { id, shown }| {
+            let missed = registry.history.since(id, shown)?;
+            Some((id, missed))
         });
+        drop(registry);
+        // Nothing of this depends on what is published meanwhile.
+        let resumed = known.filter(|(_, missed)| missed.is_sound(&version.database));
         Start {
             watch,
             version,

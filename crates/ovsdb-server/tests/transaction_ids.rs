@@ -219,3 +219,38 @@ fn commits_taken_back_after_a_failed_sync_leave_no_trace_in_the_ids() {
     fixture.connect().transact(&format!("{ADD},{DURABLE}"));
     check_restart(fixture);
 }
+
+/// The reply to a request, with its UUIDs.
+fn reply(client: &mut Client, method: &str, params: &str) -> String {
+    client.request("0", method, params);
+    let bytes = client.raw.receive().expect("a message");
+    String::from_utf8(bytes.expect("a reply")).expect("JSON is UTF-8")
+}
+
+/// Whether a client that resumes a monitor of `T` at a version finds it, and the reply.
+fn resume(client: &mut Client, at: Uuid) -> (bool, String) {
+    let columns = r#"["name","note","_version"]"#;
+    let request = format!(r#"["D","{at}",{{"T":{{"columns":{columns}}}}},"{at}"]"#);
+    let reply = reply(client, "monitor_cond_since", &request);
+    (reply.contains(r#""result":[true,"#), reply)
+}
+
+#[test]
+fn where_there_was_no_row_with_ephemeral_columns_a_version_from_before_the_start_is_found() {
+    let fixture = Fixture::new(&["D"]);
+    let mut client = fixture.connect();
+    client.transact(INSERT);
+    client.transact(ADD);
+    let without = id(&fixture);
+    client.transact(r#"{"op":"insert","table":"T","row":{"name":"a","note":"x"}}"#);
+    let with = id(&fixture);
+    let fixture = check_restart(fixture);
+    let mut client = fixture.connect();
+    let select = r#"["D",{"op":"select","table":"T","where":[],"columns":["_version"]}]"#;
+    let selected = reply(&mut client, "transact", select);
+    let (_, version) = selected.split_once(r#""_version":"#).expect("a row");
+    let version = &version[..r#"["uuid","12345678-1234-1234-1234-123456789012"]"#.len()];
+    let (found, told) = resume(&mut client, without);
+    assert!(found && told.contains(version), "{version} in {told}");
+    assert!(!resume(&mut client, with).0);
+}

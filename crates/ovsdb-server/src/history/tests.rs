@@ -36,9 +36,26 @@ fn history(commits: u8, bounds: Bounds) -> History {
     history
 }
 
-/// How many commits are said to follow.
+/// How many commits are said to follow, in a database with a row.
 fn count(history: &History, id: Uuid, shown: Shown) -> Option<usize> {
-    history.since(id, shown).map(|commits| commits.len())
+    let mut database = Database::new(schema(SCHEMA));
+    transact(&mut database, r#"[{"op":"insert","table":"T","row":{}}]"#);
+    count_to(&database, history, id, shown)
+}
+
+fn count_to(latest: &Database, history: &History, id: Uuid, shown: Shown) -> Option<usize> {
+    let missed = history.since(id, shown)?;
+    missed.is_sound(latest).then(|| missed.commits().count())
+}
+
+/// What a monitor shows of ephemeral columns of the table `T`.
+fn others() -> Shown {
+    let schema = schema(SCHEMA);
+    Shown::OtherColumns(vec![table(&schema, "T")])
+}
+
+fn table(schema: &Schema, name: &str) -> TableId {
+    schema.table_by_name(name).expect("it has it").0
 }
 
 fn after(history: &History, number: u8) -> Option<usize> {
@@ -57,6 +74,12 @@ fn what_follows_a_known_version_is_told() {
     );
 }
 
+fn is_same(told: &Missed, expected: &[Arc<Commit>]) -> bool {
+    let mut pairs = told.commits().zip(expected);
+    told.commits().count() == expected.len()
+        && pairs.all(|(told, pushed)| Arc::ptr_eq(told, pushed))
+}
+
 #[test]
 fn commits_come_oldest_first() {
     let mut history = history(0, ROOMY);
@@ -65,11 +88,7 @@ fn commits_come_oldest_first() {
         history.push(id(number), commit.clone());
     }
     let told = history.since(id(1), Shown::KeptColumns).expect("known");
-    assert!(
-        told.iter()
-            .zip(&commits[1..])
-            .all(|(told, pushed)| Arc::ptr_eq(told, pushed))
-    );
+    assert!(is_same(&told, &commits[1..]));
 }
 
 #[test]
@@ -103,8 +122,7 @@ fn versions_from_a_file_are_known_to_those_who_were_shown_what_files_keep() {
     history.begin_own(begin);
     history.push(id(3), nothing());
     let check = |id, kept, other| {
-        let found =
-            [Shown::KeptColumns, Shown::OtherColumns].map(|shown| count(&history, id, shown));
+        let found = [Shown::KeptColumns, others()].map(|shown| count(&history, id, shown));
         assert_eq!(found, [kept, other], "{id}");
     };
     check(id(1), Some(2), None);
@@ -122,7 +140,7 @@ fn versions_without_record_of_another_process_are_what_the_file_kept_of_them() {
     for (number, kept) in [(0, Some(3)), (2, Some(1)), (3, Some(0)), (4, None)] {
         let id = without_record(id(number));
         assert_eq!(count(&history, id, Shown::KeptColumns), kept, "{number}");
-        assert_eq!(count(&history, id, Shown::OtherColumns), None, "{number}");
+        assert_eq!(count(&history, id, others()), None, "{number}");
     }
 }
 
@@ -145,7 +163,7 @@ fn own_versions_without_record_count_on_their_own() {
     for id in ids {
         history.push(id, nothing());
     }
-    let found = ids.map(|id| count(&history, id, Shown::OtherColumns));
+    let found = ids.map(|id| count(&history, id, others()));
     assert_eq!(found, [Some(2), Some(1), Some(0)]);
     assert_eq!(after(&history, 1), Some(3));
 }
@@ -168,7 +186,7 @@ fn nothing_before_a_clearing_is_known() {
     history.push(id(4), nothing());
     let found = [0, 2, 3, 4].map(|number| after(&history, number));
     assert_eq!(found, [None, None, Some(1), Some(0)]);
-    assert_eq!(count(&history, id(3), Shown::OtherColumns), Some(1));
+    assert_eq!(count(&history, id(3), others()), Some(1));
     assert_eq!(
         count(&history, without_record(id(2)), Shown::KeptColumns),
         None
@@ -250,8 +268,13 @@ fn a_change_of_one_column_costs_little_whatever_the_others_hold() {
 }
 
 #[track_caller]
-fn check_shown(schema_text: &str, requests: &str, expected: Shown) {
+fn check_shown(schema_text: &str, requests: &str, others: &[&str]) {
     let schema = schema(schema_text);
+    let tables: Vec<TableId> = others.iter().map(|name| table(&schema, name)).collect();
+    let expected = match tables.is_empty() {
+        true => Shown::KeptColumns,
+        false => Shown::OtherColumns(tables),
+    };
     let json = json::parse(requests.as_bytes()).expect("valid JSON");
     let requests = MonitorRequests::from_json(&schema, &json, true).expect("valid requests");
     assert_eq!(Shown::of(&schema, &requests), expected, "{json}");
@@ -259,19 +282,18 @@ fn check_shown(schema_text: &str, requests: &str, expected: Shown) {
 
 #[test]
 fn ephemeral_columns_and_versions_are_not_told_from_files() {
-    use Shown::{KeptColumns, OtherColumns};
-    check_shown(SCHEMA, r#"{}"#, KeptColumns);
-    check_shown(SCHEMA, r#"{"T":{"columns":["n","text"]}}"#, KeptColumns);
-    check_shown(SCHEMA, r#"{"T":{"columns":["_uuid"]}}"#, KeptColumns);
-    check_shown(SCHEMA, r#"{"T":{"columns":["n","state"]}}"#, OtherColumns);
-    check_shown(SCHEMA, r#"{"T":{"columns":["_version"]}}"#, OtherColumns);
+    check_shown(SCHEMA, r#"{}"#, &[]);
+    check_shown(SCHEMA, r#"{"T":{"columns":["n","text"]}}"#, &[]);
+    check_shown(SCHEMA, r#"{"T":{"columns":["_uuid"]}}"#, &[]);
+    check_shown(SCHEMA, r#"{"T":{"columns":["n","state"]}}"#, &["T"]);
+    check_shown(SCHEMA, r#"{"T":{"columns":["_version"]}}"#, &["T"]);
     // All columns, `_version` among them.
-    check_shown(SCHEMA, r#"{"T":{}}"#, OtherColumns);
+    check_shown(SCHEMA, r#"{"T":{}}"#, &["T"]);
     // Which rows are shown depends on the column.
     let condition = r#"{"T":{"columns":["n"],"where":[["state","==","x"]]}}"#;
-    check_shown(SCHEMA, condition, OtherColumns);
+    check_shown(SCHEMA, condition, &["T"]);
     let condition = r#"{"T":{"columns":["n"],"where":[["text","==","x"],true]}}"#;
-    check_shown(SCHEMA, condition, KeptColumns);
+    check_shown(SCHEMA, condition, &[]);
 }
 
 #[test]
@@ -279,7 +301,74 @@ fn columns_that_keep_rows_alive_are_told_from_files() {
     let schema = r#"{"name":"D","tables":{
         "T":{"isRoot":true,"columns":{"held":{"ephemeral":true,"type":{"key":{"type":"uuid","refTable":"U"},"min":0}}}},
         "U":{"columns":{"n":{"type":"integer"}}}}}"#;
-    check_shown(schema, r#"{"T":{"columns":["held"]}}"#, Shown::KeptColumns);
+    check_shown(schema, r#"{"T":{"columns":["held"]}}"#, &[]);
     let weak = schema.replace(r#""refTable":"U""#, r#""refTable":"U","refType":"weak""#);
-    check_shown(&weak, r#"{"T":{"columns":["held"]}}"#, Shown::OtherColumns);
+    check_shown(&weak, r#"{"T":{"columns":["held"]}}"#, &["T"]);
+}
+
+#[test]
+fn whatever_is_put_aside_in_chunks_what_follows_a_version_is_told() {
+    // The one commit that is large makes a chunk that is not full.
+    let (count, large) = (3 * CHUNK_STEPS + 7, CHUNK_STEPS + 50);
+    let mut history = History::with_bounds(Uuid::ZERO, 0, ROOMY);
+    let of_size = |size| {
+        Arc::new(Commit {
+            changes: Vec::with_capacity(size),
+        })
+    };
+    let commits: Vec<Arc<Commit>> = (0..count)
+        .map(|number| of_size(if number == large { CHUNK_BYTES } else { 0 }))
+        .collect();
+    let ids: Vec<Uuid> = commits.iter().map(|_| fresh_uuid()).collect();
+    for (commit, &id) in commits.iter().zip(&ids) {
+        history.push(id, commit.clone());
+    }
+    assert_eq!((history.chunks.len(), history.last()), (3, ids[count - 1]));
+    for (number, &id) in ids.iter().enumerate() {
+        let told = history.since(id, Shown::KeptColumns).expect("known");
+        assert!(is_same(&told, &commits[number + 1..]), "{number}");
+        assert!(told.chunks.len() <= 3 && told.recent.len() < CHUNK_STEPS);
+    }
+    // They are forgotten chunk by chunk, and then one by one.
+    let bytes = history.bytes();
+    let known = |history: &History| {
+        let known = |id: &&Uuid| history.since(**id, Shown::KeptColumns).is_some();
+        ids.iter().filter(known).count()
+    };
+    let mut left = vec![known(&history)];
+    while history.drop_oldest() {
+        assert!(history.bytes() < bytes);
+        left.push(known(&history));
+    }
+    let all = [CHUNK_STEPS, large + 1, large + 1 + CHUNK_STEPS];
+    let rest = |forgotten: usize| count - forgotten + 1;
+    assert_eq!(left[..4], [count, rest(all[0]), rest(all[1]), rest(all[2])]);
+    assert_eq!(left.last(), Some(&1));
+    assert_eq!((history.bytes(), history.numbers.len()), (0, 1));
+}
+
+#[test]
+fn where_there_was_no_row_nothing_of_it_is_in_doubt() {
+    const INSERT: &str = r#"[{"op":"insert","table":"T","row":{"n":1}}]"#;
+    const DELETE: &str = r#"[{"op":"delete","table":"T","where":[]}]"#;
+    let mut database = Database::new(schema(SCHEMA));
+    let mut history = History::with_bounds(id(0), 0, ROOMY);
+    let mut push = |history: &mut History, number, operations| {
+        history.push(id(number), transact(&mut database, operations));
+    };
+    push(&mut history, 1, INSERT);
+    push(&mut history, 2, DELETE);
+    history.begin_own(without_record(id(2)));
+    push(&mut history, 3, INSERT);
+    push(
+        &mut history,
+        4,
+        r#"[{"op":"update","table":"T","where":[],"row":{"n":2}}]"#,
+    );
+    let found = [0, 1, 2, 3].map(|number| count_to(&database, &history, id(number), others()));
+    assert_eq!(found, [Some(4), None, Some(2), Some(1)]);
+    // So it is with what another process calls a version without a record.
+    let id = |number| without_record(id(number));
+    let found = [0, 1, 2, 3].map(|number| count_to(&database, &history, id(number), others()));
+    assert_eq!(found, [Some(4), None, Some(2), None]);
 }
