@@ -118,7 +118,7 @@ fn a_monitor_does_not_start_on_a_database_whose_end_has_been_heard_of() {
         let (method, protocol) = (Method::MonitorCond, Protocol::Cond);
         let session = &mut fixture.session;
         let asked = session.asked_monitor(method, protocol, &request);
-        let asked = asked.ok().expect("D is there");
+        let asked = asked.expect("D is there");
         fixture.remove().await;
         // This opens the letter by which monitors end.
         fixture.session.send_updates();
