@@ -1,6 +1,6 @@
 //! Dialogues of several clients with one server: locks, monitors, waits and their order, as with the reference.
 //!
-//! Each dialogue is played with the reference's server and with ours. After every step each client asks for an echo,
+//! Each dialogue is played with the reference's server and with ours. After every step each client asks for an answer,
 //! so that everything that the step has caused is there. What each client has received is compared. Missing is a client that gives up waiting for a
 //! lock: the reference then tells the owner once more that the lock is its own.
 
@@ -20,7 +20,7 @@ type Step<'a> = (usize, &'a str, &'a str);
 const CLIENTS: usize = 3;
 
 /// Instead of a method: the client has received so many messages in all. A wait is answered after the transaction that
-/// ends it, and not always before the next echo.
+/// ends it, and not always before the next barrier.
 const AWAIT: &str = "await";
 
 /// Plays a dialogue; everything that has come back, client by client.
@@ -49,10 +49,10 @@ fn play(side: Side, steps: &[Step<'_>]) -> [Vec<String>; CLIENTS] {
         clients[*client]
             .send(message.as_bytes())
             .unwrap_or_else(|error| panic!("{message}: {error}"));
-        // The sender's echo first: when it is answered, the step is done.
+        // The sender's barrier first: when it is answered, the step is done.
         let others = (0..CLIENTS).filter(|other| other != client);
         for listener in std::iter::once(*client).chain(others) {
-            for message in until_echo(&mut clients[listener]) {
+            for message in until_barrier(&mut clients[listener]) {
                 seen[listener].push(readable(&message, &mut names));
             }
         }
@@ -75,16 +75,17 @@ fn receive(client: &mut RawClient) -> String {
     }
 }
 
-/// What a client has received before the answer to its echo.
-fn until_echo(client: &mut RawClient) -> Vec<String> {
-    const ECHO: &str = r#"{"id":"echo","method":"echo","params":[]}"#;
-    client.send(ECHO.as_bytes()).expect("the server listens");
-    let is_echo = |message: &String| {
+/// What a client has received before the answer to a request that changes nothing. Not an `echo`, which ours answers before
+/// its turn if that takes long.
+fn until_barrier(client: &mut RawClient) -> Vec<String> {
+    const BARRIER: &str = r#"{"id":"barrier","method":"get_server_id","params":[]}"#;
+    client.send(BARRIER.as_bytes()).expect("the server listens");
+    let is_barrier = |message: &String| {
         let raw = Raw::parse(message).unwrap_or_else(|| panic!("{message} is no JSON"));
-        raw.get("id") == Some(&Raw::string("echo"))
+        raw.get("id") == Some(&Raw::string("barrier"))
     };
     std::iter::repeat_with(|| receive(client))
-        .take_while(|message| !is_echo(message))
+        .take_while(|message| !is_barrier(message))
         .collect()
 }
 

@@ -13,7 +13,7 @@ use crate::script::{Action, Step, Stretch};
 use crate::stage::{Crash, END, Stage};
 use crate::watch::Watch;
 
-/// How often a server that is behind is given more time. Each time, every client has an echo answered.
+/// How often a server that is behind is given more time. Each time, every client has a request answered.
 const ROUNDS_MAX: usize = 100;
 
 /// Two servers.

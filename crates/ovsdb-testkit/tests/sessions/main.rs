@@ -1,7 +1,7 @@
 //! Whole sessions of several clients at once, out of a seed, on the reference's server and on ours: the same
 //! replies and notifications, step by step.
 //!
-//! After each step every client waits for an echo, so that what it has received by then is well defined; of steps that
+//! After each step every client waits for an answer, so that what it has received by then is well defined; of steps that
 //! are sent at once, replies and what all monitors come to are compared. `OVSDB_DIFF_SESSIONS` and
 //! `OVSDB_DIFF_SEED` set how many sessions there are and which.
 
