@@ -403,6 +403,52 @@ fn monitors_can_be_changed_up_to_the_conversion_that_ends_them() {
 }
 
 #[test]
+fn every_monitor_that_begins_among_conversions_ends_with_one() {
+    const MONITORS: usize = 2000;
+    let (fixture, mut converter) = prepared();
+    let mut watcher = aware(&fixture);
+    let monitor = r#"{"Database":{"columns":["schema"]}}"#;
+    watcher.call("monitor", &format!(r#"["_Server","s",{monitor}]"#));
+    let watching = std::thread::spawn(move || {
+        let begin = |n: usize| {
+            format!(
+                r#"{{"id":{n},"method":"monitor","params":["D","m{n}",{{"U":{{"columns":["n"]}}}}]}}"#
+            )
+        };
+        // A few at once, so that the session is at work on them when a conversion comes.
+        let (mut begun, mut ended) = (0, 0);
+        for first in (0..MONITORS).step_by(50) {
+            let requests: String = (first..first + 50).map(begin).collect();
+            watcher.raw.send(requests.as_bytes()).expect("it is read");
+            while begun < first + 50 {
+                let message = watcher.next();
+                ended += usize::from(message.contains("monitor_canceled"));
+                begun += usize::from(message.contains(r#""result":{}"#));
+                assert_ne!(message, "end");
+            }
+        }
+        (watcher, ended)
+    });
+    let schemas = [wider(), schema("D").to_json().to_string()];
+    let mut number = 0;
+    while !watching.is_finished() {
+        assert_eq!(convert(&mut converter, &schemas[number % 2]), DONE);
+        number += 1;
+    }
+    assert_eq!(convert(&mut converter, &schemas[number % 2]), DONE);
+    let (mut watcher, mut ended) = watching.join().expect("it does not panic");
+    watcher.request("0", "echo", "[]");
+    loop {
+        let message = watcher.next();
+        ended += usize::from(message.contains("monitor_canceled"));
+        if message.contains(r#""result":[]"#) {
+            break;
+        }
+    }
+    assert_eq!(ended, MONITORS, "{number} conversions");
+}
+
+#[test]
 fn only_conversions_that_add_keep_what_clients_know_of_versions() {
     let (fixture, mut client) = prepared();
     client.transact(r#"{"op":"insert","table":"U","row":{"n":5}}"#);
