@@ -8,6 +8,7 @@
 //! lock under which versions are published. Words are written outside of it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -51,6 +52,8 @@ impl Version {
 #[derive(Debug)]
 pub struct Hub {
     current: ArcSwap<Version>,
+    /// Whether the feeds are being told of a version that is not yet the current one.
+    is_telling: AtomicBool,
     registry: Mutex<Registry>,
     tripwires: Mutex<Vec<Tripwire>>,
     known: Mutex<Known>,
@@ -153,6 +156,7 @@ impl Hub {
                 number: 0,
                 id: history.last(),
             }),
+            is_telling: AtomicBool::new(false),
             registry: Mutex::new(Registry {
                 routes: Routes::default(),
                 feeds: HashMap::new(),
@@ -168,7 +172,7 @@ impl Hub {
     /// more.
     pub fn retire(&self) -> History {
         let mut registry = self.registry.lock();
-        let version = self.version();
+        let version = self.current.load_full();
         let successor = History::new(version.id, version.database.rows());
         std::mem::replace(&mut registry.history, successor)
     }
@@ -182,8 +186,13 @@ impl Hub {
         }
     }
 
-    /// The latest accepted version.
+    /// The latest accepted version. Whoever has heard of a version, be it from somebody who has been told of it, finds
+    /// that one or a later one.
     pub fn version(&self) -> Arc<Version> {
+        if self.is_telling.load(Ordering::Acquire) {
+            // Some may have been told of the next one already. It is current when all have been.
+            drop(self.registry.lock());
+        }
         self.current.load_full()
     }
 
@@ -199,10 +208,12 @@ impl Hub {
         let published = Arc::new(Published::new(commit.clone(), version.name()));
         registry.history.push(id, commit.clone());
         // Feeds first: whoever sees the version and then looks at its feed finds the commit there.
+        self.is_telling.store(true, Ordering::Release);
         registry.routes.concerned(commit, |(feed, watch), concern| {
             feed.push(*watch, &published, concern);
         });
         self.current.store(Arc::new(version));
+        self.is_telling.store(false, Ordering::Release);
         drop(registry);
         let mut tripwires = self.tripwires.lock();
         if tripwires.is_empty() {
@@ -285,7 +296,7 @@ impl Hub {
     /// Adds a monitor to a feed. Its receiver knows the version `since`, or nothing.
     pub fn watch(&self, feed: &Arc<Feed>, monitor: &Arc<Monitor>, since: Option<Since>) -> Start {
         let mut registry = self.registry.lock();
-        let version = self.version();
+        let version = self.current.load_full();
         let watch = feed.next_id();
         let slot = registry.routes.insert(monitor, (feed.clone(), watch));
         feed.add(watch, monitor.clone(), slot, version.name());
@@ -323,7 +334,7 @@ impl Hub {
         monitor: &Arc<Monitor>,
     ) -> (Option<News>, Arc<Version>) {
         let mut registry = self.registry.lock();
-        let version = self.version();
+        let version = self.current.load_full();
         let changed: Option<(Slot, Option<News>)> =
             feed.change(watch, monitor.clone(), version.name());
         let news = changed.and_then(|(slot, news)| {
@@ -547,5 +558,52 @@ mod tests {
             fixture.insert("A", n as u8);
         }
         assert_eq!(told(&fixture, &feed)[0].split(' ').count(), count);
+    }
+    struct OnWake<F>(F);
+
+    impl<F: Fn() + Send + Sync> std::task::Wake for OnWake<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+
+    #[test]
+    fn whoever_has_been_told_of_a_version_finds_it_current() {
+        let fixture = Arc::new(Fixture::new());
+        let mailboxes = [(); 2].map(|()| Mailbox::new(SessionId::fresh()));
+        let feeds = mailboxes
+            .each_ref()
+            .map(|mailbox| fixture.feed_of(mailbox, &["A"]));
+        let (ring, rung) = std::sync::mpsc::channel();
+        let has_read = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (fixture, has_read) = (fixture.clone(), has_read.clone());
+            std::thread::spawn(move || {
+                rung.recv().expect("the first feed rings");
+                let news = fixture.hub.take(&feeds[0]);
+                let current = fixture.hub.version().name();
+                has_read.store(true, Ordering::SeqCst);
+                (news[0].version, current)
+            })
+        };
+        // The first feed is told, and its session asks, while the second is being told.
+        let first = OnWake(move || ring.send(()).expect("the reader waits"));
+        let second = OnWake(move || {
+            for _ in 0..10_000 {
+                if has_read.load(Ordering::SeqCst) {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        });
+        let wakers = [Arc::new(first).into(), Arc::new(second).into()];
+        let mut bells = mailboxes.each_ref().map(|mailbox| Box::pin(mailbox.rung()));
+        for (bell, waker) in bells.iter_mut().zip(&wakers) {
+            let mut context = std::task::Context::from_waker(waker);
+            assert!(bell.as_mut().poll(&mut context).is_pending());
+        }
+        fixture.insert("A", 1);
+        let (told, current) = reader.join().expect("no panic");
+        assert_eq!(told, current);
     }
 }
