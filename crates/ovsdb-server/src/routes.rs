@@ -163,26 +163,26 @@ impl<T> Routes<T> {
     pub(crate) fn concerned(&self, commit: &Commit, mut tell: impl FnMut(&T, Concern)) {
         let mut whole: Vec<Slot> = Vec::new();
         let mut partial: Vec<(Slot, u32)> = Vec::new();
-        // The groups, by table, that are known to be concerned.
-        let mut seen: Vec<(TableId, usize)> = Vec::new();
-        for (number, change) in commit.changes.iter().enumerate() {
-            let Some(routes) = self.tables.get(&change.table) else {
+        for table in commit.tables() {
+            let Some(routes) = self.tables.get(&table) else {
                 continue;
             };
+            let changes = || commit.changes.iter().filter(|change| change.table == table);
             for (shape, slots) in &routes.all {
-                let group = (change.table, Arc::as_ptr(shape).addr());
-                if !seen.contains(&group) && shape.is_concerned(change) {
-                    seen.push(group);
+                if changes().any(|change| shape.is_concerned(change)) {
                     whole.extend_from_slice(slots);
                 }
             }
             for (monitor, slots) in &routes.others {
-                let group = (change.table, Arc::as_ptr(monitor).addr());
-                if !seen.contains(&group) && monitor.is_concerned(change) {
-                    seen.push(group);
+                if changes().any(|change| monitor.is_concerned(change)) {
                     whole.extend_from_slice(slots);
                 }
             }
+        }
+        for (number, change) in commit.changes.iter().enumerate() {
+            let Some(routes) = self.tables.get(&change.table) else {
+                continue;
+            };
             routes.by_key(change, |slot| {
                 let is_concerned = |entry: &Entry<T>| entry.monitor.is_concerned(change);
                 if self.entry(slot).is_some_and(is_concerned) {
