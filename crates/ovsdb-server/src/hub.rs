@@ -8,6 +8,7 @@
 //! lock under which versions are published. Words are written outside of it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -57,6 +58,7 @@ pub struct Hub {
     registry: Mutex<Registry>,
     tripwires: Mutex<Vec<Tripwire>>,
     known: Mutex<Known>,
+    hasher: RandomState,
     /// What somebody still has to send to those who begin.
     beginnings: Mutex<Vec<Beginning>>,
 }
@@ -73,9 +75,12 @@ struct Registry {
 #[derive(Debug, Default)]
 struct Known {
     shapes: HashMap<MonitorRequests, Weak<Shape>>,
-    /// By the address of the shape, which cannot be another's while its monitor is there.
-    monitors: HashMap<(usize, Form, Vec<Condition>), Weak<Monitor>>,
+    monitors: HashMap<MonitorKey, Weak<Monitor>>,
 }
+
+/// The address of the shape, which cannot be another's while its monitor is there, and a hash of the conditions. Should two
+/// lists of conditions have the same hash, one of the monitors is not shared.
+type MonitorKey = (usize, Form, u64);
 
 /// What a monitor of one kind begins with at one version.
 #[derive(Debug)]
@@ -164,6 +169,7 @@ impl Hub {
             }),
             tripwires: Mutex::default(),
             known: Mutex::default(),
+            hasher: RandomState::default(),
             beginnings: Mutex::default(),
         }
     }
@@ -242,25 +248,48 @@ impl Hub {
     /// The monitor of these requests, which all who ask for the same thing share.
     pub fn monitor(&self, requests: &MonitorRequests, form: Form) -> Arc<Monitor> {
         let key = Shape::key(requests);
-        let mut known = self.known.lock();
-        let shape = match known.shapes.get(&key).and_then(Weak::upgrade) {
-            Some(shape) => shape,
-            None => {
-                forget_dead(&mut known.shapes);
-                let schema = self.version().database.schema().clone();
-                let shape = Arc::new(Shape::new(schema, requests));
-                known.shapes.insert(key, Arc::downgrade(&shape));
-                shape
+        let schema = self.version().database.schema().clone();
+        let shape = {
+            let mut known = self.known.lock();
+            match known.shapes.get(&key).and_then(Weak::upgrade) {
+                Some(shape) => shape,
+                None => {
+                    forget_dead(&mut known.shapes);
+                    let shape = Arc::new(Shape::new(schema, requests));
+                    known.shapes.insert(key, Arc::downgrade(&shape));
+                    shape
+                }
             }
         };
         let conditions = Monitor::conditions_of(&shape, requests);
-        known.monitor(shape, form, conditions)
+        self.shared_monitor(shape, form, conditions)
     }
 
     /// The monitor that is like `monitor` but for its conditions, one for each table of the shape.
     pub fn with_conditions(&self, monitor: &Monitor, conditions: Vec<Condition>) -> Arc<Monitor> {
         let shape = monitor.shape().clone();
-        self.known.lock().monitor(shape, monitor.form(), conditions)
+        self.shared_monitor(shape, monitor.form(), conditions)
+    }
+
+    fn shared_monitor(
+        &self,
+        shape: Arc<Shape>,
+        form: Form,
+        conditions: Vec<Condition>,
+    ) -> Arc<Monitor> {
+        // Conditions may be long, and others want to look as well: whatever reads them through is done before or after.
+        let hash = self.hasher.hash_one(&conditions);
+        let key = (Arc::as_ptr(&shape).addr(), form, hash);
+        let is_same = |monitor: &Arc<Monitor>| *monitor.conditions() == conditions;
+        let known = self.known.lock().monitor(&key);
+        if let Some(monitor) = known.filter(is_same) {
+            return monitor;
+        }
+        let monitor = Monitor::with_conditions(shape, form, conditions.clone());
+        let monitor = Arc::new(monitor);
+        let other = self.known.lock().add(key, &monitor);
+        // Somebody may have asked for the same meanwhile.
+        other.filter(is_same).unwrap_or(monitor)
     }
 
     /// Opens the feed of a session, which rings at its mailbox.
@@ -389,21 +418,18 @@ impl Hub {
 }
 
 impl Known {
-    fn monitor(
-        &mut self,
-        shape: Arc<Shape>,
-        form: Form,
-        conditions: Vec<Condition>,
-    ) -> Arc<Monitor> {
-        let key = (Arc::as_ptr(&shape).addr(), form, conditions);
-        if let Some(monitor) = self.monitors.get(&key).and_then(Weak::upgrade) {
-            return monitor;
+    fn monitor(&self, key: &MonitorKey) -> Option<Arc<Monitor>> {
+        self.monitors.get(key).and_then(Weak::upgrade)
+    }
+
+    /// Adds a monitor, unless there is one; returns that.
+    fn add(&mut self, key: MonitorKey, monitor: &Arc<Monitor>) -> Option<Arc<Monitor>> {
+        let other = self.monitor(&key);
+        if other.is_none() {
+            forget_dead(&mut self.monitors);
+            self.monitors.insert(key, Arc::downgrade(monitor));
         }
-        forget_dead(&mut self.monitors);
-        let monitor = Monitor::with_conditions(shape, form, key.2.clone());
-        let monitor = Arc::new(monitor);
-        self.monitors.insert(key, Arc::downgrade(&monitor));
-        monitor
+        other
     }
 }
 
@@ -417,6 +443,7 @@ fn forget_dead<K: Eq + std::hash::Hash, V>(known: &mut HashMap<K, Weak<V>>) {
 #[cfg(test)]
 mod tests {
     use ovsdb_engine::{Context, Outcome, execute};
+    use ovsdb_proto::condition::Clause;
     use ovsdb_proto::json;
     use ovsdb_proto::operation::parse_transact;
     use ovsdb_proto::schema::Schema;
@@ -534,6 +561,27 @@ mod tests {
             },
         );
         assert!(Arc::ptr_eq(&texts[0], &texts[1]));
+    }
+
+    #[test]
+    fn monitors_with_equal_conditions_are_one_for_as_long_as_one_is_there() {
+        let fixture = Fixture::new();
+        let requests = json::parse(br#"{"A":{}}"#).unwrap();
+        let schema = fixture.hub.version().database.schema().clone();
+        let requests = MonitorRequests::from_json(&schema, &requests, true).unwrap();
+        let all = fixture.hub.monitor(&requests, Form::Differences);
+        let never = || vec![Condition::new(vec![Clause::constant(false)])];
+        let one = fixture.hub.with_conditions(&all, never());
+        assert!(!Arc::ptr_eq(&one, &all));
+        assert!(Arc::ptr_eq(
+            &one,
+            &fixture.hub.with_conditions(&all, never())
+        ));
+        let back = fixture.hub.with_conditions(&one, all.conditions().to_vec());
+        assert!(Arc::ptr_eq(&back, &all));
+        let gone = Arc::downgrade(&one);
+        drop(one);
+        assert!(gone.upgrade().is_none(), "the hub alone keeps none");
     }
 
     #[test]
