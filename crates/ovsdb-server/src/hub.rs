@@ -286,6 +286,10 @@ impl Hub {
             return monitor;
         }
         let monitor = Monitor::with_conditions(shape, form, conditions.clone());
+        // The routes will want them, under a lock for which the writer waits.
+        monitor.filters().for_each(|(_, filter)| {
+            filter.keys();
+        });
         let monitor = Arc::new(monitor);
         let other = self.known.lock().add(key, &monitor);
         // Somebody may have asked for the same meanwhile.

@@ -139,7 +139,7 @@ impl<T> Routes<T> {
             (_, None) => join(&mut routes.others, monitor, slot),
             (_, Some(keys)) => {
                 for key in keys {
-                    routes.link_key(slot, key);
+                    routes.link_key(slot, key.clone());
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! that ask for a value (`==`) or for an element (`includes`) the [keys](Filter::keys) tell which rows can be concerned
 //! at all, so that others can find the filters that a change concerns.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ovsdb_proto::atom::Atom;
 use ovsdb_proto::condition::{Clause, Condition, Function};
@@ -42,6 +42,8 @@ pub struct Clauses {
     elements: Vec<(ColumnId, Vec<(Atom, Datum)>)>,
     /// Everything else.
     others: Vec<Clause>,
+    /// See [`Filter::keys`]; made when first asked for.
+    keys: OnceLock<Vec<Key>>,
 }
 
 impl Filter {
@@ -95,27 +97,13 @@ impl Filter {
     }
 
     /// Keys, sorted, of which every row that is of interest has at least one; `None` if there are no such keys, so that every row
-    /// has to be looked at.
-    pub fn keys(&self) -> Option<Vec<Key>> {
+    /// has to be looked at. They are arranged when this is called for the first time.
+    pub fn keys(&self) -> Option<&[Key]> {
         match self {
             Filter::All => None,
-            Filter::Nothing => Some(Vec::new()),
+            Filter::Nothing => Some(&[]),
             Filter::Any(clauses) if !clauses.others.is_empty() => None,
-            Filter::Any(clauses) => {
-                let values = clauses.values.iter().flat_map(|(column, values)| {
-                    values
-                        .iter()
-                        .map(|value| Key::Value(*column, value.clone()))
-                });
-                let elements = clauses.elements.iter().flat_map(|(column, elements)| {
-                    let keys = elements.iter();
-                    keys.map(|(first, _)| Key::Element(*column, first.clone()))
-                });
-                let mut keys: Vec<Key> = values.chain(elements).collect();
-                keys.sort_unstable();
-                keys.dedup();
-                Some(keys)
-            }
+            Filter::Any(clauses) => Some(clauses.keys.get_or_init(|| clauses.arrange_keys())),
         }
     }
 
@@ -164,6 +152,22 @@ impl Clauses {
                 .others
                 .iter()
                 .any(|clause| clause.admits(row.get(clause.column)))
+    }
+
+    fn arrange_keys(&self) -> Vec<Key> {
+        let values = self.values.iter().flat_map(|(column, values)| {
+            values
+                .iter()
+                .map(|value| Key::Value(*column, value.clone()))
+        });
+        let elements = self.elements.iter().flat_map(|(column, elements)| {
+            let keys = elements.iter();
+            keys.map(|(first, _)| Key::Element(*column, first.clone()))
+        });
+        let mut keys: Vec<Key> = values.chain(elements).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// The UUIDs of the rows that can be of interest, if the clauses say nothing else.
