@@ -17,6 +17,7 @@ use crate::hub::{Hub, Version};
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
 use crate::limits;
 use crate::locks::Locks;
+use crate::lookout::Lookout;
 use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
 use crate::queue::{Closed, Queue};
 use crate::transaction_id;
@@ -71,6 +72,8 @@ pub struct Served {
     queue: Arc<Queue<Event>>,
     writer: Arc<Mutex<Writer>>,
     status: Arc<Status>,
+    /// While transactions run on the threads of sessions. A database in memory waits for no disk.
+    lookout: Option<Arc<Lookout>>,
 }
 
 impl Served {
@@ -126,6 +129,10 @@ impl Served {
             options,
         );
         let writer = writer.start()?;
+        let lookout = match path {
+            Some(_) => Some(Arc::new(Lookout::start()?)),
+            None => None,
+        };
         Ok(Arc::new(Served {
             id: DatabaseId::fresh(),
             schema,
@@ -135,6 +142,7 @@ impl Served {
             queue,
             writer,
             status,
+            lookout,
         }))
     }
 
@@ -154,6 +162,7 @@ impl Served {
             hub,
             queue: self.queue.clone(),
             writer: self.writer.clone(),
+            lookout: self.lookout.clone(),
             status: self.status.clone(),
         })
     }
@@ -220,6 +229,7 @@ impl Served {
         if request_bytes <= limits::TRANSACT_BYTES_INLINE
             && let Some(mut writer) = self.writer.try_lock()
         {
+            let _at_work = self.lookout.as_deref().map(Lookout::at_work);
             job = match writer.try_transact(job) {
                 Ok(()) => return Ok(()),
                 Err(job) => job,

@@ -24,6 +24,7 @@ pub mod hub;
 pub mod journal;
 pub mod limits;
 pub mod locks;
+mod lookout;
 pub mod mailbox;
 mod parked;
 pub mod published;
