@@ -215,6 +215,9 @@ fn a_conversion_is_refused_with_what_it_stands_on() {
     held.wait_for_one();
     let schema = fixture.server.database("D").unwrap().schema().to_json();
     converter.request("1", "convert", &format!(r#"["D",{schema}]"#));
+    // An echo that overtakes the conversion says that this is waiting.
+    converter.request("2", "echo", "[]");
+    assert_eq!(converter.next(), r#"{"error":null,"id":2,"result":[]}"#);
     fixture.disk.fail_served_syncs(EIO);
     fixture.disk.fail_directory_syncs(EIO);
     drop(held);
@@ -222,7 +225,7 @@ fn a_conversion_is_refused_with_what_it_stands_on() {
     assert!(reply.contains(REFUSED), "{reply}");
     let reply = converter.next();
     assert!(reply.contains("I/O error"), "{reply}");
-    assert_eq!(select(&mut client), r#"[{"rows":[{"n":1}]}]"#);
+    assert_eq!(select(&mut fixture.connect()), r#"[{"rows":[{"n":1}]}]"#);
     fixture.disk.fail_served_syncs(0);
     fixture.disk.fail_directory_syncs(0);
     let fixture = fixture.restart(&["D"]);
