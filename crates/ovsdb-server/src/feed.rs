@@ -197,16 +197,12 @@ impl News {
     pub fn into_words(self) -> Words {
         let mut out = Vec::new();
         match self.change {
-            // The watch and the news hold a monitor that nobody else has; the routes hold it once more.
-            Change::One(Recent { published, concern }) if Arc::strong_count(&self.monitor) > 3 => {
+            Change::One(Recent { published, concern }) => {
                 let text = published.text(&self.monitor, &concern);
                 if text.get().is_none_or(Vec::is_empty) {
                     return Words::Nothing;
                 }
                 return Words::Shared(text);
-            }
-            Change::One(Recent { published, concern }) => {
-                published.write(&self.monitor, &concern, &mut out);
             }
             Change::Merged(mut pending) => {
                 self.monitor.write_pending(&mut pending, &mut out);
