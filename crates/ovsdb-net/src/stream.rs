@@ -1,5 +1,6 @@
 //! A connected byte stream and its name, whatever carries it.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -29,6 +30,23 @@ pub struct Stream {
 enum StreamKind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Custom(CustomRead, CustomWrite),
+}
+
+struct CustomRead(Pin<Box<dyn AsyncRead + Send>>);
+
+struct CustomWrite(Pin<Box<dyn AsyncWrite + Send>>);
+
+impl fmt::Debug for CustomRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomRead")
+    }
+}
+
+impl fmt::Debug for CustomWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomWrite")
+    }
 }
 
 impl Stream {
@@ -107,6 +125,21 @@ impl Stream {
         }
     }
 
+    /// A stream over a transport of the caller's own, such as a network that is simulated in memory: what arrives is read
+    /// from `read`, and what is sent is written to `write`. `name` is the peer's, as logs are to show it.
+    #[must_use]
+    pub fn from_halves(
+        name: impl Into<String>,
+        read: impl AsyncRead + Send + 'static,
+        write: impl AsyncWrite + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            client_id: None,
+            kind: StreamKind::Custom(CustomRead(Box::pin(read)), CustomWrite(Box::pin(write))),
+        }
+    }
+
     /// The same stream with a peer that has proved to bear the name `id`. Whoever calls this has seen the proof, such as
     /// a certificate whose common name is `id`: access control relies on it.
     #[must_use]
@@ -146,6 +179,10 @@ impl Stream {
                     WriteHalf(WriteKind::Unix(write)),
                 )
             }
+            StreamKind::Custom(read, write) => (
+                ReadHalf(ReadKind::Custom(read)),
+                WriteHalf(WriteKind::Custom(write)),
+            ),
         }
     }
 }
@@ -222,6 +259,7 @@ pub struct ReadHalf(ReadKind);
 enum ReadKind {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
+    Custom(CustomRead),
 }
 
 /// The half of a [`Stream`] that writes. Dropping it closes that direction.
@@ -232,6 +270,7 @@ pub struct WriteHalf(WriteKind);
 enum WriteKind {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
+    Custom(CustomWrite),
 }
 
 impl AsyncRead for ReadHalf {
@@ -243,6 +282,7 @@ impl AsyncRead for ReadHalf {
         match &mut self.0 {
             ReadKind::Tcp(half) => Pin::new(half).poll_read(cx, buf),
             ReadKind::Unix(half) => Pin::new(half).poll_read(cx, buf),
+            ReadKind::Custom(half) => half.0.as_mut().poll_read(cx, buf),
         }
     }
 }
@@ -256,6 +296,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_write(cx, buf),
             WriteKind::Unix(half) => Pin::new(half).poll_write(cx, buf),
+            WriteKind::Custom(half) => half.0.as_mut().poll_write(cx, buf),
         }
     }
 
@@ -267,17 +308,22 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_write_vectored(cx, bufs),
             WriteKind::Unix(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+            WriteKind::Custom(half) => half.0.as_mut().poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        match &self.0 {
+            WriteKind::Tcp(_) | WriteKind::Unix(_) => true,
+            WriteKind::Custom(half) => half.0.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_flush(cx),
             WriteKind::Unix(half) => Pin::new(half).poll_flush(cx),
+            WriteKind::Custom(half) => half.0.as_mut().poll_flush(cx),
         }
     }
 
@@ -285,6 +331,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             WriteKind::Unix(half) => Pin::new(half).poll_shutdown(cx),
+            WriteKind::Custom(half) => half.0.as_mut().poll_shutdown(cx),
         }
     }
 }

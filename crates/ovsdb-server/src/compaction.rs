@@ -5,18 +5,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ovsdb_engine::Database;
 use ovsdb_log::{LogError, Replacement};
 use ovsdb_proto::uuid::Uuid;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::journal::JournalError;
 use crate::limits;
 use crate::queue::Queue;
+use crate::runtime::{self, NeverWaits, Started, Turn, Who, Worker, date_ms};
 use crate::seal::sealed_records;
-use crate::writer::{Event, date_ms};
+use crate::writer::Event;
 
 /// What the thread comes back with.
 pub struct Compacted {
@@ -40,50 +42,99 @@ impl std::fmt::Debug for Compacted {
 /// # Errors
 /// The thread cannot be started.
 pub(crate) fn start(
-    mut replacement: Replacement,
+    replacement: Replacement,
     database: Database,
     id: Uuid,
     end: Arc<AtomicU64>,
     queue: Arc<Queue<Event>>,
-) -> Result<JoinHandle<()>, JournalError> {
-    let work = move || {
-        let begun = Instant::now();
-        let result = write(&mut replacement, &database, id, &end);
-        drop(database);
-        let result = result.map(|()| replacement).map_err(JournalError::from);
-        let compacted = Compacted {
-            result,
-            thread: begun.elapsed(),
-        };
-        // Nobody listens any more if the database has been closed; the unfinished file goes away with the event.
-        let _ = queue.push(Event::Compacted(Box::new(compacted)));
+) -> Result<Started, JournalError> {
+    let compaction = Compaction {
+        replacement: Some(replacement),
+        next: Step::Write(database),
+        id,
+        end,
+        queue,
+        begun: Instant::now(),
     };
-    let builder = std::thread::Builder::new().name(String::from("compaction"));
-    builder
-        .spawn(work)
+    let worker = Arc::new(Mutex::new(compaction));
+    runtime::start(Who::Compaction, worker, Arc::new(NeverWaits))
         .map_err(|error| JournalError::Thread(error.to_string()))
 }
 
-fn write(
-    replacement: &mut Replacement,
-    database: &Database,
+/// A compaction on its way.
+struct Compaction {
+    /// `None` once it has been handed over.
+    replacement: Option<Replacement>,
+    next: Step,
     id: Uuid,
-    end: &AtomicU64,
-) -> Result<(), LogError> {
+    end: Arc<AtomicU64>,
+    queue: Arc<Queue<Event>>,
+    begun: Instant,
+}
+
+/// What a compaction does next.
+enum Step {
+    /// Writes the contents of this version.
+    Write(Database),
+    /// Copies, for the nth time, what was written to the old file meanwhile.
+    CatchUp(u32),
+    /// Hands the new file over.
+    HandOver,
+}
+
+impl Worker for Compaction {
+    fn turn(&mut self) -> Turn {
+        let Some(replacement) = &mut self.replacement else {
+            return Turn::Closed;
+        };
+        let result = match &self.next {
+            Step::Write(database) => write(replacement, database, self.id),
+            Step::CatchUp(round) => catch_up(replacement, &self.end, *round),
+            Step::HandOver => return self.hand_over(Ok(())),
+        };
+        match result {
+            Ok(next) => self.next = next,
+            Err(error) => return self.hand_over(Err(error.into())),
+        }
+        Turn::Again
+    }
+}
+
+impl Compaction {
+    fn hand_over(&mut self, result: Result<(), JournalError>) -> Turn {
+        // The version may be the last one of its kind, and much to drop.
+        self.next = Step::HandOver;
+        if let Some(replacement) = self.replacement.take() {
+            let compacted = Compacted {
+                result: result.map(|()| replacement),
+                thread: self.begun.elapsed(),
+            };
+            // Nobody listens any more if the database has been closed; the unfinished file goes away with the event.
+            let _ = self.queue.push(Event::Compacted(Box::new(compacted)));
+        }
+        Turn::Closed
+    }
+}
+
+fn write(replacement: &mut Replacement, database: &Database, id: Uuid) -> Result<Step, LogError> {
     for record in sealed_records(database, date_ms(), "compacting database online", id) {
         replacement.append(&record)?;
     }
     replacement.sync()?;
-    // The more is copied here, the shorter the writer is held up by the rest.
-    for _ in 0..limits::COMPACTION_ROUNDS_MAX {
-        let upto = end.load(Ordering::Acquire);
-        replacement.catch_up(upto)?;
-        replacement.sync()?;
-        if end.load(Ordering::Acquire) - upto < limits::COMPACTION_REST_BYTES {
-            break;
-        }
+    Ok(Step::CatchUp(1))
+}
+
+/// The more is copied here, the shorter the writer is held up by the rest.
+fn catch_up(replacement: &mut Replacement, end: &AtomicU64, round: u32) -> Result<Step, LogError> {
+    let upto = end.load(Ordering::Acquire);
+    replacement.catch_up(upto)?;
+    replacement.sync()?;
+    let is_short = end.load(Ordering::Acquire) - upto < limits::COMPACTION_REST_BYTES;
+    if is_short || round >= limits::COMPACTION_ROUNDS_MAX {
+        Ok(Step::HandOver)
+    } else {
+        Ok(Step::CatchUp(round + 1))
     }
-    Ok(())
 }
 
 /// Tells how long a compaction took, in the words that monitoring looks for.

@@ -4,21 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ovsdb_engine::Row;
 use ovsdb_proto::json::{Json, Object};
 use ovsdb_proto::operation::{Operation, parse_transact};
 use ovsdb_proto::schema::TableId;
 use tokio::sync::{Mutex, Notify};
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::database::Served;
-use crate::fresh::fresh_uuid;
 use crate::limits;
 use crate::locks::LockState;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::remotes::{RemoteOptions, RemoteStatus, Remotes};
+use crate::runtime::fresh_uuid;
 use crate::server::Server;
 use crate::targets::{self, Target, TargetError};
 use crate::writer::Job;
@@ -184,9 +184,10 @@ impl Configuration {
             }
             let changed = self.state.lock().await.changed.clone();
             tokio::select! {
+                biased;
                 () = self.edited.notified() => {}
                 () = changed.notified() => {}
-                () = tokio::time::sleep_until(next_status.into()) => {}
+                () = tokio::time::sleep_until(next_status) => {}
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
 use crate::queue::{Closed, Queue};
+use crate::runtime;
 use crate::transaction_id;
 use crate::writer::{Conversion, Event, Job, Status, Writer, WriterOptions};
 
@@ -129,9 +130,10 @@ impl Served {
             options,
         );
         let writer = writer.start()?;
+        // In a simulation there is but one thread.
         let lookout = match path {
-            Some(_) => Some(Arc::new(Lookout::start()?)),
-            None => None,
+            Some(_) if !runtime::is_simulated() => Some(Arc::new(Lookout::start()?)),
+            _ => None,
         };
         Ok(Arc::new(Served {
             id: DatabaseId::fresh(),
@@ -227,6 +229,7 @@ impl Served {
     pub fn try_submit(&self, job: Job, request_bytes: usize) -> Result<(), Unsubmitted> {
         let mut job = Box::new(job);
         if request_bytes <= limits::TRANSACT_BYTES_INLINE
+            && !runtime::is_writer_taken()
             && let Some(mut writer) = self.writer.try_lock()
         {
             let _at_work = self.lookout.as_deref().map(Lookout::at_work);

@@ -17,8 +17,8 @@ use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 
-use crate::fresh::fresh_uuid;
 use crate::history::History;
+use crate::runtime::fresh_uuid;
 use crate::{limits, seal, transaction_id};
 
 /// Why a database file cannot be used. The texts are those of the Open vSwitch programs where these have one.

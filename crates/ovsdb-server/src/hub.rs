@@ -454,8 +454,8 @@ mod tests {
 
     use super::*;
     use crate::feed::Words;
-    use crate::fresh::fresh_uuid;
     use crate::limits;
+    use crate::runtime::fresh_uuid;
 
     const SCHEMA: &str = r#"{"name":"D","tables":{
         "A":{"isRoot":true,"columns":{"n":{"type":"integer"}}},

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use ovsdb_log::compaction::{Growth, Schedule};
 use ovsdb_log::{ErrorKind, Log, LogError, Replacement, SyncHandle};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::uuid::Uuid;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
-use crate::fresh::fresh_uuid;
+use crate::queue::Queue;
+use crate::runtime::{self, Started, Turn, Who, Worker, fresh_uuid};
 use crate::transaction_id;
 
 /// Numbers the proposals that are not answered at once, in ascending order.
@@ -206,9 +208,9 @@ pub struct FileJournal {
     sync_failed: bool,
     /// What is pending has been carried over to a new file, whose name may not last: its folder could not be synced.
     carried_in_doubt: bool,
-    sync: Option<mpsc::Sender<SyncRequest>>,
+    sync: Arc<Queue<SyncOrder>>,
     synced: mpsc::Receiver<Synced>,
-    thread: Option<JoinHandle<()>>,
+    thread: Started,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -219,6 +221,14 @@ struct Unsynced {
     start: u64,
     /// The transaction id of what is before it.
     id_before: Uuid,
+}
+
+/// What the thread for syncing is told.
+enum SyncOrder {
+    /// Bring everything up to a ticket to the disk.
+    Sync(SyncRequest),
+    /// Come to an end when that is done.
+    Stop,
 }
 
 struct SyncRequest {
@@ -244,12 +254,16 @@ impl FileJournal {
         id: Uuid,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> std::io::Result<FileJournal> {
-        let (sync, requests) = mpsc::channel();
+        let sync = Arc::new(Queue::new(0));
         let (answer, synced) = mpsc::channel();
-        let call = wake.clone();
-        let thread = std::thread::Builder::new()
-            .name(String::from("sync"))
-            .spawn(move || sync_loop(&requests, &answer, call.as_ref()))?;
+        let syncer = Syncer {
+            orders: sync.clone(),
+            answer,
+            wake: wake.clone(),
+            is_stopped: false,
+        };
+        let syncer = Arc::new(Mutex::new(syncer));
+        let thread = runtime::start(Who::Sync, syncer, sync.clone())?;
         Ok(FileJournal {
             log,
             id,
@@ -260,9 +274,9 @@ impl FileJournal {
             ready: Vec::new(),
             sync_failed: false,
             carried_in_doubt: false,
-            sync: Some(sync),
+            sync,
             synced,
-            thread: Some(thread),
+            thread,
             wake,
         })
     }
@@ -362,12 +376,9 @@ impl Journal for FileJournal {
             upto: ticket,
             handle: self.log.sync_handle(),
         };
-        let sync = self
-            .sync
-            .as_ref()
-            .expect("the channel closes only in drop()");
-        sync.send(request)
-            .expect("the thread ends only when the channel closes");
+        self.sync
+            .push(SyncOrder::Sync(request))
+            .expect("nobody closes this queue");
         self.unsynced.push(Unsynced {
             ticket,
             start,
@@ -421,8 +432,9 @@ impl Journal for FileJournal {
     fn replace(&mut self, records: &[Vec<u8>], id: Uuid) -> Replaced {
         // Afterwards it could not be refused any more: it is part of the new contents, whose name may not last.
         while !self.unsynced.is_empty() {
+            self.thread.go_on();
             let synced = self.synced.recv();
-            self.take_in(synced.expect("the thread ends only when the channel closes"));
+            self.take_in(synced.expect("the thread ends only when it is told to"));
         }
         if let Some(error) = self
             .ready
@@ -465,52 +477,62 @@ impl Journal for FileJournal {
 
 impl Drop for FileJournal {
     fn drop(&mut self) {
-        self.sync = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic over there has been reported by its own thread.
-            let _ = thread.join();
-        }
+        self.sync
+            .push(SyncOrder::Stop)
+            .expect("nobody closes this queue");
+        self.thread.join();
     }
 }
 
-fn sync_loop(
-    requests: &mpsc::Receiver<SyncRequest>,
-    answer: &mpsc::Sender<Synced>,
-    wake: &(dyn Fn() + Send + Sync),
-) {
-    while let Ok(mut request) = requests.recv() {
-        // Whatever was written before the sync begins is served by it.
-        while let Ok(later) = requests.try_recv() {
-            request = later;
+/// Brings records to the disk.
+struct Syncer {
+    orders: Arc<Queue<SyncOrder>>,
+    answer: mpsc::Sender<Synced>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    is_stopped: bool,
+}
+
+impl Worker for Syncer {
+    fn turn(&mut self) -> Turn {
+        let mut last = None;
+        for order in self.orders.take() {
+            match order {
+                // Whatever was written before the sync begins is served by it.
+                SyncOrder::Sync(request) => last = Some(request),
+                SyncOrder::Stop => self.is_stopped = true,
+            }
         }
-        let SyncRequest { upto, handle } = request;
-        let result = handle.sync();
-        if answer
-            .send(Synced {
+        if let Some(SyncRequest { upto, handle }) = last {
+            let result = handle.sync();
+            let synced = Synced {
                 upto,
                 handle,
                 result,
-            })
-            .is_err()
-        {
-            return;
+            };
+            // Nobody wants to know any more if the journal has gone.
+            if self.answer.send(synced).is_ok() {
+                (self.wake)();
+            }
         }
-        wake();
+        match self.is_stopped {
+            true => Turn::Closed,
+            false => Turn::Wait(None),
+        }
     }
 }
 
 /// When the next automatic compaction is due, by C's rule (see [`ovsdb_log::compaction`]).
 #[derive(Debug)]
 pub(crate) struct CompactionClock {
-    started: std::time::Instant,
+    started: Instant,
     schedule: Schedule,
 }
 
 impl CompactionClock {
     pub(crate) fn new() -> CompactionClock {
         CompactionClock {
-            started: std::time::Instant::now(),
-            schedule: Schedule::new(0, random()),
+            started: Instant::now(),
+            schedule: Schedule::new(0, runtime::random()),
         }
     }
 
@@ -524,21 +546,17 @@ impl CompactionClock {
 
     /// Starts anew after a compaction.
     pub(crate) fn restart(&mut self) {
-        self.schedule = Schedule::new(self.now_ms(), random());
+        self.schedule = Schedule::new(self.now_ms(), runtime::random());
     }
 
     /// Tries again soon after a compaction that failed.
     pub(crate) fn retry(&mut self) {
-        self.schedule = self.schedule.retry(self.now_ms(), random());
+        self.schedule = self.schedule.retry(self.now_ms(), runtime::random());
     }
 
     /// When to ask again although nothing is written.
-    pub(crate) fn next(&self) -> Option<std::time::Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         let next_ms = self.schedule.next_ms(self.now_ms())?;
         Some(self.started + std::time::Duration::from_millis(next_ms))
     }
-}
-
-fn random() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().0
 }

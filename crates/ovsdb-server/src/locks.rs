@@ -3,7 +3,7 @@
 //! Locks span databases and sessions and guard nothing by themselves; only `assert` looks at them. Nothing
 //! here sends a message: ownership changes go to the mailboxes of those concerned.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -55,7 +55,7 @@ struct Table {
     /// The first in line owns the lock. No line is empty.
     lines: HashMap<String, VecDeque<Waiter>>,
     /// The locks that each session has asked for and not given back.
-    requested: HashMap<SessionId, HashMap<String, LockMode>>,
+    requested: HashMap<SessionId, BTreeMap<String, LockMode>>,
 }
 
 /// The locks of one server.
@@ -149,7 +149,7 @@ impl Locks {
             .requested
             .get(&session)
             .into_iter()
-            .flat_map(HashMap::keys);
+            .flat_map(BTreeMap::keys);
         let mut locks: Vec<_> = names
             .map(|name| {
                 let place = table.lines.get(name).and_then(|line| {

@@ -3,9 +3,9 @@
 //! They are tried again when a table that they look at changes, or when their time is over. Nothing here runs them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use ovsdb_proto::schema::TableId;
+use tokio::time::Instant;
 
 use crate::mailbox::{SessionId, Token};
 

@@ -4,10 +4,12 @@
 //! follow from work already admitted (answers of a journal, a session's end) need no room.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::runtime::{self, Bell};
 
 /// The receiving side is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -21,11 +23,29 @@ struct State<T> {
     nudged: bool,
 }
 
-/// A queue of events for one receiving thread.
+/// What wakes the receiver.
+#[derive(Debug)]
+enum Arrived {
+    Thread(Condvar),
+    Task(Notify),
+}
+
+impl Arrived {
+    fn notify_one(&self) {
+        match self {
+            Arrived::Thread(thread) => {
+                thread.notify_one();
+            }
+            Arrived::Task(task) => task.notify_one(),
+        }
+    }
+}
+
+/// A queue of events for one receiving thread, or task in a simulation.
 #[derive(Debug)]
 pub struct Queue<T> {
     state: Mutex<State<T>>,
-    arrived: Condvar,
+    arrived: Arrived,
     room: Semaphore,
 }
 
@@ -38,7 +58,10 @@ impl<T> Queue<T> {
                 closed: false,
                 nudged: false,
             }),
-            arrived: Condvar::new(),
+            arrived: match runtime::is_simulated() {
+                true => Arrived::Task(Notify::new()),
+                false => Arrived::Thread(Condvar::new()),
+            },
             room: Semaphore::new(capacity),
         }
     }
@@ -94,21 +117,6 @@ impl<T> Queue<T> {
         self.state.lock().events.is_empty()
     }
 
-    /// Waits for an event, for a nudge, or until `deadline`.
-    pub fn wait(&self, deadline: Option<Instant>) {
-        let mut state = self.state.lock();
-        while state.events.is_empty() && !std::mem::take(&mut state.nudged) {
-            match deadline {
-                None => self.arrived.wait(&mut state),
-                Some(deadline) => {
-                    if self.arrived.wait_until(&mut state, deadline).timed_out() {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
     /// Ends a wait, or the next one, without an event.
     pub fn nudge(&self) {
         self.state.lock().nudged = true;
@@ -126,5 +134,50 @@ impl<T> Queue<T> {
         let mut state = self.state.lock();
         state.closed = true;
         std::mem::take(&mut state.events)
+    }
+}
+
+impl<T: Send + 'static> Bell for Queue<T> {
+    /// Waits for an event, for a nudge, or until `deadline`.
+    fn wait(&self, deadline: Option<Instant>) {
+        let Arrived::Thread(arrived) = &self.arrived else {
+            unreachable!("in a simulation nobody waits on a thread");
+        };
+        let mut state = self.state.lock();
+        while state.events.is_empty() && !std::mem::take(&mut state.nudged) {
+            match deadline {
+                None => arrived.wait(&mut state),
+                Some(deadline) => {
+                    if arrived
+                        .wait_until(&mut state, deadline.into_std())
+                        .timed_out()
+                    {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn rung(&self, deadline: Option<Instant>) {
+        let Arrived::Task(arrived) = &self.arrived else {
+            unreachable!("tasks wait in simulations only");
+        };
+        loop {
+            {
+                let mut state = self.state.lock();
+                if !state.events.is_empty() || std::mem::take(&mut state.nudged) {
+                    return;
+                }
+            }
+            match deadline {
+                None => arrived.notified().await,
+                Some(deadline) => {
+                    if timeout_at(deadline, arrived.notified()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::access::Access;
 use crate::limits;
 use crate::locks::LockState;
 use crate::mailbox::Letter;
+use crate::runtime;
 use crate::server::Server;
 use crate::session::{Session, SessionOptions};
 
@@ -285,7 +286,7 @@ pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &Remot
         access: options.access(&stream),
     };
     let session = Session::new(server.clone(), mailbox, stream, settings);
-    tokio::spawn(async move { session.run(&Mutex::new(reconnect)).await });
+    runtime::spawn_session(async move { session.run(&Mutex::new(reconnect)).await });
 }
 
 async fn accept_loop(
@@ -347,7 +348,7 @@ async fn connect_loop(
             None => {
                 let deadline = reconnect.lock().deadline_ms(server.now_ms());
                 match deadline {
-                    Some(at_ms) => tokio::time::sleep_until(server.instant_of(at_ms).into()).await,
+                    Some(at_ms) => tokio::time::sleep_until(server.instant_of(at_ms)).await,
                     None => return,
                 }
             }
@@ -369,7 +370,7 @@ async fn connect(
     let socket = SocketOptions { dscp: options.dscp };
     let connected = Stream::connect_with(method, &socket);
     let result = match deadline {
-        Some(deadline) => match tokio::time::timeout_at(deadline.into(), connected).await {
+        Some(deadline) => match tokio::time::timeout_at(deadline, connected).await {
             Ok(result) => result,
             Err(_) => return Err(Disconnect::Unspecified),
         },

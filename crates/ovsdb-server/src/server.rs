@@ -3,27 +3,28 @@
 //! Everything here is bookkeeping under short locks. Where clients come from is [`remotes`](crate::remotes)' business,
 //! what they want is [`session`](crate::session)'s.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::database::{Served, Storage};
 use crate::file::{self, FileError};
-use crate::fresh::fresh_uuid;
 use crate::limits::{self, Limits};
 use crate::locks::Locks;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::queue::Closed;
+use crate::runtime::fresh_uuid;
 use crate::server_db::{self, ServerDb};
 use crate::writer::{Conversion, Converted, WriterOptions};
 
@@ -78,7 +79,8 @@ type Databases = BTreeMap<String, Arc<Served>>;
 
 /// A server of any number of databases and of the built-in one, `_Server`. See the module's documentation.
 ///
-/// Its methods are to be called within a multi-threaded tokio runtime.
+/// Its methods are to be called within a tokio runtime. One with several threads serves others while it has much to do for
+/// one client.
 pub struct Server {
     id: Uuid,
     started: Instant,
@@ -88,7 +90,7 @@ pub struct Server {
     /// Held while the set of databases changes.
     changing: tokio::sync::Mutex<()>,
     locks: Arc<Locks>,
-    sessions: Mutex<HashMap<SessionId, Known>>,
+    sessions: Mutex<BTreeMap<SessionId, Known>>,
     monitor_cond_disabled: AtomicBool,
     limits: Limits,
     budget: Arc<Budget>,
@@ -423,7 +425,7 @@ impl Server {
     }
 }
 
-fn enroll(sessions: &mut HashMap<SessionId, Known>, remote: &str) -> Arc<Mailbox> {
+fn enroll(sessions: &mut BTreeMap<SessionId, Known>, remote: &str) -> Arc<Mailbox> {
     let mailbox = Mailbox::new(SessionId::fresh());
     let known = Known {
         mailbox: mailbox.clone(),

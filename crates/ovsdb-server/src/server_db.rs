@@ -4,7 +4,6 @@
 //! so monitors and waits work on it as anywhere; clients cannot change them. Nothing here decides what is served.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ovsdb_engine::{Context, Database, Outcome, execute};
 use ovsdb_proto::atom::Atom;
@@ -12,12 +11,13 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::json::{self, Json, Object};
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::schema::Schema;
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::database::{Served, Storage};
-use crate::fresh::fresh_uuid;
 use crate::locks::Locks;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
+use crate::runtime::fresh_uuid;
 use crate::writer::{Job, WriterOptions};
 
 /// The database's name.

@@ -16,7 +16,6 @@ mod transactions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
@@ -24,6 +23,7 @@ use ovsdb_proto::jsonrpc::{self, Message};
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::budget::Share;
@@ -33,6 +33,7 @@ use crate::limits;
 use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox, Token};
 use crate::published::Text;
 use crate::queue::Closed;
+use crate::runtime;
 use crate::server::Server;
 use crate::writer::Job;
 
@@ -171,7 +172,7 @@ impl Session {
         };
         reconnect.lock().disconnected(self.server.now_ms(), &why);
         // What it has not been told may be much.
-        tokio::task::block_in_place(|| drop(self));
+        runtime::in_place(|| drop(self));
     }
 
     async fn serve(&mut self, reconnect: &Mutex<Reconnect>) -> Result<End, End> {
@@ -245,7 +246,9 @@ impl Session {
             let deadlines = [probe, echo, self.lingers_until];
             let deadline = deadlines.into_iter().flatten().min();
             let backlog = self.link.backlog();
+            // Whoever was ready first, everything is looked at anyway.
             tokio::select! {
+                biased;
                 progress = self.link.progress(self.may_receive()) => match progress? {
                     Progress::Received => reconnect.lock().activity(self.server.now_ms()),
                     Progress::Drained => {}
@@ -257,11 +260,13 @@ impl Session {
                         self.answer_closed(waits.token);
                     }
                 }
-                () = sleep_until(deadline) => {
-                    if self.lingers_until.is_some_and(|until| until <= Instant::now()) {
-                        return Ok(self.end());
-                    }
-                }
+                () = sleep_until(deadline) => {}
+            }
+            if self
+                .lingers_until
+                .is_some_and(|until| until <= Instant::now())
+            {
+                return Ok(self.end());
             }
             // A peer that takes what had been waiting for it is alive. What the system takes at once says nothing: it
             // has room for much that may never arrive.
@@ -678,7 +683,7 @@ fn is_probe_answer(message: &Message) -> bool {
 
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
@@ -686,7 +691,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 /// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread.
 fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size > limits::MESSAGE_BYTES_SMALL {
-        tokio::task::block_in_place(work)
+        runtime::in_place(work)
     } else {
         work()
     }

@@ -19,7 +19,7 @@
 use ovsdb_log::Digest;
 use ovsdb_proto::uuid::Uuid;
 
-use crate::fresh::fresh_uuid;
+use crate::runtime::fresh_uuid;
 
 /// The version field of UUIDs whose contents follow from a SHA-1 (RFC 9562, section 5.5).
 const VERSION_OF_RECORD: u8 = 5;

@@ -12,8 +12,7 @@ mod convert;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use ovsdb_engine::record::{self, RecordOptions};
 use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, effort, execute};
@@ -23,10 +22,10 @@ use ovsdb_proto::schema::{Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::compaction::{self, Compacted};
-use crate::fresh::fresh_uuid;
 use crate::hub::Hub;
 use crate::journal::{CompactionClock, Journal, JournalError, MemoryJournal, Proposal, Ticket};
 use crate::limits;
@@ -34,6 +33,7 @@ use crate::locks::Locks;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
+use crate::runtime::{self, Started, Turn, Who, Worker, date_ms, fresh_uuid};
 use crate::transaction_id;
 
 /// A transaction on its way through the writer.
@@ -107,18 +107,7 @@ struct Running {
     /// Where the journal's records end, for the compacting thread.
     end: Arc<AtomicU64>,
     attempts: u32,
-    /// `None` if it is known to have ended.
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    /// Waits until the compacting thread has come to its end.
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic over there has been reported by its own thread.
-            let _ = thread.join();
-        }
-    }
+    thread: Started,
 }
 
 /// See the module's documentation.
@@ -153,14 +142,6 @@ impl std::fmt::Debug for Writer {
             .field("backlog", &self.backlog.len())
             .finish_non_exhaustive()
     }
-}
-
-/// What comes after a turn of work.
-enum Turn {
-    /// Another turn: when something arrives, or at this moment.
-    Wait(Option<Instant>),
-    /// Nothing more.
-    Closed,
 }
 
 impl Writer {
@@ -202,20 +183,7 @@ impl Writer {
     pub fn start(self) -> std::io::Result<Arc<Mutex<Writer>>> {
         let queue = self.queue.clone();
         let writer = Arc::new(Mutex::new(self));
-        let shared = writer.clone();
-        let work = move || {
-            let mut deadline = None;
-            loop {
-                queue.wait(deadline);
-                match shared.lock().turn() {
-                    Turn::Wait(until) => deadline = until,
-                    Turn::Closed => return,
-                }
-            }
-        };
-        std::thread::Builder::new()
-            .name(String::from("writer"))
-            .spawn(work)?;
+        runtime::start(Who::Writer, writer.clone(), queue)?;
         Ok(writer)
     }
 
@@ -247,29 +215,6 @@ impl Writer {
             self.queue.nudge();
         }
         Ok(())
-    }
-
-    /// Takes what has arrived and works on it. The queue is emptied by whoever holds the writer, so that what is in
-    /// neither has been done.
-    fn turn(&mut self) -> Turn {
-        let _guard = AbortOnPanic;
-        for event in self.queue.take() {
-            match event {
-                Event::JournalReady => self.fetch_answers(),
-                event => self.backlog.push_back(event),
-            }
-        }
-        self.work();
-        self.wake_overdue();
-        self.compact_if_due();
-        if self.stop.is_some() && self.ahead.is_empty() {
-            self.close();
-            Turn::Closed
-        } else if self.can_work() {
-            Turn::Wait(Some(Instant::now()))
-        } else {
-            Turn::Wait(self.next_deadline())
-        }
     }
 
     /// Whether there is anything to do without waiting for an event.
@@ -598,7 +543,7 @@ impl Writer {
                     replies,
                     end,
                     attempts,
-                    thread: Some(thread),
+                    thread,
                 });
             }
             Err(error) => self.end_compaction(replies, &Err(error)),
@@ -683,10 +628,38 @@ impl Writer {
         }
         // The file is closed and unlocked, and nobody works beside it any more, before anybody is told.
         if let Some(mut running) = self.compaction.take() {
-            running.join();
+            running.thread.join();
         }
         self.journal = Box::new(MemoryJournal::new());
         self.stop = None;
+    }
+}
+
+impl Worker for Writer {
+    /// Takes what has arrived and works on it. The queue is emptied by whoever holds the writer, so that what is in
+    /// neither has been done.
+    fn turn(&mut self) -> Turn {
+        let _guard = AbortOnPanic;
+        if self.closed {
+            return Turn::Closed;
+        }
+        for event in self.queue.take() {
+            match event {
+                Event::JournalReady => self.fetch_answers(),
+                event => self.backlog.push_back(event),
+            }
+        }
+        self.work();
+        self.wake_overdue();
+        self.compact_if_due();
+        if self.stop.is_some() && self.ahead.is_empty() {
+            self.close();
+            Turn::Closed
+        } else if self.can_work() {
+            Turn::Again
+        } else {
+            Turn::Wait(self.next_deadline())
+        }
     }
 }
 
@@ -702,13 +675,6 @@ fn answer_all(
 
 fn deadline_of(job: &Job, timeout_ms: Option<u64>) -> Option<Instant> {
     job.received.checked_add(Duration::from_millis(timeout_ms?))
-}
-
-/// Milliseconds since 1970, for records; a clock before that counts as then.
-pub(crate) fn date_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// A writer that panicked leaves its database's clients waiting for ever. Better to end the process: its monitor, or

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use ovsdb_engine::Database;
 use ovsdb_log::Replacement;

@@ -6,7 +6,7 @@ use ovsdb_proto::json;
 use ovsdb_proto::operation::parse_transact;
 
 use super::*;
-use crate::fresh::fresh_uuid;
+use crate::runtime::fresh_uuid;
 use crate::transaction_id::{after_record, without_record};
 
 /// A bound that nothing here reaches.

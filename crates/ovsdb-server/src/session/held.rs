@@ -4,10 +4,10 @@
 //! anybody is there does not wait for long: see [`Held::take_overdue_echo`].
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use ovsdb_proto::jsonrpc::Message;
 use ovsdb_proto::words::Method;
+use tokio::time::Instant;
 
 use crate::limits;
 

@@ -1,7 +1,6 @@
 //! The methods of the server (RFC 7047, section 4.1; ovsdb-server(7)): a line for each, then what each does.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ovsdb_engine::{Context, Outcome, effort, execute};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
@@ -9,13 +8,14 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::parser::is_id;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::database::{Served, Unsubmitted};
-use crate::fresh::fresh_uuid;
 use crate::limits;
 use crate::locks::{LockError, LockMode};
 use crate::mailbox::{Answer, Token};
+use crate::runtime::fresh_uuid;
 use crate::writer::Job;
 
 use super::monitors::Protocol;

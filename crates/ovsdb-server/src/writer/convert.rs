@@ -10,11 +10,11 @@ use ovsdb_engine::convert;
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::schema::Schema;
 
-use super::{Writer, date_ms};
-use crate::fresh::fresh_uuid;
+use super::Writer;
 use crate::hub::Hub;
 use crate::journal::Replaced;
 use crate::mailbox::{Mailbox, Token};
+use crate::runtime::{date_ms, fresh_uuid};
 use crate::seal::sealed_records;
 use crate::session::canceled_conversion;
 
@@ -74,7 +74,7 @@ impl Writer {
         };
         // Both use the same name for the new file. That of the compaction has had its day; it begins again afterwards.
         if let Some(running) = &mut self.compaction {
-            running.join();
+            running.thread.join();
         }
         let id = match converted.keeps_past {
             true => self.journal.id(),
