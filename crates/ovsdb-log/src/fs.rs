@@ -10,6 +10,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::LockError;
+use crate::lockfile::Lockfile;
+
 /// How a file is to be opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
@@ -36,7 +39,13 @@ pub trait File: Send + Sync {
 
     /// Cuts or extends the file to `length` bytes.
     fn set_len(&self, length: u64) -> io::Result<()>;
+
+    /// How many bytes the file has; 0 for something that cannot say, as a pipe.
+    fn length(&self) -> io::Result<u64>;
 }
+
+/// A lock that is held until this is dropped.
+pub trait HeldLock: std::fmt::Debug + Send + Sync {}
 
 /// A place where files live.
 pub trait FileSystem: Send + Sync {
@@ -57,6 +66,12 @@ pub trait FileSystem: Send + Sync {
 
     /// Whether `path`, links followed, names something.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Locks the file `path` against other writers, without waiting.
+    ///
+    /// # Errors
+    /// See [`LockError`].
+    fn lock(&self, path: &Path) -> Result<Box<dyn HeldLock>, LockError>;
 }
 
 /// The operating system's files.
@@ -106,7 +121,13 @@ impl FileSystem for Disk {
     fn exists(&self, path: &Path) -> bool {
         path.exists()
     }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn HeldLock>, LockError> {
+        Ok(Box::new(Lockfile::lock(path)?))
+    }
 }
+
+impl HeldLock for Lockfile {}
 
 impl File for std::fs::File {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -123,5 +144,9 @@ impl File for std::fs::File {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         std::fs::File::set_len(self, length)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
     }
 }

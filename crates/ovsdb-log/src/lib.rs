@@ -21,7 +21,7 @@ mod replace;
 
 pub use digest::Digest;
 pub use error::{ErrorKind, LockError, LogError, OsError};
-pub use fs::{Access, Disk, File, FileSystem};
+pub use fs::{Access, Disk, File, FileSystem, HeldLock};
 pub use header::compose as compose_header;
 pub use lockfile::{Lockfile, lock_name};
 pub use log::{LockPolicy, Log, OpenMode, Record, RecordFault, SyncHandle};

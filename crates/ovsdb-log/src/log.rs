@@ -12,9 +12,8 @@ use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::error::{LogError, OsError};
-use crate::fs::{Access, Disk, File, FileSystem};
+use crate::fs::{Access, Disk, File, FileSystem, HeldLock};
 use crate::header::{self, Header};
-use crate::lockfile::Lockfile;
 use crate::path;
 use crate::reader::{Reader, Short};
 use crate::replace::Replacement;
@@ -113,7 +112,7 @@ pub struct Log {
     generation: u64,
     reader: Reader,
     buffer: Vec<u8>,
-    lock: Option<Lockfile>,
+    lock: Option<Box<dyn HeldLock>>,
 }
 
 impl std::fmt::Debug for Log {
@@ -141,7 +140,7 @@ impl Log {
         Log::open_on(Arc::new(Disk), path, mode, magics, lock)
     }
 
-    /// [`Log::open`] on another file system than the disk. Locks are always the disk's.
+    /// [`Log::open`] on another file system than the disk.
     ///
     /// # Errors
     /// As [`Log::open`].
@@ -166,7 +165,7 @@ impl Log {
             LockPolicy::Never => false,
         };
         let lock = if locking {
-            Some(Lockfile::lock(path).map_err(|source| LogError::Lock {
+            Some(fs.lock(path).map_err(|source| LogError::Lock {
                 name: name.clone(),
                 source,
             })?)
@@ -263,6 +262,11 @@ impl Log {
     /// there was none.
     pub fn last_digest(&self) -> Option<Digest> {
         self.last_digest
+    }
+
+    /// The size of the file in bytes, whatever is in it; 0 where the system does not say.
+    pub fn length(&self) -> u64 {
+        self.file.length().unwrap_or(0)
     }
 
     /// The size in bytes after the last compaction, as far as it is known. See [`Log::mark_base`].

@@ -1,19 +1,16 @@
 //! Every file operation of a workload fails once, in every way, with and without a power cut afterwards: acknowledged
 //! records must be there, nothing may be there in part, and memory and file must agree.
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
 use ovsdb_log::{LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
-use rustix::io::Errno;
-use support::{Fault, Memory};
+use ovsdb_testkit::disk::{Errno, Fault, Faults, SimulatedDisk};
 
 const DB: &str = "/db";
 const SCHEMA: &[u8] = b"{\"schema\":\"x\"}\n";
 
-fn open(memory: &Memory, mode: OpenMode) -> Result<Log, LogError> {
+fn open(memory: &SimulatedDisk, mode: OpenMode) -> Result<Log, LogError> {
     Log::open_on(
         Arc::new(memory.clone()),
         Path::new(DB),
@@ -182,7 +179,7 @@ impl Owner {
 }
 
 /// Creates a log with its schema on the disk, has `owner` work on it, and returns `false` if it cannot be created.
-fn run(memory: &Memory, owner: &mut Owner) -> bool {
+fn run(memory: &SimulatedDisk, owner: &mut Owner) -> bool {
     let Ok(mut log) = open(memory, OpenMode::CreateExcl) else {
         return false;
     };
@@ -196,7 +193,7 @@ fn run(memory: &Memory, owner: &mut Owner) -> bool {
 }
 
 /// After a restart without a power cut, the file holds what its owner had accepted.
-fn check_restart(memory: &Memory, owner: &Owner, what: &str) {
+fn check_restart(memory: &SimulatedDisk, owner: &Owner, what: &str) {
     let mut log = open(memory, OpenMode::ReadWrite).expect("a created log opens");
     let found = contents(&mut log);
     assert!(
@@ -225,7 +222,7 @@ fn check_restart(memory: &Memory, owner: &Owner, what: &str) {
 }
 
 /// After a power cut, the file holds what was acknowledged, and of the rest only whole records that were tried.
-fn check_power_cut(memory: &Memory, owner: &Owner, seed: u64, what: &str) {
+fn check_power_cut(memory: &SimulatedDisk, owner: &Owner, seed: u64, what: &str) {
     let memory = memory.power_cut(seed);
     let mut log = open(&memory, OpenMode::ReadWrite)
         .unwrap_or_else(|error| panic!("{what}, seed {seed}: {error}"));
@@ -251,23 +248,38 @@ fn check_power_cut(memory: &Memory, owner: &Owner, seed: u64, what: &str) {
     }
 }
 
-fn check_every_failure_point(fault: Fault) {
+/// Whether a fault comes up once, or again and again.
+#[derive(Clone, Copy, Debug)]
+enum Times {
+    Once,
+    FromThen,
+}
+
+impl Times {
+    fn inject(self, faults: &Faults, operation: u64, fault: Fault) {
+        match self {
+            Times::Once => faults.fail_at(operation, fault),
+            Times::FromThen => faults.fail_from(operation, fault),
+        }
+    }
+}
+
+fn check_every_failure_point(times: Times, fault: Fault) {
     let mut operation = 0;
     loop {
-        let what = format!("{fault:?} at operation {operation}");
-        let memory = Memory::default();
-        memory.inject(operation, fault);
+        let what = format!("{fault:?} {times:?} at operation {operation}");
+        let memory = SimulatedDisk::new(operation);
+        times.inject(&memory.faults, operation, fault);
         let mut owner = Owner::default();
         let created = run(&memory, &mut owner);
-        let fired = memory.fired();
-        memory.heal();
+        memory.faults.heal();
         if created {
             for seed in 0..20 {
                 check_power_cut(&memory, &owner, seed, &what);
             }
             check_restart(&memory, &owner, &what);
         }
-        if !fired {
+        if memory.faults.fired() == 0 {
             // The whole workload was done before it was the fault's turn.
             assert_eq!(
                 (owner.compactions, owner.accepted.len(), owner.next),
@@ -285,30 +297,36 @@ fn check_every_failure_point(fault: Fault) {
 
 #[test]
 fn single_error_anywhere_loses_nothing_acknowledged() {
-    check_every_failure_point(Fault::Once(Errno::IO));
+    check_every_failure_point(Times::Once, Fault::Error(Errno::EIO));
+}
+
+#[test]
+fn failed_sync_loses_nothing_acknowledged_whatever_becomes_of_the_data() {
+    check_every_failure_point(Times::Once, Fault::Discarded(Errno::EIO));
+    check_every_failure_point(Times::Once, Fault::Kept(Errno::EIO));
 }
 
 #[test]
 fn disk_that_is_full_from_some_point_on_loses_nothing_acknowledged() {
-    check_every_failure_point(Fault::FromNowOn(Errno::NOSPC));
+    check_every_failure_point(Times::FromThen, Fault::Error(Errno::ENOSPC));
 }
 
 #[test]
 fn short_writes_are_continued() {
-    check_every_failure_point(Fault::ShortWrite);
+    check_every_failure_point(Times::Once, Fault::Short);
 }
 
 #[test]
 fn write_that_stops_half_way_leaves_no_part_of_a_record() {
-    check_every_failure_point(Fault::ShortThenError(Errno::NOSPC));
+    check_every_failure_point(Times::Once, Fault::ShortThen(Errno::ENOSPC));
 }
 
 #[test]
 fn disk_that_breaks_in_the_middle_of_a_write_loses_nothing_acknowledged() {
-    check_every_failure_point(Fault::ShortThenFromNowOn(Errno::IO));
+    check_every_failure_point(Times::FromThen, Fault::ShortThen(Errno::EIO));
 }
 
-fn log_with(memory: &Memory, records: &[&[u8]]) -> Log {
+fn log_with(memory: &SimulatedDisk, records: &[&[u8]]) -> Log {
     let mut log = open(memory, OpenMode::CreateExcl).expect("a healthy disk");
     log.append_all(records.iter().copied())
         .expect("a healthy disk");
@@ -318,10 +336,10 @@ fn log_with(memory: &Memory, records: &[&[u8]]) -> Log {
 
 #[test]
 fn failed_write_cuts_off_its_part_at_once_and_names_the_systems_reason() {
-    let memory = Memory::default();
+    let memory = SimulatedDisk::new(0);
     let mut log = log_with(&memory, &[SCHEMA]);
     let before = memory.content(DB);
-    memory.inject(0, Fault::ShortThenError(Errno::NOSPC));
+    memory.faults.fail_next(Fault::ShortThen(Errno::ENOSPC));
     let error = log.append(&payload(&[1])).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -334,27 +352,29 @@ fn failed_write_cuts_off_its_part_at_once_and_names_the_systems_reason() {
 
 #[test]
 fn part_that_could_not_be_cut_off_at_once_is_cut_off_when_the_log_resumes() {
-    let memory = Memory::default();
+    let memory = SimulatedDisk::new(0);
     let mut log = log_with(&memory, &[SCHEMA]);
-    memory.inject(0, Fault::ShortThenFromNowOn(Errno::IO));
+    memory
+        .faults
+        .fail_from(memory.faults.count(), Fault::ShortThen(Errno::EIO));
     let error = log.append(&payload(&[1])).unwrap_err();
     let expect = "I/O error: /db: cannot truncate to length 70 (Input/output error)";
     assert_eq!(log.resume().unwrap_err().to_string(), expect);
     assert_ne!(log.latched(), Some(&error));
-    memory.heal();
+    memory.faults.heal();
     log.resume().expect("a healthy disk");
     log.append(b"{}\n").expect("a healthy disk");
     let mut log = open(&memory, OpenMode::ReadOnly).expect("it exists");
-    assert_eq!(contents(&mut log), []);
+    assert!(contents(&mut log).is_empty());
     assert_eq!(log.read(), Ok(None), "nothing is left of the part");
 }
 
 #[test]
 fn failed_sync_is_mended_by_a_replacement_only() {
-    let memory = Memory::default();
+    let memory = SimulatedDisk::new(0);
     let mut log = log_with(&memory, &[SCHEMA]);
     log.append(&payload(&[1])).expect("a healthy disk");
-    memory.inject(0, Fault::Once(Errno::IO));
+    memory.faults.fail_next(Fault::Error(Errno::EIO));
     let error = log.commit().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -366,25 +386,23 @@ fn failed_sync_is_mended_by_a_replacement_only() {
     replacement.append(SCHEMA).expect("a healthy disk");
     log.replace_commit(replacement).expect("a healthy disk");
     assert_eq!(log.latched(), None);
-    assert_eq!(
-        contents(&mut open(&memory, OpenMode::ReadOnly).expect("it exists")),
-        []
-    );
+    let mut log = open(&memory, OpenMode::ReadOnly).expect("it exists");
+    assert!(contents(&mut log).is_empty());
 }
 
 #[test]
 fn failed_sync_of_a_file_since_replaced_does_not_latch_the_new_one() {
-    let memory = Memory::default();
+    let memory = SimulatedDisk::new(0);
     let mut log = log_with(&memory, &[SCHEMA]);
     let handle = log.sync_handle();
     let mut replacement = log.replace_start().expect("a healthy disk");
     replacement.append(SCHEMA).expect("a healthy disk");
     log.replace_commit(replacement).expect("a healthy disk");
-    memory.inject(0, Fault::Once(Errno::IO));
+    memory.faults.fail_next(Fault::Error(Errno::EIO));
     let error = handle.sync().unwrap_err();
     assert!(!log.sync_failed(&handle, error));
     log.append(&payload(&[1])).expect("the log is not latched");
-    memory.inject(0, Fault::Once(Errno::IO));
+    memory.faults.fail_next(Fault::Error(Errno::EIO));
     let handle = log.sync_handle();
     let error = handle.sync().unwrap_err();
     assert!(log.sync_failed(&handle, error.clone()));
@@ -393,7 +411,7 @@ fn failed_sync_of_a_file_since_replaced_does_not_latch_the_new_one() {
 
 #[test]
 fn replacement_begun_before_another_one_is_refused() {
-    let memory = Memory::default();
+    let memory = SimulatedDisk::new(0);
     let mut log = log_with(&memory, &[SCHEMA]);
     let mut first = log.replace_start().expect("a healthy disk");
     first.append(SCHEMA).expect("a healthy disk");
@@ -416,7 +434,7 @@ fn replacement_begun_before_another_one_is_refused() {
 
 #[test]
 fn replacement_begun_before_records_were_taken_back_is_refused() {
-    let memory = Memory::default();
+    let memory = SimulatedDisk::new(0);
     let mut log = log_with(&memory, &[SCHEMA]);
     let start = log.offset();
     log.append(&payload(&[1])).expect("a healthy disk");

@@ -149,8 +149,7 @@ fn load_with_history(
 ) -> Result<Loaded, FileError> {
     let (log, schema) = open_on(fs, path, OpenMode::ReadWrite, LockPolicy::IfWritable)?;
     // Where there is no saying how large the file is, all of it counts as recent.
-    let length = std::fs::metadata(path).map_or(0, |found| found.len());
-    let recent = length.saturating_sub(recent_bytes);
+    let recent = log.length().saturating_sub(recent_bytes);
     let mut history: Option<History> = None;
     let mut loaded = replay_all(log, Arc::new(schema), &mut |step| {
         // As a rule the first record is what a compaction left, and how that came about nobody knows. Who has seen the
@@ -259,7 +258,16 @@ fn read(
 /// # Errors
 /// The file exists, or cannot be written.
 pub fn create(path: &Path, schema: &Schema) -> Result<(), FileError> {
-    let mut log = Log::open(
+    create_on(Arc::new(Disk), path, schema)
+}
+
+/// [`create`] on another file system than the disk.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_on(fs: Arc<dyn FileSystem>, path: &Path, schema: &Schema) -> Result<(), FileError> {
+    let mut log = Log::open_on(
+        fs,
         path,
         OpenMode::CreateExcl,
         &[STANDALONE_MAGIC],

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod daemon;
 pub mod differential;
+pub mod disk;
 pub mod monitored;
 pub mod names;
 pub mod port;

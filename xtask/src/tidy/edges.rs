@@ -37,7 +37,7 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-server",
         ],
     ),
-    ("ovsdb-testkit", &["ovsdb-proto"]),
+    ("ovsdb-testkit", &["ovsdb-proto", "ovsdb-log"]),
     (
         "ovsdb-bench",
         &[

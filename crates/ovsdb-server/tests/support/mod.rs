@@ -8,12 +8,11 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use ovsdb_log::{Access, Disk, File, FileSystem};
+use ovsdb_log::FileSystem;
 use ovsdb_proto::json;
 use ovsdb_proto::schema::Schema;
 use ovsdb_server::configuration::Configuration;
@@ -24,7 +23,7 @@ use ovsdb_server::remotes::{RemoteOptions, Remotes};
 use ovsdb_server::server::Server;
 use ovsdb_server::writer::WriterOptions;
 use ovsdb_testkit::client::RawClient;
-use parking_lot::{Condvar, Mutex};
+use ovsdb_testkit::disk::{Errno, Fault, FaultyDisk, Held, Kind, Operation};
 use tokio::runtime::Runtime;
 
 /// A schema with what the tests need: a table of named numbers, unique by name, and one that is not kept.
@@ -132,7 +131,7 @@ impl Fixture {
     /// Serves the file `NAME.db`.
     pub fn serve(&self, name: &str) {
         let path = self.path(name);
-        let disk = Arc::new(self.disk.clone());
+        let disk = self.disk.file_system();
         let loaded = file::load_to_serve_on(disk, &path).expect("a sound file");
         assert!(loaded.fault.is_none(), "{:?}", loaded.fault);
         let loaded = Box::new(loaded);
@@ -241,173 +240,95 @@ pub fn without_uuids(text: &str) -> String {
 }
 
 /// The disk, except that writing and syncing fail, and syncing waits, while they are told to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct FailingDisk {
-    write: Arc<AtomicI32>,
-    sync: Arc<AtomicI32>,
-    sync_served: Arc<AtomicI32>,
-    sync_directory: Arc<AtomicI32>,
-    held_writes: Gate,
-    held_syncs: Gate,
-    held_served_syncs: Gate,
+    disk: FaultyDisk,
+    failing: Arc<Failing>,
 }
 
-/// Something that can be closed, so that whoever comes by waits.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<GateState>, Condvar)>);
-
+/// Error numbers; 0 for none.
 #[derive(Default)]
-struct GateState {
-    is_closed: bool,
-    waiting: usize,
-}
-
-impl Gate {
-    fn close(&self) -> Held {
-        self.0.0.lock().is_closed = true;
-        Held(self.clone())
-    }
-
-    fn pass(&self) {
-        let (state, changed) = &*self.0;
-        let mut state = state.lock();
-        state.waiting += 1;
-        changed.notify_all();
-        changed.wait_while(&mut state, |state| state.is_closed);
-        state.waiting -= 1;
-    }
-}
-
-/// What is held goes on when this is dropped.
-pub struct Held(Gate);
-
-impl Held {
-    /// Returns when somebody waits.
-    pub fn wait_for_one(&self) {
-        let (state, changed) = &*self.0.0;
-        changed.wait_while(&mut state.lock(), |state| state.waiting == 0);
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let (state, changed) = &*self.0.0;
-        state.lock().is_closed = false;
-        changed.notify_all();
-    }
+struct Failing {
+    writes: AtomicI32,
+    syncs: AtomicI32,
+    served_syncs: AtomicI32,
+    directory_syncs: AtomicI32,
 }
 
 /// The error numbers that the tests use.
-pub const ENOSPC: i32 = 28;
+pub const ENOSPC: i32 = Errno::ENOSPC as i32;
 /// See [`ENOSPC`].
-pub const EIO: i32 = 5;
+pub const EIO: i32 = Errno::EIO as i32;
+
+impl Default for FailingDisk {
+    fn default() -> FailingDisk {
+        let (disk, failing) = (FaultyDisk::default(), Arc::new(Failing::default()));
+        let told = failing.clone();
+        disk.faults.script(move |operation| {
+            let load = |errno: &AtomicI32| errno.load(Ordering::SeqCst);
+            let errno = match operation.kind {
+                Kind::Write => load(&told.writes),
+                Kind::SyncDirectory => load(&told.directory_syncs),
+                Kind::Sync if is_served_sync(operation) => {
+                    load(&told.syncs).max(load(&told.served_syncs))
+                }
+                Kind::Sync => load(&told.syncs),
+                _ => 0,
+            };
+            (errno != 0).then(|| Fault::Error(Errno::from_raw(errno)))
+        });
+        FailingDisk { disk, failing }
+    }
+}
+
+/// Whether this syncs a file that is served, but not one that is to take its place, nor once it has.
+fn is_served_sync(operation: &Operation<'_>) -> bool {
+    operation.kind == Kind::Sync && !operation.is_of_replacement()
+}
 
 impl FailingDisk {
+    /// As the server is given it.
+    pub fn file_system(&self) -> Arc<dyn FileSystem> {
+        Arc::new(self.disk.clone())
+    }
+
     /// Has every write fail with an error number; 0 ends that.
     pub fn fail_writes(&self, errno: i32) {
-        self.write.store(errno, Ordering::SeqCst);
+        self.failing.writes.store(errno, Ordering::SeqCst);
     }
 
     /// Has every sync wait until the result is dropped, so that durable transactions stay under way.
     pub fn hold_syncs(&self) -> Held {
-        self.held_syncs.close()
+        self.disk
+            .faults
+            .hold(|operation| operation.kind == Kind::Sync)
     }
 
     /// Has every write wait until the result is dropped, so that whoever writes is stuck.
     pub fn hold_writes(&self) -> Held {
-        self.held_writes.close()
+        self.disk
+            .faults
+            .hold(|operation| operation.kind == Kind::Write)
     }
 
     /// Has every sync of a file that is served wait until the result is dropped, but not of one that is to take its place,
     /// nor once it has.
     pub fn hold_served_syncs(&self) -> Held {
-        self.held_served_syncs.close()
+        self.disk.faults.hold(is_served_sync)
     }
 
     /// Has every sync of such a file fail with an error number when it has waited; 0 ends that.
     pub fn fail_served_syncs(&self, errno: i32) {
-        self.sync_served.store(errno, Ordering::SeqCst);
+        self.failing.served_syncs.store(errno, Ordering::SeqCst);
     }
 
     /// Has every sync of a folder fail with an error number; 0 ends that.
     pub fn fail_directory_syncs(&self, errno: i32) {
-        self.sync_directory.store(errno, Ordering::SeqCst);
+        self.failing.directory_syncs.store(errno, Ordering::SeqCst);
     }
 
     /// Has every sync fail with an error number; 0 ends that.
     pub fn fail_syncs(&self, errno: i32) {
-        self.sync.store(errno, Ordering::SeqCst);
-    }
-}
-
-fn fail(errno: &AtomicI32) -> io::Result<()> {
-    match errno.load(Ordering::SeqCst) {
-        0 => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
-}
-
-struct FailingFile {
-    file: Arc<dyn File>,
-    disk: FailingDisk,
-    /// Whether it was made to take the place of another one.
-    is_replacement: bool,
-}
-
-impl FileSystem for FailingDisk {
-    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        let file = Disk.open(path, access)?;
-        Ok(Arc::new(FailingFile {
-            file,
-            disk: self.clone(),
-            is_replacement: path.extension().is_some_and(|suffix| suffix == "tmp"),
-        }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Disk.remove(path)
-    }
-
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        fail(&self.sync_directory)?;
-        Disk.sync_directory(directory)
-    }
-
-    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
-        Disk.read_link(path)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        Disk.exists(path)
-    }
-}
-
-impl File for FailingFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        fail(&self.disk.write)?;
-        self.disk.held_writes.pass();
-        self.file.write_at(buf, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        fail(&self.disk.sync)?;
-        self.disk.held_syncs.pass();
-        if !self.is_replacement {
-            self.disk.held_served_syncs.pass();
-            fail(&self.disk.sync_served)?;
-        }
-        self.file.sync_data()
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)
+        self.failing.syncs.store(errno, Ordering::SeqCst);
     }
 }
