@@ -1,7 +1,7 @@
 //! Datums: the sorted sets and maps that columns hold (RFC 7047, section 3.1 and 5.1).
 //!
 //! A datum is a value: cloning one costs no more than a counter, and changing a clone leaves the original alone. A
-//! single atom needs no memory of its own; the elements of a big datum are shared in chunks with its former versions,
+//! single atom needs no memory of its own; a big datum is a tree of which its former versions share what they can,
 //! so that changing, comparing and subtracting versions costs what differs between them.
 //!
 //! A datum does not carry its type. An empty datum is of any type; operations on two datums expect both to be sets or
@@ -189,8 +189,8 @@ impl Datum {
         match &self.0 {
             Repr::Empty => false,
             Repr::One(atom) => atom == key,
-            Repr::Set(atoms) => atoms.find(key).is_ok(),
-            Repr::Map(pairs) => pairs.find(key).is_ok(),
+            Repr::Set(atoms) => atoms.view().get(key).is_some(),
+            Repr::Map(pairs) => pairs.view().get(key).is_some(),
         }
     }
 
@@ -201,17 +201,10 @@ impl Datum {
 
     /// True if both are certainly the same, found without looking at elements; false says nothing.
     pub fn is_shared_with(&self, other: &Datum) -> bool {
-        fn same<E: Element>(a: &Seq<E>, b: &Seq<E>) -> bool {
-            match (a, b) {
-                (Seq::Small(a), Seq::Small(b)) => std::sync::Arc::ptr_eq(a, b),
-                (Seq::Big(a), Seq::Big(b)) => std::sync::Arc::ptr_eq(a, b),
-                _ => false,
-            }
-        }
         match (&self.0, &other.0) {
             (Repr::Empty, Repr::Empty) => true,
-            (Repr::Set(a), Repr::Set(b)) => same(a, b),
-            (Repr::Map(a), Repr::Map(b)) => same(a, b),
+            (Repr::Set(a), Repr::Set(b)) => a.is_shared_with(b),
+            (Repr::Map(a), Repr::Map(b)) => a.is_shared_with(b),
             _ => false,
         }
     }
@@ -240,9 +233,9 @@ impl Datum {
     /// The atoms of a set; nothing for a map.
     fn atoms(&self) -> View<'_, Atom> {
         match &self.0 {
-            Repr::One(atom) => View::Flat(std::slice::from_ref(atom)),
+            Repr::One(atom) => View::flat(std::slice::from_ref(atom)),
             Repr::Set(atoms) => atoms.view(),
-            Repr::Empty | Repr::Map(_) => View::Flat(&[]),
+            Repr::Empty | Repr::Map(_) => View::flat(&[]),
         }
     }
 
@@ -250,7 +243,7 @@ impl Datum {
     fn pairs(&self) -> View<'_, Pair> {
         match &self.0 {
             Repr::Map(pairs) => pairs.view(),
-            _ => View::Flat(&[]),
+            _ => View::flat(&[]),
         }
     }
 }

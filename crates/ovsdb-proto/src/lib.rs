@@ -21,3 +21,4 @@ pub mod text;
 pub mod types;
 pub mod uuid;
 pub mod words;
+pub mod work;

@@ -1,7 +1,7 @@
 //! Union, difference and containment of datums, and the differences between versions of one.
 //!
 //! Where one operand is much smaller than the other the work is done element by element on the bigger one, which copies
-//! only the chunks concerned; otherwise both are merged in one pass.
+//! only the way to each; otherwise both are merged in one pass.
 
 use super::seq::{Element, Seq, Step, View, Walk};
 use super::{Datum, Pair, Repr};
@@ -292,7 +292,7 @@ impl Datum {
     /// holds at most one element, or else the elements that only one of them has, and the pairs of `new` whose values
     /// are other than in `old`.
     ///
-    /// Costs what differs, apart from one comparison a chunk.
+    /// Costs what differs, times the logarithm of the size.
     pub fn diff(old: &Datum, new: &Datum, ty: &ColumnType) -> Datum {
         match () {
             () if !ty.is_composite() => new.clone(),
@@ -325,7 +325,7 @@ impl Datum {
 
     /// The elements that only `new` has and those that only `old` has. A pair whose value changed counts as both.
     ///
-    /// Costs what differs, apart from one comparison a chunk.
+    /// Costs what differs, times the logarithm of the size.
     pub fn added_removed(old: &Datum, new: &Datum) -> (Datum, Datum) {
         match (&old.0, &new.0) {
             (Repr::One(a), Repr::One(b)) if a == b => (Datum::empty(), Datum::empty()),

@@ -11,6 +11,7 @@ use crate::atom::AtomType;
 use crate::json::Json;
 use crate::symbols::Symbols;
 use crate::types::{BaseType, UNLIMITED};
+use crate::work;
 
 type Set = BTreeSet<i64>;
 type Map = BTreeMap<i64, i64>;
@@ -46,7 +47,7 @@ fn integers(datum: &Datum) -> Vec<i64> {
     datum.keys().map(|key| key.as_integer().unwrap()).collect()
 }
 
-/// A datum that has its elements from insertions one by one, so that its chunks are not those of a fresh one.
+/// A datum that has its elements from insertions one by one, so that its tree is not that of a fresh one.
 fn grown(elements: impl IntoIterator<Item = (i64, Option<i64>)>) -> Datum {
     let mut datum = Datum::empty();
     for (key, value) in elements {
@@ -85,7 +86,7 @@ fn check_map(datum: &Datum, expected: &Map) {
     check_form(datum, &map_datum(expected));
 }
 
-/// Checks what must hold of two datums with the same elements, whatever their chunks.
+/// Checks what must hold of two datums with the same elements, whatever their trees.
 #[track_caller]
 fn check_form(datum: &Datum, same: &Datum) {
     assert_eq!(datum, same);
@@ -99,32 +100,13 @@ fn check_form(datum: &Datum, same: &Datum) {
         datum.as_atom().is_some(),
         !datum.is_map() && datum.len() == 1
     );
-    fn check_chunks<E: Element>(seq: &Seq<E>) {
-        match seq {
-            Seq::Small(elements) => assert!((1..=seq::SMALL_MAX).contains(&elements.len())),
-            Seq::Big(_) => {
-                let View::Chunked(chunks) = seq.view() else {
-                    panic!("a big sequence has chunks")
-                };
-                assert_eq!(
-                    chunks.iter().map(|chunk| chunk.len()).sum::<usize>(),
-                    seq.len()
-                );
-                assert!(
-                    chunks
-                        .iter()
-                        .all(|chunk| (1..=seq::CHUNK_MAX).contains(&chunk.len()))
-                );
-            }
-        }
-    }
     match &datum.0 {
         Repr::Empty | Repr::One(_) => {}
         Repr::Set(atoms) => {
             assert!(atoms.len() > 1);
-            check_chunks(atoms);
+            atoms.check();
         }
-        Repr::Map(pairs) => check_chunks(pairs),
+        Repr::Map(pairs) => pairs.check(),
     }
 }
 
@@ -272,7 +254,7 @@ proptest! {
 
     #[test]
     fn difference_of_two_sets_leads_from_each_to_the_other((a, b) in two_sets()) {
-        // `near` shares chunks with `x`, `far` shares none.
+        // `near` shares nodes with `x`, `far` shares none.
         let x = set_datum(&a);
         let mut near = x.clone();
         near.subtract(&set_datum(&a.difference(&b).copied().collect()));
@@ -329,36 +311,82 @@ proptest! {
     }
 }
 
-/// How many chunks two big sets share.
-fn shared_chunks(a: &Datum, b: &Datum) -> usize {
-    let (View::Chunked(a), View::Chunked(b)) = (a.atoms(), b.atoms()) else {
-        return 0;
-    };
-    a.iter()
-        .filter(|chunk| b.iter().any(|other| std::sync::Arc::ptr_eq(chunk, other)))
-        .count()
+#[test]
+fn a_big_set_keeps_its_form_whatever_the_order_in_which_elements_come_and_go() {
+    const LEN: i64 = 5_000;
+    let orders: [fn(i64) -> i64; 4] = [
+        |at| at,
+        |at| LEN - 1 - at,
+        // Every number once, since 1,999 and 5,000 have no common divisor.
+        |at| at * 1_999 % LEN,
+        |at| if at % 2 == 0 { at } else { LEN - at },
+    ];
+    for grow in orders {
+        for shrink in orders {
+            let mut datum = Datum::empty();
+            let mut model = Set::new();
+            for step in 0..2 * LEN {
+                let key = if step < LEN {
+                    grow(step)
+                } else {
+                    shrink(step - LEN)
+                };
+                let atom = Atom::Integer(key);
+                if step < LEN {
+                    assert!(datum.insert(atom, None));
+                    model.insert(key);
+                } else {
+                    assert!(datum.remove(&atom));
+                    model.remove(&key);
+                }
+                if step % 499 == 0 {
+                    check_set(&datum, &model);
+                }
+            }
+            check_set(&datum, &model);
+        }
+    }
 }
 
+/// More than what changing one element, or finding the change, may cost in elements and nodes: some slices' and
+/// branches' worth.
+const WORK_MAX: u64 = 8 * seq::LEAF_MAX as u64;
+
 #[test]
-fn changing_one_element_of_a_big_set_copies_one_chunk() {
-    let old = Datum::from_atoms((0..20_000).map(|i| Atom::Integer(2 * i)));
-    let View::Chunked(chunks) = old.atoms() else {
-        panic!("20,000 atoms are in chunks")
-    };
-    for change in [
-        |new: &mut Datum| new.insert(Atom::Integer(10_001), None),
-        |new: &mut Datum| new.remove(&Atom::Integer(10_000)),
-        |new: &mut Datum| new.union_from(&Datum::from_atom(Atom::Integer(5)), false),
-        |new: &mut Datum| new.subtract(&Datum::from_atom(Atom::Integer(39_998))),
-    ] {
-        let mut new = old.clone();
-        assert!(change(&mut new));
-        assert_eq!(shared_chunks(&old, &new), chunks.len() - 1);
-        assert_eq!(Datum::diff(&old, &new, &set_type()).len(), 1);
-        let diff = Datum::diff(&old, &new, &set_type());
-        let again = old.apply_diff(&diff, &set_type()).unwrap();
-        assert_eq!(again, new);
-        assert_eq!(shared_chunks(&old, &again), chunks.len() - 1);
+fn changing_one_element_and_finding_the_change_costs_no_more_in_a_big_set() {
+    type Change = fn(&mut Datum) -> bool;
+    let changes: [Change; 4] = [
+        |new| new.insert(Atom::Integer(21), None),
+        |new| new.remove(&Atom::Integer(20)),
+        |new| new.union_from(&Datum::from_atom(Atom::Integer(5)), false),
+        |new| new.subtract(&Datum::from_atom(Atom::Integer(38))),
+    ];
+    for len in [20, 20_000, 200_000] {
+        let built = Datum::from_atoms((0..len).map(|i| Atom::Integer(2 * i)));
+        let numbers = (0..len).map(|at| at * 7_919 % len);
+        let grown = grown(numbers.map(|number| (2 * number, None)));
+        for (old, change) in [built, grown]
+            .iter()
+            .flat_map(|old| changes.map(|change| (old, change)))
+        {
+            let mut new = old.clone();
+            let ty = set_type();
+            let (changing, ()) = work::of(|| assert!(change(&mut new)));
+            let (telling, diff) = work::of(|| Datum::diff(old, &new, &ty));
+            let (counting, (added, removed)) = work::of(|| Datum::added_removed(old, &new));
+            let (applying, again) = work::of(|| old.apply_diff(&diff, &ty).unwrap());
+            let (comparing, ()) = work::of(|| assert_ne!(old, &new));
+            let (weighing, _) = work::of(|| old.bytes_beside(&new));
+            assert_eq!(diff.len(), 1);
+            assert_eq!(added.len() + removed.len(), 1);
+            assert_eq!(again, new);
+            let costs = [changing, telling, counting, applying, comparing, weighing];
+            assert!(
+                costs.iter().all(|cost| *cost < WORK_MAX),
+                "{len}: {costs:?}"
+            );
+            assert!(changing > 0 && telling > 0, "{len}: {costs:?}");
+        }
     }
 }
 
