@@ -48,6 +48,17 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-testkit",
         ],
     ),
+    (
+        "ovsdb-fuzz",
+        &[
+            "ovsdb-proto",
+            "ovsdb-engine",
+            "ovsdb-log",
+            "ovsdb-net",
+            "ovsdb-daemon",
+            "ovsdb-server",
+        ],
+    ),
     ("xtask", &["ovsdb-daemon", "ovsdb-tools"]),
 ];
 
@@ -84,6 +95,7 @@ const OUTSIDE: &[Outside] = &[
             "ovsdb-client",
             "ovsdb-server",
             "ovsdb-tools",
+            "ovsdb-fuzz",
         ],
         reason: "async I/O ends where the pure crates begin",
     },
@@ -171,18 +183,23 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "serde_json",
-        holders: &["ovsdb-testkit"],
+        holders: &["ovsdb-testkit", "ovsdb-fuzz"],
         reason: "the oracle of tests; the dialect of the protocol is ovsdb-proto's own",
     },
     Outside {
         name: "rand",
-        holders: &["ovsdb-testkit"],
+        holders: &["ovsdb-testkit", "ovsdb-fuzz"],
         reason: "seeded generators of tests",
     },
     Outside {
         name: "tempfile",
-        holders: &["ovsdb-testkit"],
+        holders: &["ovsdb-testkit", "ovsdb-fuzz"],
         reason: "folders of tests",
+    },
+    Outside {
+        name: "bolero",
+        holders: &["ovsdb-fuzz"],
+        reason: "drives the fuzz targets, with coverage or without",
     },
     Outside {
         name: "cargo_metadata",

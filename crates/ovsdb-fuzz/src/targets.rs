@@ -1,0 +1,14 @@
+//! The targets, one a module.
+
+pub mod condition;
+pub mod control_socket;
+pub mod datum;
+pub mod datum_text;
+pub mod framing;
+pub mod json_text;
+pub mod log_file;
+pub mod message;
+pub mod monitor_requests;
+pub mod operations;
+pub mod record;
+pub mod schema;
