@@ -1,16 +1,17 @@
 //! A client that costs next to nothing: blocking, one connection, requests as ready-made text.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::io::{self, ErrorKind, Read, Write};
 
-use ovsdb_net::Method;
-use ovsdb_proto::framer::{FrameError, Framer};
+use memchr::memmem::Finder;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{Message, ParseError, write_request};
 
-/// The longest message that a server may send, in bytes.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 30;
+use crate::cutter::Cutter;
+use crate::rows::DATABASE;
+use crate::socket::{PATIENCE, Socket};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 256 << 10;
 
 /// Why a request was in vain.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +19,13 @@ pub(crate) enum ClientError {
     #[error("{method}: {source}")]
     Connect { method: String, source: io::Error },
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     #[error("{0}: neither unix: nor tcp:HOST:PORT")]
     Method(String),
     #[error("the server closed the connection")]
     EndOfFile,
-    #[error("{0}")]
-    Frame(#[from] FrameError),
+    #[error("{} seconds without a word, and not everything told", PATIENCE.as_secs())]
+    Silence,
     #[error("{0}")]
     Parse(#[from] ParseError),
     #[error("expected the reply to request {expected}, got {got}")]
@@ -35,58 +36,62 @@ pub(crate) enum ClientError {
     Failed(String),
 }
 
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // A read that has waited as long as it may.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => ClientError::Silence,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => ClientError::EndOfFile,
+            _ => ClientError::Io(error),
+        }
+    }
+}
+
 /// A connection. Requests are answered in the order in which they are sent.
 pub(crate) struct Client {
-    stream: Box<dyn Stream>,
-    framer: Framer,
-    chunk: Vec<u8>,
+    socket: Socket,
+    buffer: Vec<u8>,
+    /// The part of the buffer that holds what has been received and not been given out.
+    filled: std::ops::Range<usize>,
+    cutter: Cutter,
     out: Vec<u8>,
     sent: i64,
     received: i64,
 }
 
-trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
-
 impl Client {
     pub(crate) fn connect(method: &str) -> Result<Client, ClientError> {
-        let connect = |source| ClientError::Connect {
-            method: method.to_owned(),
-            source,
-        };
-        let parsed = Method::parse(method).map_err(|_| ClientError::Method(method.to_owned()))?;
-        let stream: Box<dyn Stream> = match parsed.socket_path() {
-            Some(path) => Box::new(UnixStream::connect(path).map_err(connect)?),
-            None if method.starts_with("tcp:") => {
-                let stream = TcpStream::connect(parsed.target()).map_err(connect)?;
-                stream.set_nodelay(true).map_err(connect)?;
-                Box::new(stream)
-            }
-            None => return Err(ClientError::Method(method.to_owned())),
-        };
         Ok(Client {
-            stream,
-            framer: Framer::new(MESSAGE_BYTES_MAX),
-            chunk: vec![0; 256 << 10],
+            socket: Socket::connect(method)?,
+            buffer: vec![0; READ_BYTES],
+            filled: 0..0,
+            cutter: Cutter::default(),
             out: Vec::new(),
             sent: 0,
             received: 0,
         })
     }
 
+    /// The process that listens at the other end, if it is one of this machine and may be known.
+    pub(crate) fn peer(&self) -> Option<i32> {
+        self.socket.peer()
+    }
+
+    /// Has room for a reply of so many bytes, all of which has been touched: for replies whose time is measured.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        // Not zeros: they would be pages that the system has yet to give.
+        self.buffer.resize(bytes.max(self.buffer.len()), b' ');
+    }
+
     /// Queues a request; [`Client::flush`] sends what is queued.
     pub(crate) fn queue(&mut self, method: &str, params: &str) {
-        write_request(
-            method,
-            params.as_bytes(),
-            &Json::Integer(self.sent),
-            &mut self.out,
-        );
+        let id = Json::Integer(self.sent);
+        write_request(method, params.as_bytes(), &id, &mut self.out);
         self.sent += 1;
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), ClientError> {
-        self.stream.write_all(&self.out)?;
+        self.socket.write_all(&self.out)?;
         self.out.clear();
         Ok(())
     }
@@ -96,47 +101,79 @@ impl Client {
         usize::try_from(self.sent - self.received).unwrap_or(0)
     }
 
-    /// The result of the next request in order.
-    pub(crate) fn receive(&mut self) -> Result<Json, ClientError> {
+    /// The next message, as it arrived. An `echo` of the server is answered and not shown.
+    fn message(&mut self) -> Result<&[u8], ClientError> {
         loop {
-            let Some(bytes) = self.framer.next()? else {
-                let n = self.stream.read(&mut self.chunk)?;
-                if n == 0 {
-                    return Err(ClientError::EndOfFile);
-                }
-                self.framer.push(&self.chunk[..n]);
-                continue;
-            };
-            let expected = self.received;
-            match Message::parse(&bytes)? {
-                Message::Reply {
-                    id: Json::Integer(id),
-                    result,
-                } if id == expected => {
-                    self.received += 1;
-                    return Ok(result);
-                }
-                Message::Error {
-                    id: Json::Integer(id),
-                    error,
-                } if id == expected => {
-                    return Err(ClientError::Refused(error));
-                }
-                Message::Request { method, params, id } if method == "echo" => {
-                    Message::Reply {
-                        result: Json::Array(params),
-                        id,
-                    }
-                    .write_to(&mut self.out);
-                    self.flush()?;
-                }
-                other => {
-                    return Err(ClientError::Order {
-                        expected,
-                        got: other.to_string(),
-                    });
+            let message = self.cut()?;
+            let shown = &self.buffer[message.clone()];
+            if !is_echo(shown) {
+                return Ok(&self.buffer[message]);
+            }
+            let answer = answer_to_echo(shown)?;
+            self.socket.write_all(&answer)?;
+        }
+    }
+
+    /// Where in the buffer the next message stands.
+    fn cut(&mut self) -> Result<std::ops::Range<usize>, ClientError> {
+        if self.filled.is_empty() {
+            self.filled = 0..0;
+        }
+        let mut examined = self.filled.start;
+        loop {
+            if let Some(length) = self
+                .cutter
+                .find_end(&self.buffer[examined..self.filled.end])
+            {
+                let message = self.filled.start..examined + length;
+                self.filled.start = message.end;
+                return Ok(message);
+            }
+            examined = self.filled.end;
+            if self.filled.end == self.buffer.len() {
+                let start = self.filled.start;
+                self.buffer.copy_within(self.filled.clone(), 0);
+                self.filled = 0..self.filled.end - start;
+                examined -= start;
+                if self.filled.end > self.buffer.len() / 2 {
+                    self.buffer.resize(2 * self.buffer.len(), b' ');
                 }
             }
+            match self.socket.read(&mut self.buffer[self.filled.end..])? {
+                0 => return Err(ClientError::EndOfFile),
+                n => self.filled.end += n,
+            }
+        }
+    }
+
+    /// The reply to the next request in order as it arrived, which must be that of a transaction that succeeded.
+    pub(crate) fn receive_success(&mut self) -> Result<(), ClientError> {
+        check_success(self.message()?)?;
+        self.received += 1;
+        Ok(())
+    }
+
+    /// The result of the next request in order, and how many bytes the reply has.
+    pub(crate) fn receive(&mut self) -> Result<(Json, usize), ClientError> {
+        let expected = self.received;
+        let message = self.message()?;
+        let length = message.len();
+        match Message::parse(message)? {
+            Message::Reply {
+                id: Json::Integer(id),
+                result,
+            } if id == expected => {
+                self.received += 1;
+                Ok((result, length))
+            }
+            Message::Error {
+                id: Json::Integer(id),
+                error,
+            } if id == expected => Err(ClientError::Refused(error)),
+            other => Err(ClientError::Order {
+                expected,
+                got: other.to_string(),
+            }),
         }
     }
 
@@ -144,7 +181,23 @@ impl Client {
     pub(crate) fn call(&mut self, method: &str, params: &str) -> Result<Json, ClientError> {
         self.queue(method, params);
         self.flush()?;
-        self.receive()
+        Ok(self.receive()?.0)
+    }
+
+    /// One request whose reply shows `see` what it is, as it arrived. For replies whose time is measured: what is to be
+    /// looked at closely is looked at afterwards.
+    pub(crate) fn call_raw(&mut self, method: &str, params: &str) -> Result<&[u8], ClientError> {
+        self.queue(method, params);
+        self.flush()?;
+        self.received += 1;
+        self.message()
+    }
+
+    /// One transaction that must succeed; its reply is not parsed.
+    pub(crate) fn transact(&mut self, params: &str) -> Result<(), ClientError> {
+        self.queue("transact", params);
+        self.flush()?;
+        self.receive_success()
     }
 
     /// How many rows the tables have together.
@@ -152,8 +205,7 @@ impl Client {
         let mut rows = 0;
         for table in tables {
             let select = format!(
-                "[\"{}\",{{\"op\":\"select\",\"table\":\"{table}\",\"where\":[],\"columns\":[\"_uuid\"]}}]",
-                crate::rows::DATABASE
+                "[\"{DATABASE}\",{{\"op\":\"select\",\"table\":\"{table}\",\"where\":[],\"columns\":[\"_uuid\"]}}]"
             );
             let result = self.call("transact", &select)?;
             let selected = succeeded(&result, 1)?;
@@ -163,6 +215,50 @@ impl Client {
                 .map_or(0, <[Json]>::len);
         }
         Ok(rows)
+    }
+}
+
+/// How many bytes at either end of a message are looked at to tell its kind: members come in any order, and the big one
+/// may stand between the others.
+const EDGE_BYTES: usize = 64;
+
+/// Whether one of the ends of a message has these bytes.
+pub(crate) fn at_an_edge(message: &[u8], finder: &Finder<'_>) -> bool {
+    let head = &message[..message.len().min(EDGE_BYTES)];
+    let tail = &message[message.len().saturating_sub(EDGE_BYTES)..];
+    finder.find(head).is_some() || finder.find(tail).is_some()
+}
+
+/// Whether a message asks whether the client is there.
+pub(crate) fn is_echo(message: &[u8]) -> bool {
+    // An echo that a server sends is short; no reply and no update has its method.
+    message.len() <= 2 * EDGE_BYTES && memchr::memmem::find(message, b"\"echo\"").is_some() && {
+        memchr::memmem::find(message, b"\"method\"").is_some()
+    }
+}
+
+/// What is to be said to such a message.
+pub(crate) fn answer_to_echo(message: &[u8]) -> Result<Vec<u8>, ClientError> {
+    match Message::parse(message)? {
+        Message::Request { params, id, .. } => Ok(Message::Reply {
+            result: Json::Array(params),
+            id,
+        }
+        .to_bytes()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether the reply to a transaction tells of success throughout: it says `"error":null` once and no other error.
+/// For transactions whose results hold no strings of rows.
+pub(crate) fn check_success(reply: &[u8]) -> Result<(), ClientError> {
+    let mut errors = memchr::memmem::find_iter(reply, b"\"error\":");
+    let null = |at: usize| reply[at + b"\"error\":".len()..].starts_with(b"null");
+    match (errors.next(), errors.next()) {
+        (Some(only), None) if null(only) => Ok(()),
+        _ => Err(ClientError::Failed(
+            String::from_utf8_lossy(&reply[..reply.len().min(1000)]).into_owned(),
+        )),
     }
 }
 

@@ -1,64 +1,247 @@
-//! Medians, and how two servers compare.
+//! What was measured, as a table that is Markdown and as JSON: medians, and how two servers compare.
+//!
+//! The JSON is one object whose names stay; `docs/performance.md` says what they mean.
 
-use crate::workload::{Sample, Unit};
+use ovsdb_proto::json::{Json, Object};
 
-/// The samples of one quantity, of one server or of two.
-struct Row {
-    name: &'static str,
-    unit: Unit,
-    values: Vec<Vec<f64>>,
+use crate::section::{Effort, ms};
+use crate::workload::{Figure, Sample, Size, Workload, mebibytes};
+
+/// What became of a workload on one server.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// The samples of all runs.
+    Measured(Vec<Sample>),
+    /// Why it is worth nothing.
+    Failed(String),
+    /// It needs a server that can be started here.
+    NotRun,
 }
 
-/// Collects samples and prints them.
-#[derive(Default)]
-pub(crate) struct Report {
-    rows: Vec<Row>,
-    servers: usize,
+/// What became of a workload on each server.
+pub(crate) struct Result {
+    pub(crate) workload: &'static dyn Workload,
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
-impl Report {
-    /// A report on so many servers.
-    pub(crate) fn new(servers: usize) -> Self {
-        Report {
-            rows: Vec::new(),
-            servers,
+/// The letters that stand for the servers.
+pub(crate) const LETTERS: [&str; 2] = ["A", "B"];
+
+/// How wide the columns of the table are: figure, unit, value, ratio, and what it cost.
+const WIDTHS: [usize; 5] = [30, 4, 12, 6, 19];
+
+/// The head of the table for so many servers.
+pub(crate) fn head(servers: usize) -> String {
+    let mut titles = vec!["median of runs", "unit"];
+    titles.extend(&LETTERS[..servers]);
+    if servers > 1 {
+        titles.push("A is");
+    }
+    titles.extend(["CPU s", "peak MiB", "longest wait ms", "p99 wait ms"]);
+    let titles: Vec<String> = titles.into_iter().map(str::to_owned).collect();
+    let widths = widths(servers);
+    let rule = widths
+        .iter()
+        .enumerate()
+        .map(|(column, width)| match column {
+            0 | 1 => format!("|{}", "-".repeat(width + 2)),
+            _ => format!("|{}:", "-".repeat(width + 1)),
+        });
+    format!("{}\n{}|", line(&titles, servers), rule.collect::<String>())
+}
+
+fn widths(servers: usize) -> Vec<usize> {
+    let [figure, unit, value, ratio, cost] = WIDTHS;
+    let mut widths = vec![figure, unit];
+    widths.extend(vec![value; servers]);
+    if servers > 1 {
+        widths.push(ratio);
+    }
+    // What it cost is one column for both servers.
+    widths.extend(vec![if servers > 1 { cost } else { cost - 4 }; 4]);
+    widths
+}
+
+fn line(cells: &[String], servers: usize) -> String {
+    let cells = cells.iter().zip(widths(servers)).enumerate();
+    let cells = cells.map(|(column, (cell, width))| match column {
+        0 | 1 => format!("| {cell:<width$} "),
+        _ => format!("| {cell:>width$} "),
+    });
+    format!("{}|", cells.collect::<String>())
+}
+
+impl Result {
+    /// The lines of the table, one for each figure.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let figures = self.workload.figures().iter();
+        figures.map(|figure| self.line(figure)).collect()
+    }
+
+    fn line(&self, figure: &Figure) -> String {
+        let servers = self.outcomes.len();
+        let mut cells = vec![
+            format!("{} {}", self.workload.name(), figure.name),
+            figure.unit.name().to_owned(),
+        ];
+        let medians: Vec<Median> = self
+            .outcomes
+            .iter()
+            .map(|outcome| Median::of(outcome, figure))
+            .collect();
+        for (outcome, median) in self.outcomes.iter().zip(&medians) {
+            cells.push(match outcome {
+                Outcome::Failed(_) => "FAILED".to_owned(),
+                _ => shown(median.value, 1),
+            });
+        }
+        if servers > 1 {
+            cells.push(match ratio(&medians, figure) {
+                Some(ratio) => format!("{ratio:.2}"),
+                None => "-".to_owned(),
+            });
+        }
+        for (cost, digits) in [
+            (medians.iter().map(|m| m.cpu_s).collect::<Vec<_>>(), 2),
+            (medians.iter().map(|m| m.peak_mib).collect(), 1),
+            (medians.iter().map(|m| m.longest_ms).collect(), 2),
+            (medians.iter().map(|m| m.percentile_ms).collect(), 2),
+        ] {
+            let shown: Vec<String> = cost.into_iter().map(|cost| shown(cost, digits)).collect();
+            cells.push(shown.join(" / "));
+        }
+        line(&cells, servers)
+    }
+
+    /// Why which server failed, if one did.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = String> + '_ {
+        let outcomes = self.outcomes.iter().zip(LETTERS);
+        outcomes.filter_map(|(outcome, letter)| match outcome {
+            Outcome::Failed(reason) => Some(format!(
+                "{} FAILED on {letter}: {reason}",
+                self.workload.name()
+            )),
+            _ => None,
+        })
+    }
+
+    fn json(&self) -> Json {
+        let figures = self.workload.figures().iter().map(|figure| {
+            let medians: Vec<Median> = self
+                .outcomes
+                .iter()
+                .map(|outcome| Median::of(outcome, figure))
+                .collect();
+            let better = if figure.unit.more_is_better() {
+                "more"
+            } else {
+                "less"
+            };
+            object([
+                ("name", Json::string(figure.name)),
+                ("about", Json::string(figure.about)),
+                ("unit", Json::string(figure.unit.name())),
+                ("better", Json::string(better)),
+                ("servers", Json::array(medians.iter().map(Median::json))),
+                ("ratio", number(ratio(&medians, figure).unwrap_or(f64::NAN))),
+            ])
+        });
+        let outcomes = self.outcomes.iter().map(|outcome| match outcome {
+            Outcome::Measured(_) => object([("outcome", Json::string("measured"))]),
+            Outcome::NotRun => object([("outcome", Json::string("not run"))]),
+            Outcome::Failed(reason) => object([
+                ("outcome", Json::string("failed")),
+                ("reason", Json::string(reason.as_str())),
+            ]),
+        });
+        object([
+            ("name", Json::string(self.workload.name())),
+            ("about", Json::string(self.workload.about())),
+            ("servers", Json::array(outcomes)),
+            ("figures", Json::array(figures)),
+        ])
+    }
+}
+
+/// All results as one JSON object. `servers` are the programs or methods, in the order of the letters.
+pub(crate) fn json(results: &[Result], servers: &[String], runs: usize, size: Size) -> Json {
+    let servers = servers.iter().zip(LETTERS).map(|(server, letter)| {
+        object([
+            ("letter", Json::string(letter)),
+            ("server", Json::string(server.as_str())),
+        ])
+    });
+    object([
+        ("format", Json::Integer(1)),
+        ("version", Json::string(ovsdb_daemon::program::VERSION)),
+        ("runs", integer(runs)),
+        ("scale", integer(size.percent)),
+        ("quick", Json::Bool(size.quick)),
+        ("servers", Json::array(servers)),
+        ("workloads", Json::array(results.iter().map(Result::json))),
+    ])
+}
+
+/// The medians of what was measured of one figure on one server. What is not known is not a number.
+struct Median {
+    value: f64,
+    samples: Vec<f64>,
+    cpu_s: f64,
+    peak_mib: f64,
+    longest_ms: f64,
+    percentile_ms: f64,
+}
+
+impl Median {
+    fn of(outcome: &Outcome, figure: &Figure) -> Median {
+        let samples: Vec<&Sample> = match outcome {
+            Outcome::Measured(samples) => samples
+                .iter()
+                .filter(|sample| sample.figure == figure.name)
+                .collect(),
+            _ => Vec::new(),
+        };
+        let cost = |of: fn(&Effort) -> Option<f64>| {
+            let known = samples.iter().filter_map(|sample| of(&sample.effort));
+            median(&known.collect::<Vec<_>>())
+        };
+        let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+        Median {
+            value: median(&values),
+            cpu_s: cost(|effort| effort.cpu.map(|cpu| cpu.as_secs_f64())),
+            peak_mib: cost(|effort| effort.peak_bytes.map(mebibytes)),
+            longest_ms: cost(|effort| effort.waits.map(|waits| ms(waits.longest))),
+            percentile_ms: cost(|effort| effort.waits.map(|waits| ms(waits.percentile_99))),
+            samples: values,
         }
     }
 
-    /// Adds a sample of server number `server`.
-    pub(crate) fn add(&mut self, server: usize, sample: &Sample) {
-        let at = self.rows.iter().position(|row| row.name == sample.name);
-        let at = at.unwrap_or_else(|| {
-            self.rows.push(Row {
-                name: sample.name,
-                unit: sample.unit,
-                values: vec![Vec::new(); self.servers],
-            });
-            self.rows.len() - 1
-        });
-        self.rows[at].values[server].push(sample.value);
+    fn json(&self) -> Json {
+        object([
+            ("median", number(self.value)),
+            (
+                "samples",
+                Json::array(self.samples.iter().copied().map(number)),
+            ),
+            ("cpu_s", number(self.cpu_s)),
+            ("peak_mib", number(self.peak_mib)),
+            ("longest_wait_ms", number(self.longest_ms)),
+            ("p99_wait_ms", number(self.percentile_ms)),
+        ])
     }
+}
 
-    /// A line for each quantity: the medians, and with two servers how many times better the first is.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let line = |row: &Row| {
-            let medians: Vec<f64> = row.values.iter().map(|values| median(values)).collect();
-            let mut line = format!("{:<20} {:>4}", row.name, row.unit.name());
-            for median in &medians {
-                line.push_str(&format!(" {median:>12.1}"));
-            }
-            if let [first, second] = medians[..] {
-                let ratio = if row.unit.is_rate() {
-                    first / second
-                } else {
-                    second / first
-                };
-                line.push_str(&format!(" {ratio:>8.2}"));
-            }
-            line
-        };
-        self.rows.iter().map(line).collect()
-    }
+/// How many times better the first of two servers is.
+fn ratio(medians: &[Median], figure: &Figure) -> Option<f64> {
+    let [first, second] = medians else {
+        return None;
+    };
+    let ratio = if figure.unit.more_is_better() {
+        first.value / second.value
+    } else {
+        second.value / first.value
+    };
+    Some(ratio).filter(|ratio| ratio.is_finite())
 }
 
 /// The middle value, or the mean of the two middle values; of none, not a number.
@@ -73,40 +256,169 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
+fn shown(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
+    format!("{value:.digits$}")
+}
+
+fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
+    let mut object = Object::with_capacity(N);
+    for (name, value) in members {
+        object.insert(name, value);
+    }
+    Json::Object(object)
+}
+
+fn integer(number: usize) -> Json {
+    Json::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// A number, or `null` for what is not known.
+fn number(value: f64) -> Json {
+    if value.is_finite() {
+        Json::Real(value)
+    } else {
+        Json::Null
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::probe::Waits;
+    use crate::workload::{Bench, Unit, WorkloadError};
+
+    struct Example;
+
+    impl Workload for Example {
+        fn name(&self) -> &'static str {
+            "example"
+        }
+
+        fn about(&self) -> &'static str {
+            "what is shown here"
+        }
+
+        fn figures(&self) -> &'static [Figure] {
+            const FIGURES: &[Figure] = &[
+                Figure::new("rate", Unit::PerSecond, "more is better"),
+                Figure::new("time", Unit::Milliseconds, "less is better"),
+            ];
+            FIGURES
+        }
+
+        fn run(&self, _: &mut Bench) -> std::result::Result<(), WorkloadError> {
+            Ok(())
+        }
+    }
+
+    /// Samples of both figures with these values.
+    fn measured(values: [f64; 3]) -> Outcome {
+        let effort = Effort {
+            took: Duration::from_secs(1),
+            cpu: Some(Duration::from_millis(1500)),
+            peak_bytes: Some(3 << 20),
+            waits: Some(Waits {
+                longest: Duration::from_millis(7),
+                percentile_99: Duration::from_micros(250),
+            }),
+        };
+        let samples = ["rate", "time"].into_iter().flat_map(|figure| {
+            values.map(|value| Sample {
+                figure,
+                value,
+                effort,
+            })
+        });
+        Outcome::Measured(samples.collect())
+    }
+
+    fn result(outcomes: Vec<Outcome>) -> Result {
+        Result {
+            workload: &Example,
+            outcomes,
+        }
+    }
+
+    /// The cells of a line without what fills them up.
+    fn cells(line: &str) -> Vec<&str> {
+        line.trim_matches('|').split('|').map(str::trim).collect()
+    }
 
     #[test]
     fn medians_are_compared_so_that_more_than_one_is_better() {
-        let mut report = Report::new(2);
-        for (server, values) in [(0, [300.0, 100.0, 200.0]), (1, [90.0, 100.0, 110.0])] {
-            for value in values {
-                report.add(
-                    server,
-                    &Sample {
-                        name: "rate",
-                        unit: Unit::PerSecond,
-                        value,
-                    },
-                );
-                report.add(
-                    server,
-                    &Sample {
-                        name: "time",
-                        unit: Unit::Milliseconds,
-                        value,
-                    },
-                );
-            }
-        }
+        let result = result(vec![
+            measured([300.0, 100.0, 200.0]),
+            measured([90.0, 100.0, 110.0]),
+        ]);
+        let lines = result.lines();
         assert_eq!(
-            report.lines(),
+            cells(&lines[0]),
             [
-                "rate                  1/s        200.0        100.0     2.00",
-                "time                   ms        200.0        100.0     0.50",
+                "example rate",
+                "1/s",
+                "200.0",
+                "100.0",
+                "2.00",
+                "1.50 / 1.50",
+                "3.0 / 3.0",
+                "7.00 / 7.00",
+                "0.25 / 0.25"
             ]
         );
+        assert_eq!(cells(&lines[1])[2..5], ["200.0", "100.0", "0.50"]);
+    }
+
+    #[test]
+    fn every_line_of_the_table_has_as_many_cells_as_its_head() {
+        for servers in 1..=2 {
+            let outcomes = vec![measured([1.0, 2.0, 3.0]); servers];
+            let head = head(servers);
+            let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
+            lines.extend(result(outcomes).lines());
+            let counts: Vec<usize> = lines.iter().map(|line| cells(line).len()).collect();
+            assert_eq!(counts, vec![counts[0]; lines.len()], "{lines:#?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_failed_has_no_figure_and_no_ratio() {
+        let result = result(vec![
+            measured([1.0, 2.0, 3.0]),
+            Outcome::Failed("it lost one".to_owned()),
+        ]);
+        assert_eq!(cells(&result.lines()[0])[2..5], ["2.0", "FAILED", "-"]);
+        assert_eq!(
+            result.failures().collect::<Vec<_>>(),
+            ["example FAILED on B: it lost one"]
+        );
+        let size = Size {
+            percent: 100,
+            quick: false,
+        };
+        let names = ["a".to_owned(), "b".to_owned()];
+        let json = json(&[result], &names, 3, size);
+        let workload = &json
+            .get("workloads")
+            .and_then(Json::as_array)
+            .expect("a list")[0];
+        let servers = workload
+            .get("servers")
+            .and_then(Json::as_array)
+            .expect("a list");
+        assert_eq!(
+            servers[1].get("outcome").and_then(Json::as_str),
+            Some("failed")
+        );
+        let figure = &workload
+            .get("figures")
+            .and_then(Json::as_array)
+            .expect("a list")[0];
+        assert_eq!(figure.get("ratio"), Some(&Json::Null));
     }
 
     #[test]

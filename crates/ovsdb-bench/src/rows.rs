@@ -10,6 +10,9 @@ pub(crate) const DATABASE: &str = "Bench";
 /// Its schema.
 pub(crate) const SCHEMA: &str = include_str!("bench.ovsschema");
 
+/// How the name of a row of the table Item begins, where it is told. The numbers of its client and its own follow.
+pub(crate) const ITEM_MARK: &str = "\"item-";
+
 /// Of a hundred rows of [`network`], so many are ports, and one is a datapath; the others are flows.
 const PORTS_PER_HUNDRED: usize = 9;
 

@@ -9,8 +9,9 @@ use ovsdb_proto::json::{self, JsonError};
 use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::sandbox::Sandbox;
 
-use crate::client::{Client, ClientError};
-use crate::rows::SCHEMA;
+use crate::client::{Client, ClientError, succeeded};
+use crate::process::Process;
+use crate::rows::{DATABASE, SCHEMA};
 
 /// Why a server is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -21,14 +22,23 @@ pub(crate) enum ServerError {
     Log(#[from] LogError),
     #[error("schema: {0}")]
     Schema(#[from] JsonError),
-    #[error("{0}: unreadable, or the server has ended")]
-    Process(String),
+    #[error("the process of the server cannot be looked at, or has ended")]
+    Process,
+    #[error("this needs a server that was started here")]
+    NotStartedHere,
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-/// A running server of ours to start and stop.
+/// A running server.
 pub(crate) struct Server {
+    method: String,
+    process: Option<Process>,
+    started: Option<Started>,
+}
+
+/// What there is of a server that was started here.
+struct Started {
     program: PathBuf,
     sandbox: Sandbox,
     daemon: Option<Daemon>,
@@ -50,21 +60,47 @@ impl Server {
         log.commit()?;
         drop(log);
         let mut server = Server {
-            program: program.to_owned(),
-            sandbox,
-            daemon: None,
+            method: format!("unix:{}", sandbox.path("bench.sock").display()),
+            process: None,
+            started: Some(Started {
+                program: program.to_owned(),
+                sandbox,
+                daemon: None,
+            }),
         };
         server.restart()?;
         Ok(server)
     }
 
-    /// Stops the server, if it runs, and starts it on the same file. Answers with how long it took to be ready.
+    /// Uses the server at `method`, and deletes every row of its database.
+    pub(crate) fn attach(method: &str) -> Result<Server, ServerError> {
+        let mut client = Client::connect(method)?;
+        let server = Server {
+            method: method.to_owned(),
+            process: client.peer().and_then(Process::known),
+            started: None,
+        };
+        let schema = json::parse(SCHEMA.as_bytes())?;
+        let tables = schema.get("tables").and_then(|tables| tables.as_object());
+        let deletes: Vec<String> = tables
+            .into_iter()
+            .flat_map(|tables| tables.names())
+            .map(|table| format!(",{{\"op\":\"delete\",\"table\":\"{table}\",\"where\":[]}}"))
+            .collect();
+        let params = format!("[\"{DATABASE}\"{}]", deletes.concat());
+        succeeded(&client.call("transact", &params)?, deletes.len())?;
+        Ok(server)
+    }
+
+    /// Stops the server, if it runs, and starts it on the same file. Says how long it took to be ready.
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server.
     pub(crate) fn restart(&mut self) -> Result<Duration, ServerError> {
-        if let Some(daemon) = self.daemon.take() {
-            daemon.stop();
-        }
+        self.stop()?;
+        let started = self.started.as_mut().ok_or(ServerError::NotStartedHere)?;
         let arguments: Vec<OsString> = [
-            self.sandbox.path("bench.db").into_os_string(),
+            started.sandbox.path("bench.db").into_os_string(),
             "--remote=punix:bench.sock".into(),
             "--unixctl=bench.ctl".into(),
             "-vconsole:off".into(),
@@ -72,66 +108,70 @@ impl Server {
         ]
         .into();
         let begin = Instant::now();
-        let daemon = Daemon::try_start(&self.sandbox, &self.program, "bench", &arguments);
+        let daemon = Daemon::try_start(&started.sandbox, &started.program, "bench", &arguments);
         let took = begin.elapsed();
-        self.daemon = Some(daemon.map_err(|output| ServerError::Start {
-            program: self.program.clone(),
+        let daemon = daemon.map_err(|output| ServerError::Start {
+            program: started.program.clone(),
             output: output.to_string(),
-        })?);
+        })?;
+        self.process = Process::known(daemon.pid());
+        started.daemon = Some(daemon);
         Ok(took)
     }
 
-    /// Where clients connect.
-    pub(crate) fn method(&self) -> String {
-        format!("unix:{}", self.sandbox.path("bench.sock").display())
+    /// Stops the server, if it runs and was started here. Its file stays, for [`Server::restart`].
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server.
+    pub(crate) fn stop(&mut self) -> Result<(), ServerError> {
+        let started = self.started.as_mut().ok_or(ServerError::NotStartedHere)?;
+        self.process = None;
+        if let Some(daemon) = started.daemon.take() {
+            daemon.stop();
+        }
+        Ok(())
     }
 
-    /// Compacts the database.
+    /// Where clients connect.
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The process, if its use of resources may be known.
+    pub(crate) fn process(&self) -> Option<Process> {
+        self.process
+    }
+
+    /// A connection.
+    pub(crate) fn client(&self) -> Result<Client, ClientError> {
+        Client::connect(&self.method)
+    }
+
+    /// Compacts the database, and comes back when that is done.
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server, whose control socket is not known.
     pub(crate) fn compact(&self) -> Result<(), ServerError> {
-        let mut control = Client::connect(&format!(
-            "unix:{}",
-            self.sandbox.path("bench.ctl").display()
-        ))?;
+        let started = self.started.as_ref().ok_or(ServerError::NotStartedHere)?;
+        let socket = started.sandbox.path("bench.ctl");
+        let mut control = Client::connect(&format!("unix:{}", socket.display()))?;
         control.call("ovsdb-server/compact", "[]")?;
         Ok(())
     }
 
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64, ServerError> {
-        let pid = self.daemon.as_ref().map_or(0, Daemon::pid);
-        let path = format!("/proc/{pid}/status");
-        let status = std::fs::read_to_string(&path).unwrap_or_default();
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = kib.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or(ServerError::Process(path))
-    }
-
-    /// Processor time used since the last start, by all threads. It counts in steps of 10 ms.
-    pub(crate) fn cpu_time(&self) -> Result<Duration, ServerError> {
-        /// Of `/proc/PID/stat`: clock ticks per second, the same on every Linux.
-        const TICKS_PER_SECOND: u64 = 100;
-        let path = format!("/proc/{}/stat", self.daemon.as_ref().map_or(0, Daemon::pid));
-        let stat = std::fs::read_to_string(&path).unwrap_or_default();
-        // The name may hold spaces, and ends at the last parenthesis; user and system time are fields 14 and 15.
-        let fields = stat
-            .rsplit_once(')')
-            .map_or("", |(_, fields)| fields)
-            .split_ascii_whitespace();
-        let ticks: Vec<u64> = fields
-            .skip(11)
-            .take(2)
-            .map_while(|field| field.parse().ok())
-            .collect();
-        match ticks[..] {
-            [user, system] => Ok(Duration::from_millis(
-                (user + system) * 1000 / TICKS_PER_SECOND,
-            )),
-            _ => Err(ServerError::Process(path)),
-        }
+        let resident = self.process.and_then(Process::resident_bytes);
+        resident.ok_or(ServerError::Process)
     }
 
     /// Size of the database file in bytes.
-    pub(crate) fn file_bytes(&self) -> u64 {
-        std::fs::metadata(self.sandbox.path("bench.db")).map_or(0, |metadata| metadata.len())
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server, whose file is not known.
+    pub(crate) fn file_bytes(&self) -> Result<u64, ServerError> {
+        let started = self.started.as_ref().ok_or(ServerError::NotStartedHere)?;
+        let file = started.sandbox.path("bench.db");
+        Ok(std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
     }
 }

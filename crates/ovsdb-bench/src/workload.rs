@@ -1,15 +1,102 @@
-//! What is measured: each workload brings a number of rows into an empty database and says how long that took.
+//! What is measured: each workload is a file of its own here, and a line of [`ALL`].
+//!
+//! # Adding a workload
+//!
+//! Write `workload/NAME.rs` with a type that implements [`Workload`], add the module below and a line to [`ALL`], and name
+//! it in `docs/performance.md`. [`Workload::run`] is given a [`Bench`]: a server on an empty database (schema
+//! `bench.ovsschema`), and what it takes to measure it:
+//!
+//! ```text
+//! fn run(&self, bench: &mut Bench) -> Result<(), WorkloadError> {
+//!     let mut client = bench.client()?;
+//!     let count = bench.size().of(5_000);                    // 5,000 at --scale 100
+//!     let requests = ...;                                     // made before the section begins
+//!     let section = bench.section(Probe::Write)?;             // another client asks meanwhile
+//!     ...                                                     // nothing but what is measured
+//!     let effort = section.end()?;
+//!     expect_rows(count, bench.client()?.count(&["Item"])?)?; // checks come afterwards
+//!     bench.record("rate", effort.rate(count), &effort);      // a figure of `figures()`
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`fill`] puts rows into tables, [`Client`] is one client, [`pipeline`] sends requests ahead of replies,
+//! [`crate::watchers`] is many clients that count what they are told, [`crate::load`] many that transact. An error of any
+//! kind makes the workload count as failed by that server; the others go on. Make requests before a section, use the
+//! ways that do not parse replies within it, and check afterwards.
+
+mod bulk;
+mod compact;
+mod cond;
+mod cond3000;
+mod fanout;
+pub(crate) mod fill;
+mod startup;
+mod txn_par;
+mod txn_seq;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use crate::client::{Client, ClientError, succeeded};
-use crate::rows::{NETWORK_TABLES, item, network};
+use crate::client::{Client, ClientError};
+use crate::probe::Probe;
+use crate::section::{Effort, Section};
 use crate::server::{Server, ServerError};
 use crate::watchers::WatchError;
-use crate::watching::{CondNames, Protocol, Watching, conditions, fanout, long_condition};
 
-/// A quantity and its unit.
+/// Every workload, in the order in which they are run and shown.
+pub(crate) const ALL: &[&dyn Workload] = &[
+    &txn_seq::PLAIN,
+    &txn_seq::DURABLE,
+    &txn_par::PLAIN,
+    &txn_par::DURABLE,
+    &bulk::Bulk,
+    &fanout::MONITOR,
+    &fanout::COND,
+    &fanout::SINCE,
+    &cond::ONE,
+    &cond::TWENTY,
+    &cond3000::Cond3000,
+    &startup::Startup,
+    &compact::Compact,
+];
+
+/// Something to be measured.
+pub(crate) trait Workload: Sync {
+    /// What it is called in options, tables and JSON: lower case, digits and underscores.
+    fn name(&self) -> &'static str;
+
+    /// What it does, in a phrase without a final stop.
+    fn about(&self) -> &'static str;
+
+    /// What it measures. The names are those given to [`Bench::record`].
+    fn figures(&self) -> &'static [Figure];
+
+    /// Whether it must start or control the server itself, so that it cannot be run on somebody else's.
+    fn needs_program(&self) -> bool {
+        false
+    }
+
+    /// Does it once, on an empty database.
+    fn run(&self, bench: &mut Bench) -> Result<(), WorkloadError>;
+}
+
+/// One quantity that a workload measures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    /// Its name within the workload: lower case, digits and underscores.
+    pub(crate) name: &'static str,
+    /// What it is, in a phrase without a final stop.
+    pub(crate) about: &'static str,
+    pub(crate) unit: Unit,
+}
+
+impl Figure {
+    pub(crate) const fn new(name: &'static str, unit: Unit, about: &'static str) -> Figure {
+        Figure { name, about, unit }
+    }
+}
+
+/// A unit, and so whether more or less is better.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Unit {
     /// More is better.
@@ -20,6 +107,9 @@ pub(crate) enum Unit {
     Milliseconds,
     /// Less is better.
     Mebibytes,
+    /// Less is better.
+    #[allow(dead_code, reason = "for workloads that divide memory by rows")]
+    Bytes,
 }
 
 impl Unit {
@@ -29,21 +119,48 @@ impl Unit {
             Unit::Microseconds => "us",
             Unit::Milliseconds => "ms",
             Unit::Mebibytes => "MiB",
+            Unit::Bytes => "B",
         }
     }
 
     /// Whether more of it is better.
-    pub(crate) fn is_rate(self) -> bool {
+    pub(crate) fn more_is_better(self) -> bool {
         self == Unit::PerSecond
+    }
+}
+
+/// How much work a run is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Size {
+    /// Percent of the usual numbers of transactions and rows.
+    pub(crate) percent: usize,
+    /// Whether there are only a tenth of the usual clients, too.
+    pub(crate) quick: bool,
+}
+
+impl Size {
+    /// So many transactions or rows, of `full` at the usual size; one at least.
+    pub(crate) fn of(self, full: usize) -> usize {
+        (full * self.percent / 100).max(1)
+    }
+
+    /// So many clients, of `full` at the usual size; two at least, unless one is all there are.
+    pub(crate) fn clients(self, full: usize) -> usize {
+        if self.quick {
+            (full / 10).max(full.min(2))
+        } else {
+            full
+        }
     }
 }
 
 /// One result of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
-    pub(crate) name: &'static str,
-    pub(crate) unit: Unit,
+    /// The name of the figure.
+    pub(crate) figure: &'static str,
     pub(crate) value: f64,
+    pub(crate) effort: Effort,
 }
 
 /// Why a run is worth nothing.
@@ -61,226 +178,79 @@ pub(crate) enum WorkloadError {
     Thread,
 }
 
-/// What can be measured.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Workload {
-    /// One client, one small transaction after the other.
-    Sequence,
-    /// Clients with many small transactions in flight.
-    Pipelined(Pipeline),
-    /// One big transaction, and the download of what it wrote.
-    Bulk,
-    /// Start-up from a compacted file, and memory.
-    Startup,
-    /// Many clients that watch everything.
-    Fanout(Protocol),
-    /// Many clients that each watch the rows with so many values of their own.
-    Conditions(usize),
-    /// One client with a condition of so many clauses.
-    LongCondition(usize),
+/// A server on an empty database, and what has been measured of it.
+pub(crate) struct Bench {
+    server: Server,
+    size: Size,
+    samples: Vec<Sample>,
 }
 
-/// How transactions are pipelined.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Pipeline {
-    clients: usize,
-    /// Transactions in flight, of each client.
-    in_flight: usize,
-    /// Whether each is to be on the disk before its reply.
-    durable: bool,
-}
-
-impl Pipeline {
-    fn name(self) -> &'static str {
-        match self {
-            Pipeline { durable: true, .. } => "txn_durable_16",
-            Pipeline { clients: 1, .. } => "txn_pipelined",
-            _ => "txn_pipelined_16",
-        }
+impl Bench {
+    /// A fresh server of `program`.
+    pub(crate) fn on_program(program: &Path, size: Size) -> Result<Bench, ServerError> {
+        Ok(Bench::on(Server::start(program)?, size))
     }
-}
 
-/// All workloads by name.
-pub(crate) const WORKLOADS: &[(&str, Workload)] = &[
-    ("txn_seq", Workload::Sequence),
-    (
-        "txn_pipelined",
-        Workload::Pipelined(Pipeline {
-            clients: 1,
-            in_flight: 64,
-            durable: false,
-        }),
-    ),
-    (
-        "txn_pipelined_16",
-        Workload::Pipelined(Pipeline {
-            clients: 16,
-            in_flight: 16,
-            durable: false,
-        }),
-    ),
-    (
-        "txn_durable_16",
-        Workload::Pipelined(Pipeline {
-            clients: 16,
-            in_flight: 16,
-            durable: true,
-        }),
-    ),
-    ("bulk", Workload::Bulk),
-    ("startup", Workload::Startup),
-    ("fanout_monitor", Workload::Fanout(Protocol::Monitor)),
-    ("fanout_cond", Workload::Fanout(Protocol::Cond)),
-    ("fanout_since", Workload::Fanout(Protocol::Since)),
-    ("cond1", Workload::Conditions(1)),
-    ("cond20", Workload::Conditions(20)),
-    ("cond3000", Workload::LongCondition(3000)),
-];
-
-/// How much work a run is.
-#[derive(Clone, Debug)]
-pub(crate) struct Size {
-    /// Transactions in sequence.
-    pub(crate) sequence: usize,
-    /// Pipelined transactions, of all clients together.
-    pub(crate) pipelined: usize,
-    /// Rows of the big transaction.
-    pub(crate) bulk: usize,
-    /// Rows of the file that is loaded.
-    pub(crate) startup: usize,
-    /// Clients that watch everything.
-    pub(crate) fanout: Watching,
-    /// Clients that each watch a part.
-    pub(crate) conditions: Watching,
-}
-
-impl Default for Size {
-    fn default() -> Self {
-        Size {
-            sequence: 5_000,
-            pipelined: 20_000,
-            bulk: 50_000,
-            startup: 200_000,
-            fanout: Watching {
-                watchers: 200,
-                transactions: 2_000,
-                rows: 0,
-            },
-            conditions: Watching {
-                watchers: 500,
-                transactions: 2_000,
-                rows: 100_000,
-            },
-        }
+    /// The server at `method`, whose database is emptied.
+    pub(crate) fn on_remote(method: &str, size: Size) -> Result<Bench, ServerError> {
+        Ok(Bench::on(Server::attach(method)?, size))
     }
-}
 
-/// Rows of one transaction while a database is filled.
-const FILL_ROWS: usize = 50_000;
-
-impl Workload {
-    /// The processor time of the server: unlike all else it hardly depends on what else the machine does.
-    fn cpu_name(self) -> &'static str {
-        match self {
-            Workload::Sequence => "txn_seq cpu",
-            Workload::Pipelined(Pipeline { durable: true, .. }) => "txn_durable_16 cpu",
-            Workload::Pipelined(Pipeline { clients: 1, .. }) => "txn_pipelined cpu",
-            Workload::Pipelined(_) => "txn_pipelined_16 cpu",
-            Workload::Bulk => "bulk cpu",
-            Workload::Startup => "startup cpu",
-            Workload::Fanout(Protocol::Monitor) => "fanout_monitor cpu",
-            Workload::Fanout(Protocol::Cond) => "fanout_cond cpu",
-            Workload::Fanout(Protocol::Since) => "fanout_since cpu",
-            Workload::Conditions(1) => "cond1 cpu",
-            Workload::Conditions(_) => "cond20 cpu",
-            Workload::LongCondition(_) => "cond3000 cpu",
+    fn on(server: Server, size: Size) -> Bench {
+        Bench {
+            server,
+            size,
+            samples: Vec::new(),
         }
     }
 
-    /// Whether the workload must be able to start the server anew.
-    pub(crate) fn needs_program(self) -> bool {
-        self == Workload::Startup
+    /// How much is to be done.
+    pub(crate) fn size(&self) -> Size {
+        self.size
     }
 
-    /// Runs the workload on a fresh server.
-    pub(crate) fn run_on_program(
-        self,
-        program: &Path,
-        size: &Size,
-    ) -> Result<Vec<Sample>, WorkloadError> {
-        let mut server = Server::start(program)?;
-        match self {
-            Workload::Startup => startup(&mut server, size.startup),
-            _ => {
-                let before = server.cpu_time()?;
-                let mut samples = self.run_on_server(&server.method(), size, 0)?;
-                let used = server.cpu_time()?.saturating_sub(before);
-                samples.push(Sample {
-                    name: self.cpu_name(),
-                    unit: Unit::Milliseconds,
-                    value: ms(used),
-                });
-                Ok(samples)
-            }
-        }
+    /// The server.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 
-    /// Runs the workload on a server that runs already; `run` tells the rows of one run from those of another.
-    pub(crate) fn run_on_server(
-        self,
-        method: &str,
-        size: &Size,
-        run: usize,
-    ) -> Result<Vec<Sample>, WorkloadError> {
-        match self {
-            Workload::Sequence => sequence(method, size.sequence, run),
-            Workload::Pipelined(pipeline) => pipelined(method, pipeline, size.pipelined, run),
-            Workload::Bulk => bulk(method, size.bulk, run),
-            Workload::Startup => Ok(Vec::new()),
-            Workload::Fanout(protocol) => {
-                let names = match protocol {
-                    Protocol::Monitor => ["fanout_monitor", "fanout_monitor 16"],
-                    Protocol::Cond => ["fanout_cond", "fanout_cond 16"],
-                    Protocol::Since => ["fanout_since", "fanout_since 16"],
-                };
-                fanout(method, protocol, names, size.fanout, run)
-            }
-            Workload::Conditions(values) => {
-                let names = match values {
-                    1 => CondNames {
-                        initial: "cond1 initial",
-                        updates: "cond1 updates",
-                        changes: "cond1 changes",
-                    },
-                    _ => CondNames {
-                        initial: "cond20 initial",
-                        updates: "cond20 updates",
-                        changes: "cond20 changes",
-                    },
-                };
-                conditions(method, values, &names, size.conditions, run)
-            }
-            Workload::LongCondition(clauses) => {
-                long_condition(method, "cond3000 change", clauses, size.conditions, run)
-            }
-        }
+    /// The server, to restart it.
+    pub(crate) fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// Where clients connect.
+    pub(crate) fn method(&self) -> &str {
+        self.server.method()
+    }
+
+    /// A new connection. For checks after a long section take a new one: a server may have closed one that was idle.
+    pub(crate) fn client(&self) -> Result<Client, ClientError> {
+        self.server.client()
+    }
+
+    /// Begins to measure, with another client that asks for little meanwhile.
+    pub(crate) fn section(&self, probe: Probe) -> Result<Section, ClientError> {
+        Section::begin(&self.server, probe)
+    }
+
+    /// Notes a result, and what the section it comes from cost.
+    pub(crate) fn record(&mut self, figure: &'static str, value: f64, effort: &Effort) {
+        self.samples.push(Sample {
+            figure,
+            value,
+            effort: *effort,
+        });
+    }
+
+    /// What has been noted.
+    pub(crate) fn into_samples(self) -> Vec<Sample> {
+        self.samples
     }
 }
 
-/// Names of clients that differ from run to run.
-pub(crate) fn client_number(run: usize, client: usize) -> usize {
-    run * 1000 + client
-}
-
-fn rate(count: usize, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
-}
-
-pub(crate) fn ms(took: Duration) -> f64 {
-    took.as_secs_f64() * 1e3
-}
-
-fn expect_rows(expected: usize, found: usize) -> Result<(), WorkloadError> {
+/// Rows must be there, neither fewer nor more.
+pub(crate) fn expect_rows(expected: usize, found: usize) -> Result<(), WorkloadError> {
     if found == expected {
         Ok(())
     } else {
@@ -288,104 +258,17 @@ fn expect_rows(expected: usize, found: usize) -> Result<(), WorkloadError> {
     }
 }
 
-fn sequence(method: &str, count: usize, run: usize) -> Result<Vec<Sample>, WorkloadError> {
-    let mut client = Client::connect(method)?;
-    let before = client.count(&["Item"])?;
-    let requests: Vec<String> = (0..count)
-        .map(|number| item(client_number(run, 0), number, false))
-        .collect();
-    let mut latencies = Vec::with_capacity(count);
-    let begin = Instant::now();
-    for request in &requests {
-        let sent = Instant::now();
-        let result = client.call("transact", request)?;
-        latencies.push(sent.elapsed());
-        succeeded(&result, 1)?;
-    }
-    let took = begin.elapsed();
-    expect_rows(before + count, client.count(&["Item"])?)?;
-    latencies.sort_unstable();
-    let percentile = |percent: usize| {
-        latencies.get((latencies.len() * percent / 100).min(latencies.len().saturating_sub(1)))
-    };
-    let us =
-        |latency: Option<&Duration>| latency.map_or(0.0, |latency| latency.as_secs_f64() * 1e6);
-    Ok(vec![
-        Sample {
-            name: "txn_seq",
-            unit: Unit::PerSecond,
-            value: rate(count, took),
-        },
-        Sample {
-            name: "txn_seq p50",
-            unit: Unit::Microseconds,
-            value: us(percentile(50)),
-        },
-        Sample {
-            name: "txn_seq p99",
-            unit: Unit::Microseconds,
-            value: us(percentile(99)),
-        },
-    ])
+/// Bytes in MiB.
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
-fn pipelined(
-    method: &str,
-    shape: Pipeline,
-    count: usize,
-    run: usize,
-) -> Result<Vec<Sample>, WorkloadError> {
-    let Pipeline {
-        clients,
-        in_flight,
-        durable,
-    } = shape;
-    // A server that syncs for each transaction takes its time.
-    let each = if durable { count / 10 } else { count } / clients;
-    let mut watcher = Client::connect(method)?;
-    let before = watcher.count(&["Item"])?;
-    let ready = std::sync::Barrier::new(clients + 1);
-    let took = std::thread::scope(|scope| {
-        let ready = &ready;
-        let work: Vec<_> = (0..clients)
-            .map(|client| {
-                scope.spawn(move || -> Result<(), ClientError> {
-                    let requests: Vec<String> = (0..each)
-                        .map(|number| item(client_number(run, client + 1), number, durable))
-                        .collect();
-                    let connection = Client::connect(method);
-                    ready.wait();
-                    pipeline(
-                        &mut connection?,
-                        &requests,
-                        in_flight,
-                        1 + usize::from(durable),
-                    )
-                })
-            })
-            .collect();
-        ready.wait();
-        let begin = Instant::now();
-        for thread in work {
-            thread.join().map_err(|_| WorkloadError::Thread)??;
-        }
-        Ok::<_, WorkloadError>(begin.elapsed())
-    })?;
-    expect_rows(before + each * clients, watcher.count(&["Item"])?)?;
-    Ok(vec![Sample {
-        name: shape.name(),
-        unit: Unit::PerSecond,
-        value: rate(each * clients, took),
-    }])
-}
-
-/// Sends all requests, of so many operations each, never more than `in_flight` ahead of the replies. Sends again when half of them are answered,
-/// so that both sides can work on several at a time.
+/// Sends all requests, never more than `in_flight` ahead of the replies, each of which must tell of success. Sends again
+/// when half of them are answered, so that both sides can work on several at a time.
 pub(crate) fn pipeline(
     client: &mut Client,
     requests: &[String],
     in_flight: usize,
-    operations: usize,
 ) -> Result<(), ClientError> {
     let mut rest = requests.iter();
     loop {
@@ -398,97 +281,51 @@ pub(crate) fn pipeline(
         if client.in_flight() == 0 {
             return Ok(());
         }
-        let result = client.receive()?;
-        succeeded(&result, operations)?;
+        client.receive_success()?;
     }
 }
 
-fn bulk(method: &str, count: usize, run: usize) -> Result<Vec<Sample>, WorkloadError> {
-    let mut client = Client::connect(method)?;
-    let before = client.count(&NETWORK_TABLES)?;
-    // Every run has datapaths, and so ports, of its own.
-    let request = network(run * count.next_multiple_of(100), count);
-    let begin = Instant::now();
-    let result = client.call("transact", &request)?;
-    let insert = begin.elapsed();
-    succeeded(&result, count)?;
-    expect_rows(before + count, client.count(&NETWORK_TABLES)?)?;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-    let begin = Instant::now();
-    let all = client.call(
-        "monitor",
-        "[\"Bench\",null,{\"Datapath\":{},\"Flow\":{},\"Port\":{}}]",
-    )?;
-    let download = begin.elapsed();
-    let rows = |table| {
-        all.get(table)
-            .and_then(|rows| rows.as_object())
-            .map_or(0, |rows| rows.len())
-    };
-    expect_rows(before + count, NETWORK_TABLES.into_iter().map(rows).sum())?;
-    Ok(vec![
-        Sample {
-            name: "bulk insert",
-            unit: Unit::Milliseconds,
-            value: ms(insert),
-        },
-        Sample {
-            name: "bulk download",
-            unit: Unit::Milliseconds,
-            value: ms(download),
-        },
-    ])
-}
+    use super::*;
 
-fn startup(server: &mut Server, count: usize) -> Result<Vec<Sample>, WorkloadError> {
-    let mut client = Client::connect(&server.method())?;
-    for first in (0..count).step_by(FILL_ROWS) {
-        let rows = FILL_ROWS.min(count - first);
-        let result = client.call("transact", &network(first, rows))?;
-        succeeded(&result, rows)?;
+    #[test]
+    fn names_are_unique_and_fit_for_options_and_json() {
+        let fit = |name: &str| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        let mut names = BTreeSet::new();
+        for workload in ALL {
+            assert!(fit(workload.name()), "{}", workload.name());
+            assert!(names.insert(workload.name()), "{}", workload.name());
+            let mut figures = BTreeSet::new();
+            for figure in workload.figures() {
+                assert!(
+                    fit(figure.name) && figures.insert(figure.name),
+                    "{} {}",
+                    workload.name(),
+                    figure.name
+                );
+            }
+            assert!(!figures.is_empty(), "{}", workload.name());
+        }
     }
-    let filled = server.resident_bytes()?;
-    let begin = Instant::now();
-    server.compact()?;
-    let compact = begin.elapsed();
-    drop(client);
 
-    let ready = server.restart()?;
-    let started = server.resident_bytes()?;
-    let used = server.cpu_time()?;
-    let mut client = Client::connect(&server.method())?;
-    expect_rows(count, client.count(&NETWORK_TABLES)?)?;
-    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    Ok(vec![
-        Sample {
-            name: "memory filled",
-            unit: Unit::Mebibytes,
-            value: mebibytes(filled),
-        },
-        Sample {
-            name: "compaction",
-            unit: Unit::Milliseconds,
-            value: ms(compact),
-        },
-        Sample {
-            name: "file compacted",
-            unit: Unit::Mebibytes,
-            value: mebibytes(server.file_bytes()),
-        },
-        Sample {
-            name: "startup",
-            unit: Unit::Milliseconds,
-            value: ms(ready),
-        },
-        Sample {
-            name: Workload::Startup.cpu_name(),
-            unit: Unit::Milliseconds,
-            value: ms(used),
-        },
-        Sample {
-            name: "memory started",
-            unit: Unit::Mebibytes,
-            value: mebibytes(started),
-        },
-    ])
+    #[test]
+    fn sizes_never_become_nothing() {
+        let size = Size {
+            percent: 1,
+            quick: true,
+        };
+        assert_eq!((size.of(5_000), size.of(10)), (50, 1));
+        assert_eq!(
+            (size.clients(500), size.clients(16), size.clients(1)),
+            (50, 2, 1)
+        );
+    }
 }

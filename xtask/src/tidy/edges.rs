@@ -106,13 +106,13 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "rustix",
-        holders: &["ovsdb-log", "ovsdb-net", "ovsdb-daemon"],
+        holders: &["ovsdb-log", "ovsdb-net", "ovsdb-daemon", "ovsdb-bench"],
         reason: "system calls: file locks and syncs, socket options, process matters",
     },
     Outside {
         name: "nix",
-        holders: &["ovsdb-daemon", "ovsdb-tools", "ovsdb-testkit"],
-        reason: "fork, signals, users and resource limits",
+        holders: &["ovsdb-daemon", "ovsdb-tools", "ovsdb-testkit", "ovsdb-bench"],
+        reason: "fork, signals, users, resource limits, and the processor time of others",
     },
     Outside {
         name: "libc",
@@ -168,7 +168,7 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "indicatif",
-        holders: &["ovsdb-tools"],
+        holders: &["ovsdb-tools", "ovsdb-bench"],
         reason: "progress is for people at a terminal",
     },
     Outside {

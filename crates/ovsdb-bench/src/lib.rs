@@ -1,0 +1,60 @@
+//! `ovsdb-bench`: measures an OVSDB server, or two in turn, and checks that they keep what they are given.
+//!
+//! Starts servers on databases of its own in temporary folders, or uses one that runs and serves the schema that
+//! `--schema` prints. A server that loses or repeats something has failed, and is not measured. [`table`] is the table of
+//! its options, for the man page; [`workloads`] names what it can measure.
+
+mod client;
+mod cutter;
+mod load;
+mod measure;
+mod options;
+mod probe;
+mod process;
+mod progress;
+mod report;
+mod rows;
+mod section;
+mod server;
+mod socket;
+mod watchers;
+mod watching;
+mod workload;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use ovsdb_daemon::program;
+
+pub use options::{Opt, table};
+
+/// The name of every workload, and what it does in a phrase.
+pub fn workloads() -> impl Iterator<Item = (&'static str, &'static str)> {
+    workload::ALL
+        .iter()
+        .map(|workload| (workload.name(), workload.about()))
+}
+
+/// The program. Its exit code is 0 if everything was measured, 1 if something failed.
+pub fn main() -> ExitCode {
+    program::init("ovsdb-bench");
+    match run(std::env::args_os().skip(1)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            program::error(error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says whether nothing failed.
+fn run(args: impl Iterator<Item = OsString>) -> Result<bool, options::BenchError> {
+    match options::parse(args)? {
+        options::Command::Print(text) => {
+            print!("{text}");
+            Ok(true)
+        }
+        options::Command::Measure(plan) => Ok(measure::measure(&plan)?),
+    }
+}

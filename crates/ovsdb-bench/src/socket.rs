@@ -1,0 +1,102 @@
+//! Connections to a server, over a Unix socket or TCP.
+//!
+//! Opens them and says what became of it. Knows nothing of messages.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use ovsdb_net::Method;
+
+use crate::client::ClientError;
+
+/// How long nothing may happen while something is expected. A server that takes longer has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Socket {
+    /// A connection that waits, but not for ever: see [`PATIENCE`].
+    pub(crate) fn connect(method: &str) -> Result<Socket, ClientError> {
+        let failed = |source| ClientError::Connect {
+            method: method.to_owned(),
+            source,
+        };
+        let unknown = || ClientError::Method(method.to_owned());
+        let parsed = Method::parse(method).map_err(|_| unknown())?;
+        match parsed.socket_path() {
+            Some(path) => {
+                let stream = UnixStream::connect(path).map_err(failed)?;
+                stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+                stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+                Ok(Socket::Unix(stream))
+            }
+            None if method.starts_with("tcp:") => {
+                let stream = TcpStream::connect(parsed.target()).map_err(failed)?;
+                stream.set_nodelay(true).map_err(failed)?;
+                stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+                stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+                Ok(Socket::Tcp(stream))
+            }
+            None => Err(unknown()),
+        }
+    }
+
+    /// A connection that never waits.
+    pub(crate) fn connect_nonblocking(method: &str) -> Result<Socket, ClientError> {
+        let socket = Socket::connect(method)?;
+        match &socket {
+            Socket::Unix(stream) => stream.set_nonblocking(true)?,
+            Socket::Tcp(stream) => stream.set_nonblocking(true)?,
+        }
+        Ok(socket)
+    }
+
+    /// The process that listens at the other end, if it is one of this machine and may be known.
+    pub(crate) fn peer(&self) -> Option<i32> {
+        match self {
+            Socket::Unix(stream) => rustix::net::sockopt::socket_peercred(stream)
+                .ok()
+                .map(|credentials| credentials.pid.as_raw_nonzero().get()),
+            Socket::Tcp(_) => None,
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Socket::Unix(stream) => stream.as_raw_fd(),
+            Socket::Tcp(stream) => stream.as_raw_fd(),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(stream) => stream.write(bytes),
+            Socket::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
