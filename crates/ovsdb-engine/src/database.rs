@@ -11,7 +11,6 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::types::BaseType;
 use ovsdb_proto::uuid::Uuid;
-use smallvec::SmallVec;
 
 use crate::passes::for_each_reference;
 use crate::pmap::PMap;
@@ -101,15 +100,33 @@ impl Row {
     }
 }
 
-/// The values of an index's columns in one row (RFC 7047, section 3.2, "indexes").
-pub(crate) type IndexKey = SmallVec<[Datum; 1]>;
+/// The values of an index's columns in one row (RFC 7047, section 3.2, "indexes"). Clones share what is big.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum IndexKey {
+    /// The value of the only column.
+    One(Datum),
+    /// The values in the order of the index. All keys of one index have as many.
+    Several(Arc<[Datum]>),
+}
+
+impl FromIterator<Datum> for IndexKey {
+    fn from_iter<I: IntoIterator<Item = Datum>>(values: I) -> IndexKey {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (Some(only), None) => IndexKey::One(only),
+            (first, second) => {
+                IndexKey::Several(first.into_iter().chain(second).chain(values).collect())
+            }
+        }
+    }
+}
 
 /// The values of `columns` in `row`, in the order of the index.
 pub(crate) fn index_key(row: &Row, columns: &[ColumnId]) -> IndexKey {
-    columns
-        .iter()
-        .map(|&column| row.get(column).clone())
-        .collect()
+    match columns {
+        [only] => IndexKey::One(row.get(*only).clone()),
+        several => several.iter().map(|&id| row.get(id).clone()).collect(),
+    }
 }
 
 /// The entries of one index.

@@ -9,6 +9,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use ovsdb_proto::work;
+
 /// Entries in a node before it splits. A transaction copies each node on its way, since the version before it is still in
 /// use: halving the 32 that suit lookups best made small transactions of many clients a third faster.
 const NODE_MAX: usize = 16;
@@ -23,12 +25,21 @@ pub struct PMap<K, V> {
 
 enum Node<K, V> {
     Leaf(Vec<(K, V)>),
-    /// A lower bound of the keys of each child, and the child. The bound of the first child is not looked at.
-    Inner(Vec<(K, Arc<Node<K, V>>)>),
+    Inner(Inner<K, V>),
 }
 
-/// A right half that came into being when a node was full, with the least key in it.
-type Split<K, V> = Option<(K, Arc<Node<K, V>>)>;
+struct Inner<K, V> {
+    /// For each child but the first a lower bound of its keys, above those of the child before. Versions share them as
+    /// long as no child comes or goes, so that a copy of the node looks at no key.
+    bounds: Arc<[K]>,
+    children: Vec<Arc<Node<K, V>>>,
+}
+
+/// A node, and a lower bound of the keys in it.
+type Bounded<K, V> = (K, Arc<Node<K, V>>);
+
+/// A right half that came into being when a node was full.
+type Split<K, V> = Option<Bounded<K, V>>;
 
 impl<K, V> Clone for PMap<K, V> {
     fn clone(&self) -> Self {
@@ -53,26 +64,74 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for PMap<K, V> {
 
 impl<K: Clone, V: Clone> Clone for Node<K, V> {
     fn clone(&self) -> Self {
-        // A node is cloned to be changed: leave room for the entry that is about to come.
-        fn roomy<T: Clone>(entries: &[T]) -> Vec<T> {
-            let mut copy = Vec::with_capacity(entries.len() + 1);
-            copy.extend_from_slice(entries);
-            copy
-        }
         match self {
-            Node::Leaf(entries) => Node::Leaf(roomy(entries)),
-            Node::Inner(children) => Node::Inner(roomy(children)),
+            Node::Leaf(entries) => {
+                work::add(entries.len());
+                // A leaf is cloned to be changed: leave room for the entry that may be about to come.
+                let mut copy = Vec::with_capacity(entries.len() + 1);
+                copy.extend_from_slice(entries);
+                Node::Leaf(copy)
+            }
+            Node::Inner(inner) => {
+                work::add(inner.children.len());
+                Node::Inner(Inner {
+                    bounds: inner.bounds.clone(),
+                    children: inner.children.clone(),
+                })
+            }
         }
     }
 }
 
-/// Where the child that may hold `key` stands.
-fn child_index<K, V, Q>(children: &[(K, Arc<Node<K, V>>)], key: &Q) -> usize
-where
-    K: Borrow<Q>,
-    Q: Ord + ?Sized,
-{
-    children[1..].partition_point(|(bound, _)| bound.borrow() <= key)
+impl<K, V> Inner<K, V> {
+    /// Where the child that may hold `key` stands.
+    fn child_index<Q>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        self.bounds
+            .partition_point(|bound| bound.borrow().cmp(key).is_le())
+    }
+}
+
+impl<K: Clone, V> Inner<K, V> {
+    /// A node of these children, each with its bound, that of the first aside.
+    fn of(children: impl Iterator<Item = (K, Arc<Node<K, V>>)>) -> Inner<K, V> {
+        let (bounds, children): (Vec<K>, Vec<_>) = children.unzip();
+        Inner {
+            bounds: bounds[1..].into(),
+            children,
+        }
+    }
+
+    /// Adds a child behind that at `at`. If there are too many then, takes the upper half of them away.
+    fn insert_after(&mut self, at: usize, (bound, child): Bounded<K, V>) -> Split<K, V> {
+        self.children.insert(at + 1, child);
+        let (before, after) = self.bounds.split_at(at);
+        let bounds = before.iter().cloned();
+        let bounds = bounds.chain([bound]).chain(after.iter().cloned());
+        if self.children.len() <= NODE_MAX {
+            self.bounds = bounds.collect();
+            return None;
+        }
+        let bounds: Vec<K> = bounds.collect();
+        let middle = self.children.len() / 2;
+        self.bounds = bounds[..middle - 1].into();
+        let right = Inner {
+            bounds: bounds[middle..].into(),
+            children: self.children.split_off(middle),
+        };
+        Some((bounds[middle - 1].clone(), Arc::new(Node::Inner(right))))
+    }
+
+    /// Takes the child at `at` away, and the bound between it and a neighbour.
+    fn remove(&mut self, at: usize) -> Arc<Node<K, V>> {
+        let bounds = self.bounds.iter().enumerate();
+        let bounds = bounds.filter(|(bound, _)| *bound != at.saturating_sub(1));
+        self.bounds = bounds.map(|(_, bound)| bound.clone()).collect();
+        self.children.remove(at)
+    }
 }
 
 impl<K, V> PMap<K, V> {
@@ -119,7 +178,7 @@ impl<K: Ord, V> PMap<K, V> {
         let mut node = self.root.as_deref()?;
         loop {
             match node {
-                Node::Inner(children) => node = &children[child_index(children, key)].1,
+                Node::Inner(inner) => node = &inner.children[inner.child_index(key)],
                 Node::Leaf(entries) => {
                     let found = entries.binary_search_by(|(k, _)| k.borrow().cmp(key));
                     return found.ok().map(|at| &entries[at].1);
@@ -152,10 +211,10 @@ impl<K: Ord, V> PMap<K, V> {
         };
         loop {
             match node {
-                Node::Inner(children) => {
-                    let at = child_index(children, key);
-                    iter.stack.push(children[at + 1..].iter());
-                    node = &children[at].1;
+                Node::Inner(inner) => {
+                    let at = inner.child_index(key);
+                    iter.stack.push(inner.children[at + 1..].iter());
+                    node = &inner.children[at];
                 }
                 Node::Leaf(entries) => {
                     let at = entries.partition_point(|(k, _)| k.borrow() < key);
@@ -177,9 +236,11 @@ impl<K: Ord + Clone, V: Clone> PMap<K, V> {
         };
         let (old, split) = insert_below(root, key, value);
         if let Some(right) = split {
-            let left = root.clone();
-            let bound = left.first_key().clone();
-            self.root = Some(Arc::new(Node::Inner(vec![(bound, left), right])));
+            let (bound, right) = right;
+            *root = Arc::new(Node::Inner(Inner {
+                bounds: [bound].into(),
+                children: vec![root.clone(), right],
+            }));
         }
         if old.is_none() {
             self.len += 1;
@@ -203,11 +264,11 @@ impl<K: Ord + Clone, V: Clone> PMap<K, V> {
         if self.len == 0 {
             self.root = None;
         } else {
-            while let Node::Inner(children) = &**root {
-                if children.len() > 1 {
+            while let Node::Inner(inner) = &**root {
+                if inner.children.len() > 1 {
                     break;
                 }
-                let only = children[0].1.clone();
+                let only = inner.children[0].clone();
                 *root = only;
             }
         }
@@ -224,15 +285,31 @@ impl<K: Ord + Clone, V: Clone> PMap<K, V> {
         let mut node = Arc::make_mut(self.root.as_mut()?);
         loop {
             match node {
-                Node::Inner(children) => {
-                    let at = child_index(children, key);
-                    node = Arc::make_mut(&mut children[at].1);
+                Node::Inner(inner) => {
+                    let at = inner.child_index(key);
+                    node = Arc::make_mut(&mut inner.children[at]);
                 }
                 Node::Leaf(entries) => {
                     let at = entries.binary_search_by(|(k, _)| k.borrow().cmp(key));
                     return at.ok().map(|at| &mut entries[at].1);
                 }
             }
+        }
+    }
+}
+
+impl<K: Ord + Clone, V> PMap<K, V> {
+    /// The map of `entries`, which are in ascending order of their keys, each key once. Its nodes are full.
+    pub fn from_sorted(entries: Vec<(K, V)>) -> Self {
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0));
+        let len = entries.len();
+        let mut level = into_nodes(entries, |entries| Node::Leaf(entries.collect()));
+        while level.len() > 1 {
+            level = into_nodes(level, |children| Node::Inner(Inner::of(children)));
+        }
+        PMap {
+            root: level.pop().map(|(_, root)| root),
+            len,
         }
     }
 }
@@ -251,25 +328,26 @@ impl<K, V> Node<K, V> {
     fn len(&self) -> usize {
         match self {
             Node::Leaf(entries) => entries.len(),
-            Node::Inner(children) => children.len(),
-        }
-    }
-
-    fn first_key(&self) -> &K {
-        let mut node = self;
-        loop {
-            match node {
-                // No node in a tree is empty: an emptied one is taken out at once.
-                Node::Leaf(entries) => return &entries[0].0,
-                Node::Inner(children) => node = &children[0].1,
-            }
+            Node::Inner(inner) => inner.children.len(),
         }
     }
 }
 
-/// Splits off the upper half of `entries` once there are too many.
-fn split_half<T>(entries: &mut Vec<T>) -> Option<Vec<T>> {
-    (entries.len() > NODE_MAX).then(|| entries.split_off(entries.len() / 2))
+/// Spreads what nodes hold evenly over as few of them as it fits into.
+fn into_nodes<K: Clone, V, T>(
+    parts: Vec<(K, T)>,
+    node: impl Fn(std::iter::Take<&mut std::vec::IntoIter<(K, T)>>) -> Node<K, V>,
+) -> Vec<Bounded<K, V>> {
+    let len = parts.len();
+    let n_nodes = len.div_ceil(NODE_MAX);
+    let mut parts = parts.into_iter();
+    let mut nodes = Vec::with_capacity(n_nodes);
+    for at in 0..n_nodes {
+        let share = len * (at + 1) / n_nodes - len * at / n_nodes;
+        let bound = parts.as_slice()[0].0.clone();
+        nodes.push((bound, Arc::new(node(parts.by_ref().take(share)))));
+    }
+    nodes
 }
 
 fn insert_below<K: Ord + Clone, V: Clone>(
@@ -282,20 +360,17 @@ fn insert_below<K: Ord + Clone, V: Clone>(
             Ok(at) => (Some(std::mem::replace(&mut entries[at].1, value)), None),
             Err(at) => {
                 entries.insert(at, (key, value));
-                let split = split_half(entries)
-                    .map(|right| (right[0].0.clone(), Arc::new(Node::Leaf(right))));
+                let split = (entries.len() > NODE_MAX).then(|| {
+                    let right = entries.split_off(entries.len() / 2);
+                    (right[0].0.clone(), Arc::new(Node::Leaf(right)))
+                });
                 (None, split)
             }
         },
-        Node::Inner(children) => {
-            let at = child_index(children, &key);
-            let (old, split) = insert_below(&mut children[at].1, key, value);
-            if let Some(right) = split {
-                children.insert(at + 1, right);
-            }
-            let split = split_half(children)
-                .map(|right| (right[0].0.clone(), Arc::new(Node::Inner(right))));
-            (old, split)
+        Node::Inner(inner) => {
+            let at = inner.child_index(&key);
+            let (old, split) = insert_below(&mut inner.children[at], key, value);
+            (old, split.and_then(|right| inner.insert_after(at, right)))
         }
     }
 }
@@ -313,14 +388,14 @@ where
                 .ok()?;
             Some(entries.remove(at).1)
         }
-        Node::Inner(children) => {
-            let at = child_index(children, key);
-            let old = remove_below(&mut children[at].1, key)?;
-            let left_in_child = children[at].1.len();
+        Node::Inner(inner) => {
+            let at = inner.child_index(key);
+            let old = remove_below(&mut inner.children[at], key)?;
+            let left_in_child = inner.children[at].len();
             if left_in_child == 0 {
-                children.remove(at);
+                inner.remove(at);
             } else if left_in_child < NODE_MIN {
-                merge_with_neighbour(children, at);
+                merge_with_neighbour(inner, at);
             }
             Some(old)
         }
@@ -328,8 +403,9 @@ where
 }
 
 /// Joins the child at `at` with the one before or after it if the two fit into one node.
-fn merge_with_neighbour<K: Clone, V: Clone>(children: &mut Vec<(K, Arc<Node<K, V>>)>, at: usize) {
-    let fits = |i: usize| children[i].1.len() + children[i + 1].1.len() <= NODE_MAX;
+fn merge_with_neighbour<K: Clone, V: Clone>(inner: &mut Inner<K, V>, at: usize) {
+    let children = &inner.children;
+    let fits = |i: usize| children[i].len() + children[i + 1].len() <= NODE_MAX;
     let left = if at + 1 < children.len() && fits(at) {
         at
     } else if at > 0 && fits(at - 1) {
@@ -337,20 +413,22 @@ fn merge_with_neighbour<K: Clone, V: Clone>(children: &mut Vec<(K, Arc<Node<K, V
     } else {
         return;
     };
-    let (bound, right) = children.remove(left + 1);
-    match (Arc::make_mut(&mut children[left].1), &*right) {
+    let bound = inner.bounds[left].clone();
+    // Takes the bound before it away, too.
+    let right = inner.remove(left + 1);
+    match (Arc::make_mut(&mut inner.children[left]), &*right) {
         (Node::Leaf(into), Node::Leaf(from)) => into.extend_from_slice(from),
         (Node::Inner(into), Node::Inner(from)) => {
-            // The first bound of `from` was not kept true; the one that its parent had for it was.
-            into.push((bound, from[0].1.clone()));
-            into.extend_from_slice(&from[1..]);
+            let bounds = into.bounds.iter().chain([&bound]).chain(&*from.bounds);
+            into.bounds = bounds.cloned().collect();
+            into.children.extend_from_slice(&from.children);
         }
         _ => unreachable!("all leaves of a B+ tree have the same depth"),
     }
 }
 
 /// The children of an inner node that are still to be visited.
-type Children<'a, K, V> = std::slice::Iter<'a, (K, Arc<Node<K, V>>)>;
+type Children<'a, K, V> = std::slice::Iter<'a, Arc<Node<K, V>>>;
 
 /// Iterates over the entries of a [`PMap`] in the order of their keys.
 pub struct Iter<'a, K, V> {
@@ -363,9 +441,9 @@ impl<'a, K, V> Iter<'a, K, V> {
     fn descend(&mut self, mut node: &'a Node<K, V>) {
         loop {
             match node {
-                Node::Inner(children) => {
-                    self.stack.push(children[1..].iter());
-                    node = &children[0].1;
+                Node::Inner(inner) => {
+                    self.stack.push(inner.children[1..].iter());
+                    node = &inner.children[0];
                 }
                 Node::Leaf(entries) => {
                     self.leaf = entries.iter();
@@ -385,7 +463,7 @@ impl<'a, K, V> Iterator for Iter<'a, K, V> {
                 return Some((key, value));
             }
             match self.stack.last_mut()?.next() {
-                Some((_, child)) => self.descend(child),
+                Some(child) => self.descend(child),
                 None => {
                     self.stack.pop();
                 }
@@ -458,6 +536,29 @@ mod tests {
                 prop_assert!(map.range_from(&from).eq(model.range(from..)));
                 prop_assert_eq!(map.get(&from), model.get(&from));
             }
+        }
+    }
+
+    #[test]
+    fn a_map_of_sorted_entries_is_like_one_into_which_they_were_put() {
+        for len in (0..40).chain([255, 256, 257, 258, 4097, 5000]) {
+            let entries = (0..len).map(|key| (2 * key, u32::from(key)));
+            let mut map = PMap::from_sorted(entries.clone().collect());
+            let mut model: BTreeMap<u16, u32> = entries.collect();
+            check_same(&map, &model);
+            for key in 0..2 * len + 1 {
+                assert_eq!(map.get(&key), model.get(&key), "{key} of {len}");
+                assert!(map.range_from(&key).take(3).eq(model.range(key..).take(3)));
+            }
+            // Full nodes split, and nodes of every level are emptied.
+            for key in (0..2 * len).step_by(3) {
+                assert_eq!(map.insert(key, 7), model.insert(key, 7));
+            }
+            check_same(&map, &model);
+            for key in 0..2 * len {
+                assert_eq!(map.remove(&key), model.remove(&key));
+            }
+            check_same(&map, &model);
         }
     }
 
