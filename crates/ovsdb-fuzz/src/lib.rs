@@ -81,6 +81,11 @@ pub const TARGETS: &[Target] = &[
         run: targets::control_socket::run,
         variations: 1_000,
     },
+    Target {
+        name: "session",
+        run: targets::session::run,
+        variations: 2_000,
+    },
 ];
 
 #[cfg(test)]

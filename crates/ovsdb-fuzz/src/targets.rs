@@ -12,3 +12,4 @@ pub mod monitor_requests;
 pub mod operations;
 pub mod record;
 pub mod schema;
+pub mod session;
