@@ -10,6 +10,7 @@ mod convert;
 mod database;
 mod draft;
 mod exec;
+pub mod load;
 pub mod monitor;
 mod passes;
 pub mod pmap;

@@ -21,15 +21,6 @@ impl Digest {
         Digest(hasher.finalize().into())
     }
 
-    /// The digest of `lead`, and that of `lead` and `rest`, in one pass.
-    pub(crate) fn of_lead_and_all(lead: &[u8], rest: &[u8]) -> (Digest, Digest) {
-        let mut hasher = Sha1::new();
-        hasher.update(lead);
-        let of_lead = Digest(hasher.clone().finalize().into());
-        hasher.update(rest);
-        (of_lead, Digest(hasher.finalize().into()))
-    }
-
     pub(crate) const fn from_bytes(bytes: [u8; DIGEST_BYTES]) -> Digest {
         Digest(bytes)
     }
@@ -37,6 +28,49 @@ impl Digest {
     /// The 20 bytes.
     pub const fn as_bytes(&self) -> &[u8; DIGEST_BYTES] {
         &self.0
+    }
+}
+
+/// Takes a text in pieces and gives its digest, and that of its beginning, in one pass.
+pub(crate) struct LeadHasher {
+    hasher: Sha1,
+    /// Bytes of the beginning that are still to come.
+    lead_left: u64,
+    of_lead: Option<Digest>,
+}
+
+impl LeadHasher {
+    /// For a text whose beginning has `lead_bytes` bytes.
+    pub(crate) fn new(lead_bytes: u64) -> LeadHasher {
+        let mut new = LeadHasher {
+            hasher: Sha1::new(),
+            lead_left: lead_bytes,
+            of_lead: None,
+        };
+        new.note_lead();
+        new
+    }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        let in_lead =
+            usize::try_from(self.lead_left).map_or(piece.len(), |left| left.min(piece.len()));
+        let (lead, rest) = piece.split_at(in_lead);
+        self.hasher.update(lead);
+        self.lead_left -= lead.len() as u64;
+        self.note_lead();
+        self.hasher.update(rest);
+    }
+
+    fn note_lead(&mut self) {
+        if self.lead_left == 0 && self.of_lead.is_none() {
+            self.of_lead = Some(Digest(self.hasher.clone().finalize().into()));
+        }
+    }
+
+    /// The digest of the beginning, and that of all. A text that ended before its beginning did is all beginning.
+    pub(crate) fn finish(self) -> (Digest, Digest) {
+        let digest = Digest(self.hasher.finalize().into());
+        (self.of_lead.unwrap_or(digest), digest)
     }
 }
 
@@ -71,7 +105,14 @@ mod tests {
             "a9993e364706816aba3e25717850c26c9cd0d89d"
         );
         assert_eq!(Digest::of(&[b"a", b"", b"bc"]), digest);
-        let expected = (Digest::of(&[b"a"]), digest);
-        assert_eq!(Digest::of_lead_and_all(b"a", b"bc"), expected);
+        for lead in 0..=3 {
+            let expected = (Digest::of(&[&b"abc"[..lead]]), digest);
+            for cut in 0..=3 {
+                let mut hasher = LeadHasher::new(lead as u64);
+                hasher.update(&b"abc"[..cut]);
+                hasher.update(&b"abc"[cut..]);
+                assert_eq!(hasher.finish(), expected, "{lead} {cut}");
+            }
+        }
     }
 }

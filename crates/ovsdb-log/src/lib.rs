@@ -24,7 +24,9 @@ pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem, HeldLock};
 pub use header::compose as compose_header;
 pub use lockfile::{Lockfile, lock_name};
-pub use log::{LockPolicy, Log, OpenMode, Record, RecordFault, SyncHandle};
+pub use log::{
+    LockPolicy, Log, OpenMode, PASSED_END_BYTES, PassedRecord, Record, RecordFault, SyncHandle,
+};
 pub use path::{follow_symlinks, sync_directory_of};
 pub use replace::Replacement;
 

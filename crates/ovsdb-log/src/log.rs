@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, LeadHasher};
 use crate::error::{LogError, OsError};
 use crate::fs::{Access, Disk, File, FileSystem, HeldLock};
 use crate::header::{self, Header};
@@ -60,6 +60,26 @@ pub struct Record {
     /// The hash.
     pub digest: Digest,
 }
+
+/// A record that was read in pieces, which are with the caller.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PassedRecord {
+    /// Where its header line begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// Where its data begin.
+    pub data_offset: u64,
+    /// How many bytes of data it has.
+    pub length: u64,
+    /// The hash of its data, which has been checked.
+    pub digest: Digest,
+    /// The hash of its data without the last `tail_bytes` that were asked for, or of nothing if there are fewer.
+    pub lead: Digest,
+    /// The end of its data: at least `tail_bytes` and [`PASSED_END_BYTES`] more, or all that there is.
+    pub end: Vec<u8>,
+}
+
+/// So much of a record that is read in pieces is kept beyond the tail, in bytes.
+pub const PASSED_END_BYTES: usize = 256;
 
 /// What a caller may find wrong with the data of a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -291,39 +311,15 @@ impl Log {
     /// [`LogError::Header`], [`LogError::ShortData`], [`LogError::Sha1`] or [`LogError::Io`]. The same error comes back
     /// from then on. The records before are good, and the next append cuts off what follows them.
     pub fn read(&mut self) -> Result<Option<Record>, LogError> {
-        let read = self.read_and_hash(|payload| (Digest::of(&[payload]), ()))?;
-        Ok(read.map(|(record, ())| record))
-    }
-
-    /// [`Log::read`], and the digest of the data without their last `tail_bytes`, or of nothing if there are fewer. It
-    /// comes from the pass that the other digest takes anyway.
-    ///
-    /// # Errors
-    /// As [`Log::read`].
-    pub fn read_with_lead(
-        &mut self,
-        tail_bytes: usize,
-    ) -> Result<Option<(Record, Digest)>, LogError> {
-        self.read_and_hash(|payload| {
-            let (lead, tail) = payload.split_at(payload.len().saturating_sub(tail_bytes));
-            let (of_lead, digest) = Digest::of_lead_and_all(lead, tail);
-            (digest, of_lead)
-        })
-    }
-
-    fn read_and_hash<T>(
-        &mut self,
-        hash: impl FnOnce(&[u8]) -> (Digest, T),
-    ) -> Result<Option<(Record, T)>, LogError> {
         match &self.state {
             State::Reading => {}
             State::ReadFailed(error) | State::Latched(error, _) => return Err(error.clone()),
             State::Unread | State::Writing => return Ok(None),
         }
         let read = self
-            .read_record(hash)
+            .read_record()
             .inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
-        if let Some((record, _)) = &read {
+        if let Some(record) = &read {
             self.last = (record.offset, record.data_offset);
             self.last_digest = Some(record.digest);
             self.offset = record.data_offset + record.payload.len() as u64;
@@ -331,10 +327,116 @@ impl Log {
         Ok(read)
     }
 
-    fn read_record<T>(
+    /// Reads the next record, however long, with little memory: `each` gets its data in pieces. They are not known to be
+    /// good until this returns; the caller drops what became of them if it fails. See [`PassedRecord`]
+    /// for `tail_bytes`.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn read_in_pieces(
         &mut self,
-        hash: impl FnOnce(&[u8]) -> (Digest, T),
-    ) -> Result<Option<(Record, T)>, LogError> {
+        tail_bytes: usize,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<PassedRecord>, LogError> {
+        match &self.state {
+            State::Reading => {}
+            State::ReadFailed(error) | State::Latched(error, _) => return Err(error.clone()),
+            State::Unread | State::Writing => return Ok(None),
+        }
+        let read = self
+            .pass_record(tail_bytes, each)
+            .inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
+        if let Some(record) = &read {
+            self.last = (record.offset, record.data_offset);
+            self.last_digest = Some(record.digest);
+            self.offset = record.data_offset + record.length;
+        }
+        Ok(read)
+    }
+
+    fn pass_record(
+        &mut self,
+        tail_bytes: usize,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<PassedRecord>, LogError> {
+        let Some((header, data_offset)) = self.read_header()? else {
+            return Ok(None);
+        };
+        let mut hasher = LeadHasher::new(header.length.saturating_sub(tail_bytes as u64));
+        let mut end = Vec::new();
+        let end_bytes = tail_bytes + PASSED_END_BYTES;
+        let passed = self.reader.pieces(
+            self.file.as_ref(),
+            data_offset,
+            header.length,
+            &mut |piece| {
+                hasher.update(piece);
+                end.extend_from_slice(&piece[piece.len().saturating_sub(end_bytes)..]);
+                end.drain(..end.len().saturating_sub(end_bytes));
+                each(piece);
+            },
+        );
+        passed.map_err(|short| self.short_data(&header, data_offset, short))?;
+        let (lead, digest) = hasher.finish();
+        self.check_digest(&header, data_offset, &digest)?;
+        Ok(Some(PassedRecord {
+            offset: self.offset,
+            data_offset,
+            length: header.length,
+            digest,
+            lead,
+            end,
+        }))
+    }
+
+    /// The record read last, once more: for whoever read it in pieces and could make nothing of them.
+    ///
+    /// # Errors
+    /// As [`Log::read`]; the record has not changed since, or it is as good as not there.
+    ///
+    /// # Panics
+    /// Unless the last thing done with the log was to read a record.
+    pub fn read_again(&mut self) -> Result<Record, LogError> {
+        assert!(
+            matches!(self.state, State::Reading) && self.last_digest.is_some(),
+            "a record has just been read"
+        );
+        let (end, digest) = (self.offset, self.last_digest);
+        self.offset = self.last.0;
+        let read = self.read()?;
+        match read {
+            Some(record) if self.offset == end && self.last_digest == digest => Ok(record),
+            // Somebody writes to the file beside us.
+            _ => {
+                self.offset = self.last.0;
+                let error =
+                    LogError::io(format!("{}: read failed", self.name), rustix::io::Errno::IO);
+                self.state = State::ReadFailed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn read_record(&mut self) -> Result<Option<Record>, LogError> {
+        let Some((header, data_offset)) = self.read_header()? else {
+            return Ok(None);
+        };
+        let payload = self
+            .reader
+            .data(self.file.as_ref(), data_offset, header.length)
+            .map_err(|short| self.short_data(&header, data_offset, short))?;
+        let digest = Digest::of(&[&payload]);
+        self.check_digest(&header, data_offset, &digest)?;
+        Ok(Some(Record {
+            offset: self.offset,
+            data_offset,
+            payload,
+            digest,
+        }))
+    }
+
+    /// The header at the present place and where the data behind it begin; `None` at the end of the file.
+    fn read_header(&mut self) -> Result<Option<(Header, u64)>, LogError> {
         let offset = self.offset;
         let line = self
             .reader
@@ -343,48 +445,44 @@ impl Log {
         if line.is_empty() {
             return Ok(None);
         }
-        let header = match Header::parse(line) {
-            Some(header) if header.magic == self.magic.as_bytes() => header,
-            _ => {
-                return Err(LogError::Header {
-                    name: self.name.clone(),
-                    offset,
-                    line: Header::excerpt(line),
-                });
+        match Header::parse(line) {
+            Some(header) if header.magic == self.magic.as_bytes() => {
+                Ok(Some((header, offset + line.len() as u64)))
             }
-        };
-
-        let data_offset = offset + line.len() as u64;
-        let payload = self
-            .reader
-            .data(self.file.as_ref(), data_offset, header.length)
-            .map_err(|short| {
-                let Short { bytes, error } = short;
-                LogError::ShortData {
-                    name: self.name.clone(),
-                    length: header.length - bytes / SHORT_DATA_UNIT_BYTES * SHORT_DATA_UNIT_BYTES,
-                    offset: data_offset,
-                    code: error.map(OsError::from),
-                }
-            })?;
-
-        let (actual, more) = hash(&payload);
-        if actual != header.sha1 {
-            return Err(LogError::Sha1 {
+            _ => Err(LogError::Header {
                 name: self.name.clone(),
-                length: header.length,
-                offset: data_offset,
-                actual: actual.to_string(),
-                expected: header.sha1.to_string(),
-            });
+                offset,
+                line: Header::excerpt(line),
+            }),
         }
-        let record = Record {
-            offset,
-            data_offset,
-            payload,
-            digest: actual,
-        };
-        Ok(Some((record, more)))
+    }
+
+    fn short_data(&self, header: &Header, data_offset: u64, short: Short) -> LogError {
+        let Short { bytes, error } = short;
+        LogError::ShortData {
+            name: self.name.clone(),
+            length: header.length - bytes / SHORT_DATA_UNIT_BYTES * SHORT_DATA_UNIT_BYTES,
+            offset: data_offset,
+            code: error.map(OsError::from),
+        }
+    }
+
+    fn check_digest(
+        &self,
+        header: &Header,
+        data_offset: u64,
+        actual: &Digest,
+    ) -> Result<(), LogError> {
+        if *actual == header.sha1 {
+            return Ok(());
+        }
+        Err(LogError::Sha1 {
+            name: self.name.clone(),
+            length: header.length,
+            offset: data_offset,
+            actual: actual.to_string(),
+            expected: header.sha1.to_string(),
+        })
     }
 
     /// Hands back the record read last, which makes no sense at a higher level: the next append overwrites it. Nothing

@@ -11,6 +11,9 @@ const WINDOW_BYTES: usize = 256 << 10;
 /// Data come in reads of this size, so that a length in a header alone never makes memory go away.
 const DATA_STEP_BYTES: u64 = 4 << 20;
 
+/// The size of the pieces of a long record, in bytes: few calls of the system, and all in the processor's cache.
+const PIECE_BYTES: usize = 512 << 10;
+
 /// Why the data of a record could not be had in full.
 pub(crate) struct Short {
     /// How many bytes there were.
@@ -73,6 +76,34 @@ impl Reader {
             }
         }
         Ok(data)
+    }
+
+    /// The `length` bytes at `offset`, in pieces that go to `each`.
+    pub(crate) fn pieces(
+        &mut self,
+        file: &dyn File,
+        offset: u64,
+        length: u64,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Short> {
+        if length <= WINDOW_BYTES as u64 {
+            return self.data(file, offset, length).map(|data| each(&data));
+        }
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut passed = 0;
+        while passed < length {
+            let step = (length - passed).min(PIECE_BYTES as u64) as usize;
+            let (got, error) = read_full(file, &mut piece[..step], offset + passed);
+            passed += got as u64;
+            if got < step {
+                return Err(Short {
+                    bytes: passed,
+                    error,
+                });
+            }
+            each(&piece[..step]);
+        }
+        Ok(())
     }
 
     /// At least `want` bytes from `offset` on, or all that there are.

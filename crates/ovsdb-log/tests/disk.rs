@@ -199,20 +199,74 @@ fn the_digest_that_a_header_states_is_told_when_the_record_is_read_and_when_it_i
         digest_of(second).to_string(),
         "5f36b2ea290645ee34d943220a14b54ee5ea5be5"
     );
+}
 
-    // All but the last bytes may be asked for besides.
-    for (tail, lead) in [(0, first), (3, "{\"x\":"), (8, ""), (100, "")] {
-        let mut log = open(&path, OpenMode::ReadOnly).expect("it was created");
-        let read = log.read_with_lead(tail).expect("a good record");
-        let (record, of_lead) = read.expect("a record");
-        assert_eq!(
-            (record.digest, of_lead),
-            (digest_of(first), digest_of(lead))
-        );
-        assert_eq!(log.last_digest(), Some(digest_of(first)));
-        let record = log.read().expect("a good record").expect("a record");
-        assert_eq!(record.digest, digest_of(second));
-        assert_eq!(log.read_with_lead(tail), Ok(None));
+#[test]
+fn a_record_read_in_pieces_is_the_record_and_can_be_read_again() {
+    let folder = folder();
+    let path = folder.path().join("db");
+    let long = format!("{{\"x\":\"{}\"}}\n", "0123456789".repeat(200_000));
+    for first in ["{\"x\":3}\n", &long] {
+        let second = "{}\n";
+        create(&path, &[first, second]);
+        let digest_of = |text: &str| Digest::of(&[text.as_bytes()]);
+        for tail in [0, 3, first.len(), first.len() + 100] {
+            let lead = &first[..first.len().saturating_sub(tail)];
+            let mut log = open(&path, OpenMode::ReadOnly).expect("it was created");
+            let mut pieces = Vec::new();
+            let read = log.read_in_pieces(tail, &mut |piece| pieces.extend_from_slice(piece));
+            let passed = read.expect("a good record").expect("a record");
+            assert!(pieces == first.as_bytes());
+            assert_eq!(
+                (passed.digest, passed.lead, passed.length),
+                (digest_of(first), digest_of(lead), first.len() as u64)
+            );
+            assert!(first.as_bytes().ends_with(&passed.end));
+            assert!(passed.end.len() >= first.len().min(tail + ovsdb_log::PASSED_END_BYTES));
+            assert_eq!(log.last_digest(), Some(digest_of(first)));
+            assert_eq!(log.offset(), passed.data_offset + passed.length);
+
+            let again = log.read_again().expect("it was good before");
+            assert!(again.payload == first.as_bytes());
+            assert_eq!(
+                (again.offset, again.data_offset, again.digest),
+                (passed.offset, passed.data_offset, passed.digest)
+            );
+            let record = log.read().expect("a good record").expect("a record");
+            assert_eq!(record.digest, digest_of(second));
+            assert_eq!(log.read_in_pieces(tail, &mut |_| {}), Ok(None));
+        }
+        fs::remove_file(&path).expect("it was created");
+    }
+}
+
+#[test]
+fn a_bad_record_is_bad_in_pieces_and_as_a_whole() {
+    let folder = folder();
+    let path = folder.path().join("db");
+    let long = format!("{{\"x\":\"{}\"}}\n", "0123456789".repeat(200_000));
+    create(&path, &["{}\n", &long]);
+    let good = fs::read(&path).expect("a healthy disk");
+    let mut changed = good.clone();
+    changed[good.len() / 2] ^= 1;
+    let header_changed = String::from_utf8_lossy(&good[..100]).replace("JSON 2", "JSON x");
+    for bad in [
+        &good[..good.len() - 1],
+        &good[..good.len() / 2],
+        &changed,
+        header_changed.as_bytes(),
+    ] {
+        fs::write(&path, bad).expect("a healthy disk");
+        let open = || {
+            let mut log = open(&path, OpenMode::ReadOnly).expect("it was created");
+            log.read().expect("a good record").expect("a record");
+            log
+        };
+        let (mut whole, mut pieces) = (open(), open());
+        let expected = whole.read().expect_err("a bad record");
+        assert_eq!(pieces.read_in_pieces(3, &mut |_| {}), Err(expected.clone()));
+        assert_eq!(pieces.read(), Err(expected));
+        assert_eq!(whole.offset(), pieces.offset());
     }
 }
 

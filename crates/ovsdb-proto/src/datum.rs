@@ -10,12 +10,14 @@
 mod algebra;
 mod convert;
 mod memory;
+mod read;
 mod seq;
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 pub(crate) use self::convert::Expected;
+pub use self::read::RowReader;
 use self::seq::{Element, Elements, Seq, View, Walk};
 use crate::atom::Atom;
 use crate::error::{ErrorTag, OvsdbError};

@@ -14,6 +14,7 @@
 //!
 //! Nothing here does I/O, and no input makes it panic or overflow the stack.
 
+pub mod cursor;
 mod error;
 mod lexer;
 mod number;

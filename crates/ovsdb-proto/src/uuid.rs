@@ -27,6 +27,27 @@ impl PartialOrd for Uuid {
 #[error("not a valid UUID")]
 pub struct InvalidUuid;
 
+/// Positions of the pairs of digits in the text form.
+const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// The values of hexadecimal digits, and [`NO_DIGIT`] for all other bytes.
+static DIGITS: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            digit @ b'0'..=b'9' => digit - b'0',
+            digit @ b'a'..=b'f' => digit - b'a' + 10,
+            digit @ b'A'..=b'F' => digit - b'A' + 10,
+            _ => NO_DIGIT,
+        };
+        byte += 1;
+    }
+    table
+};
+
+const NO_DIGIT: u8 = 0xff;
+
 /// Positions of the hyphens in the text form.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
@@ -67,15 +88,13 @@ impl Uuid {
             return None;
         }
         let mut bytes = [0; 16];
-        let mut at = 0;
-        for byte in &mut bytes {
-            if HYPHENS.contains(&at) {
-                at += 1;
-            }
-            *byte = hex_digit(text[at])? << 4 | hex_digit(text[at + 1])?;
-            at += 2;
+        let mut all = 0;
+        for (byte, at) in bytes.iter_mut().zip(PAIRS) {
+            let (high, low) = (DIGITS[text[at] as usize], DIGITS[text[at + 1] as usize]);
+            all |= high | low;
+            *byte = high << 4 | low;
         }
-        Some(Uuid(bytes))
+        (all < 16).then_some(Uuid(bytes))
     }
 
     /// The text form as ASCII bytes, in lower case.
@@ -107,19 +126,10 @@ impl Uuid {
                 if HYPHENS.contains(&at) {
                     byte == b'-'
                 } else {
-                    hex_digit(byte).is_some()
+                    DIGITS[usize::from(byte)] != NO_DIGIT
                 }
             });
         if fits { text.len() } else { 0 }
-    }
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ovsdb_engine::record::{self, ReplayError};
 use ovsdb_engine::{Commit, Database};
 use ovsdb_log::{
-    CLUSTERED_MAGIC, Digest, Disk, FileSystem, LockPolicy, Log, LogError, OpenMode, Record,
-    RecordFault, STANDALONE_MAGIC,
+    CLUSTERED_MAGIC, Digest, Disk, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault,
+    STANDALONE_MAGIC,
 };
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, Json};
@@ -18,6 +18,7 @@ use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 
 use crate::history::History;
+use crate::loading::{First, read_first};
 use crate::runtime::fresh_uuid;
 use crate::{limits, seal, transaction_id};
 
@@ -190,18 +191,23 @@ struct Replayed<'a> {
 }
 
 fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'_>)) -> Loaded {
-    let mut database = Database::new(schema);
+    let mut database = Database::new(schema.clone());
     let mut records = 1;
     let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
     let mut id = transaction_id::after_record(Uuid::ZERO, &of_schema);
     let fault = loop {
         let first = records == 1;
-        let (record, sealed) = match read(&mut log, first.then_some(&of_schema)) {
+        let (digest, sealed, contents) = match read(&mut log, first.then_some(&of_schema), &schema)
+        {
             Ok(None) => break None,
             Err(error) => break Some(error.into()),
             Ok(Some(read)) => read,
         };
-        let (next, commit) = match record::replay(&database, &record.payload, &mut fresh_uuid) {
+        let replayed = match contents {
+            Contents::Made(database) => Ok((database, None)),
+            Contents::Text(text) => record::replay(&database, &text, &mut fresh_uuid),
+        };
+        let (next, commit) = match replayed {
             Ok(replayed) => replayed,
             Err(ReplayError::Json(error)) => {
                 break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
@@ -213,7 +219,7 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'
             }
         };
         let id_before = id;
-        id = sealed.unwrap_or_else(|| transaction_id::after_record(id, &record.digest));
+        id = sealed.unwrap_or_else(|| transaction_id::after_record(id, &digest));
         records += 1;
         if first {
             log.mark_base();
@@ -238,19 +244,32 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'
     }
 }
 
-/// Reads a record, and the transaction id that it states if it is the one after the schema, of which there is the digest.
+/// What a record says: the rows made of it, if that has been done already.
+enum Contents {
+    Made(Database),
+    Text(Vec<u8>),
+}
+
+/// Reads a record, with its digest. If it is the one after the schema, of which there is the digest then, comes with it the
+/// transaction id that it states.
 fn read(
     log: &mut Log,
     of_schema: Option<&Digest>,
-) -> Result<Option<(Record, Option<Uuid>)>, LogError> {
+    schema: &Arc<Schema>,
+) -> Result<Option<(Digest, Option<Uuid>, Contents)>, LogError> {
     let Some(of_schema) = of_schema else {
-        return Ok(log.read()?.map(|record| (record, None)));
+        let read = log.read()?;
+        return Ok(read.map(|record| (record.digest, None, Contents::Text(record.payload))));
     };
-    let read = log.read_with_lead(seal::TAIL_BYTES)?;
-    Ok(read.map(|(record, lead)| {
-        let sealed = seal::sealed_id(of_schema, &record.payload, &lead);
-        (record, sealed)
-    }))
+    let Some(First { record, database }) = read_first(log, schema)? else {
+        return Ok(None);
+    };
+    let sealed = seal::sealed_id(of_schema, &record.end, &record.lead);
+    let contents = match database {
+        Some(database) => Contents::Made(database),
+        None => Contents::Text(log.read_again()?.payload),
+    };
+    Ok(Some((record.digest, sealed, contents)))
 }
 
 /// Makes a new database file that holds nothing but `schema`.

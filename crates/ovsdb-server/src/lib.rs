@@ -22,6 +22,7 @@ pub mod history;
 pub mod hub;
 pub mod journal;
 pub mod limits;
+mod loading;
 pub mod locks;
 mod lookout;
 pub mod mailbox;

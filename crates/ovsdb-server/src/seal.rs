@@ -48,9 +48,10 @@ pub fn sealed_records(database: &Database, date_ms: i64, comment: &str, id: Uuid
 }
 
 /// The transaction id that a record states of its contents; `None` if it states none that holds. `schema` is the digest
-/// of the record before, `lead` that of `payload` without its last [`TAIL_BYTES`].
-pub(crate) fn sealed_id(schema: &Digest, payload: &[u8], lead: &Digest) -> Option<Uuid> {
-    let (sealed, tail) = payload.split_at_checked(payload.len().checked_sub(TAIL_BYTES)?)?;
+/// of the record before, `lead` that of this record without its last [`TAIL_BYTES`], and `end` its last bytes, enough of
+/// them for the comment's.
+pub(crate) fn sealed_id(schema: &Digest, end: &[u8], lead: &Digest) -> Option<Uuid> {
+    let (sealed, tail) = end.split_at_checked(end.len().checked_sub(TAIL_BYTES)?)?;
     let expected = format!("{BEFORE_SEAL}{}{END}", seal(schema, lead));
     if tail != expected.as_bytes() {
         return None;
