@@ -6,6 +6,7 @@
 
 mod client;
 mod cutter;
+mod download;
 mod load;
 mod measure;
 mod options;

@@ -101,6 +101,7 @@ impl AddAssign for Told {
 struct Seeker {
     mark: Finder<'static>,
     update: Finder<'static>,
+    success: Finder<'static>,
 }
 
 impl Seeker {
@@ -108,6 +109,7 @@ impl Seeker {
         Seeker {
             mark: Finder::new(ITEM_MARK),
             update: Finder::new("\"method\":\"update"),
+            success: Finder::new("\"error\":null"),
         }
     }
 
@@ -306,6 +308,9 @@ impl Watchers {
                 self.seeker.seek(message, told);
                 if at_an_edge(message, &self.seeker.update) {
                     Ok(())
+                } else if at_an_edge(message, &self.seeker.success) {
+                    *replies += 1;
+                    Ok(())
                 } else {
                     answer(message, replies, out)
                 }
@@ -319,7 +324,7 @@ impl Watchers {
     }
 }
 
-/// Takes a message that is no update.
+/// Takes a message that is neither an update nor a reply that tells of success.
 fn answer(message: &[u8], replies: &mut i64, out: &mut Vec<u8>) -> Result<(), WatchError> {
     match Message::parse(message).map_err(ClientError::from)? {
         Message::Reply { .. } => *replies += 1,

@@ -29,8 +29,10 @@ mod bulk;
 mod compact;
 mod cond;
 mod cond3000;
+mod conns;
 mod fanout;
 pub(crate) mod fill;
+mod initial;
 mod startup;
 mod txn_par;
 mod txn_seq;
@@ -38,6 +40,7 @@ mod txn_seq;
 use std::path::Path;
 
 use crate::client::{Client, ClientError};
+use crate::download::Received;
 use crate::probe::Probe;
 use crate::section::{Effort, Section};
 use crate::server::{Server, ServerError};
@@ -50,6 +53,7 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &txn_par::PLAIN,
     &txn_par::DURABLE,
     &bulk::Bulk,
+    &initial::Initial,
     &fanout::MONITOR,
     &fanout::COND,
     &fanout::SINCE,
@@ -58,6 +62,7 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &cond3000::Cond3000,
     &startup::Startup,
     &compact::Compact,
+    &conns::Conns,
 ];
 
 /// Something to be measured.
@@ -174,6 +179,14 @@ pub(crate) enum WorkloadError {
     Rows { expected: usize, found: usize },
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error("client {client} received {received:?}, {expected:?} should have come")]
+    Download {
+        client: usize,
+        expected: Received,
+        received: Received,
+    },
+    #[error("{needed} descriptors are needed, {allowed} are allowed (see ulimit -Hn)")]
+    Descriptors { needed: u64, allowed: u64 },
     #[error("a client's thread has panicked")]
     Thread,
 }
