@@ -12,8 +12,10 @@ use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::types::BaseType;
 use ovsdb_proto::uuid::Uuid;
 
+use crate::index::ColumnIndex;
 use crate::passes::for_each_reference;
 use crate::pmap::PMap;
+use crate::usage::{Signals, Usage};
 
 /// One row: a datum for each column of its table, `_uuid` and `_version` first.
 ///
@@ -142,6 +144,10 @@ pub struct Table {
     pub(crate) strong_refs: PMap<Uuid, usize>,
     /// Which rows refer weakly to which of this table: (to, table from, row from), and how many times.
     pub(crate) weak_refs: PMap<(Uuid, TableId, Uuid), usize>,
+    /// Indexes that have come by use, in no order.
+    pub(crate) by_use: Vec<ColumnIndex>,
+    /// How the table is used; shared by all versions.
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl Table {
@@ -200,6 +206,8 @@ struct Inner {
     schema: Arc<Schema>,
     plans: Arc<[TablePlan]>,
     tables: Vec<Arc<Table>>,
+    /// Shared by all versions.
+    signals: Arc<Signals>,
 }
 
 impl Database {
@@ -220,10 +228,20 @@ impl Database {
                 weak: with(|ty| ty.has_weak_refs()),
             }
         });
+        let signals = Arc::new(Signals::default());
+        let usage = |table: &TableSchema| Arc::new(Usage::new(table.column_ids(), &signals));
+        for (table, schema) in tables.iter_mut().zip(&schema.tables) {
+            // Versions of another schema go their own way.
+            *table = Arc::new(Table {
+                usage: usage(schema),
+                ..Table::clone(table)
+            });
+        }
         let missing = &schema.tables[tables.len()..];
         tables.extend(missing.iter().map(|table| {
             Arc::new(Table {
                 indexes: vec![Index::new(); table.indexes.len()],
+                usage: usage(table),
                 ..Table::default()
             })
         }));
@@ -232,8 +250,14 @@ impl Database {
                 plans: plans.collect(),
                 tables,
                 schema,
+                signals,
             }),
         }
+    }
+
+    /// What concerns the indexes of all tables.
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.inner.signals
     }
 
     /// The schema that every row obeys.
@@ -304,6 +328,14 @@ impl Database {
                 .all(|(a, b)| a.iter().eq(b.iter()));
             if !same_indexes {
                 return Err(format!("table {name}: the indexes do not match the rows"));
+            }
+            for index in &actual.by_use {
+                if !index.agrees_with(&actual.rows) {
+                    let column = &self.schema().table(id).column(index.column()).name;
+                    return Err(format!(
+                        "table {name}: the index of {column} does not match the rows"
+                    ));
+                }
             }
             if !actual.strong_refs.iter().eq(expected.strong_refs.iter()) {
                 return Err(format!(

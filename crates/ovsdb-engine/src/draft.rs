@@ -39,8 +39,10 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn new(base: &Database) -> Draft {
+        let mut next = base.clone();
+        next.adopt_indexes();
         Draft {
-            next: base.clone(),
+            next,
             touched: Vec::new(),
             places: HashMap::default(),
         }
@@ -110,6 +112,7 @@ impl Draft {
                 entries.insert((index_key(new, columns), uuid), ());
             }
         }
+        table.change_indexes(uuid, before.as_deref(), new.as_deref());
         match self.places.entry(key) {
             Entry::Occupied(place) => self.touched[*place.get()].new = new,
             Entry::Vacant(place) => {

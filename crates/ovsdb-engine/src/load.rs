@@ -210,7 +210,10 @@ impl<'s> Loader<'s> {
             }
             let indexes = table_schema.indexes.iter();
             let indexes = indexes.map(|columns| index(&rows, columns));
-            *database.table_mut(id) = Table {
+            let table = database.table_mut(id);
+            *table = Table {
+                usage: table.usage.clone(),
+                by_use: Vec::new(),
                 indexes: indexes.collect::<Result<_, _>>()?,
                 strong_refs: PMap::from_sorted(sorted(references.strong.into_iter().collect())?),
                 weak_refs: PMap::from_sorted(references.weak),

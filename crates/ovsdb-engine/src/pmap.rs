@@ -5,11 +5,15 @@
 //! place if nobody does. There is no hashing, hence nothing that hostile keys could degrade, and iteration
 //! follows the order of the keys, so that equal inputs give equal outputs.
 
+mod difference;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
 use ovsdb_proto::work;
+
+pub use self::difference::{Difference, Differences};
 
 /// Entries in a node before it splits. A transaction copies each node on its way, since the version before it is still in
 /// use: halving the 32 that suit lookups best made small transactions of many clients a third faster.

@@ -1,16 +1,22 @@
 //! Which rows of a table satisfy a condition, found by lookup wherever the condition allows it.
+//!
+//! Rows are found in the order of their UUIDs, whichever way they are found. What is looked at in vain is reported, so that
+//! columns by which many rows are looked up get an [index](crate::index).
 
 use std::sync::Arc;
 
-use ovsdb_proto::condition::Condition;
-use ovsdb_proto::schema::TableSchema;
+use ovsdb_proto::condition::{Clause, Condition, Function};
+use ovsdb_proto::schema::{ColumnId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
+use smallvec::SmallVec;
 
 use crate::database::{IndexKey, Row, Table};
+use crate::index::{ColumnIndex, Search};
 
 /// The rows of `table` that satisfy `condition`.
 ///
-/// `_uuid ==` and `==` on all columns of an index are lookups; anything else looks at each row.
+/// `_uuid ==` and `==` on all columns of an index are lookups, and so are `==` and `includes` on a column that has got an
+/// index by use; anything else looks at each row.
 pub(crate) fn matching_rows<'a>(
     table: &'a Table,
     schema: &TableSchema,
@@ -20,38 +26,100 @@ pub(crate) fn matching_rows<'a>(
         let row = table.get(&uuid).filter(|row| condition.eval(row.columns()));
         return Matches::One(row.into_iter());
     }
-    for (index, columns) in schema.indexes.iter().enumerate() {
-        let values = columns
-            .iter()
-            .map(|&column| condition.equal_value(column).cloned());
-        if let Some(key) = values.collect::<Option<IndexKey>>() {
-            // Within a transaction an index may hold a key twice, outside it cannot.
-            let rows = table
-                .index_matches(index, &key)
-                .filter_map(|uuid| table.get(&uuid));
-            let rows: Vec<_> = rows.filter(|row| condition.eval(row.columns())).collect();
-            return Matches::Few(rows.into_iter());
+    let (found, columns) = match key_of_index(schema, condition) {
+        // Within a transaction an index may hold a key twice, outside it cannot.
+        Some((index, key)) => (Some(table.index_matches(index, &key).collect()), Vec::new()),
+        None => find(table, condition),
+    };
+    match found {
+        Some(uuids) => {
+            let rows = uuids.iter().filter_map(|uuid| table.get(uuid));
+            let rows = rows.filter(|row| condition.eval(row.columns()));
+            let rows: SmallVec<_> = rows.collect();
+            let in_vain = uuids.len() - rows.len();
+            table.usage.report(&columns, in_vain, table.len());
+            Matches::Few(rows.into_iter())
         }
+        None => Matches::Scan(Scan {
+            rows: table.rows.iter(),
+            condition,
+            table,
+            columns,
+            in_vain: 0,
+        }),
     }
-    Matches::Scan(table.rows.iter(), condition)
 }
 
 /// How many rows [`matching_rows`] looks at.
 pub(crate) fn rows_tried(table: &Table, schema: &TableSchema, condition: &Condition) -> usize {
-    let is_lookup = condition.uuid().is_some()
-        || schema.indexes.iter().any(|columns| {
-            columns
-                .iter()
-                .all(|&column| condition.equal_value(column).is_some())
-        });
-    if is_lookup { 1 } else { table.len() }
+    if condition.uuid().is_some() || key_of_index(schema, condition).is_some() {
+        return 1;
+    }
+    let (found, _) = find(table, condition);
+    found.map_or(table.len(), |uuids: Vec<Uuid>| uuids.len())
+}
+
+/// A unique index by which the condition can be looked up, and the key wanted.
+fn key_of_index(schema: &TableSchema, condition: &Condition) -> Option<(usize, IndexKey)> {
+    let mut indexes = schema.indexes.iter().enumerate();
+    indexes.find_map(|(index, columns)| {
+        let values = columns
+            .iter()
+            .map(|&column| condition.equal_value(column).cloned());
+        Some((index, values.collect::<Option<_>>()?))
+    })
+}
+
+/// The rows that can meet all of `condition`, in ascending order, if indexes that have come by use tell; and the columns
+/// that could help with another one.
+fn find(table: &Table, condition: &Condition) -> (Option<Vec<Uuid>>, Vec<ColumnId>) {
+    let mut columns = Vec::new();
+    let mut indexes: SmallVec<[(ColumnIndex, &Clause); 1]> = SmallVec::new();
+    for clause in condition
+        .clauses()
+        .iter()
+        .filter(|clause| can_serve(clause))
+    {
+        match table.index_of(clause.column) {
+            Some(index) => indexes.push((index, clause)),
+            None => columns.push(clause.column),
+        }
+    }
+    let mut search = Search::default();
+    for (index, clause) in &indexes {
+        search.push(index, &clause.arg);
+    }
+    let mut found = Vec::new();
+    let is_found = search.find(table.len() / 2, &mut found);
+    (is_found.then_some(found), columns)
+}
+
+/// Whether an index of its column would help to find the rows that meet a clause.
+fn can_serve(clause: &Clause) -> bool {
+    let is_lookup = match clause.function {
+        Function::Eq => true,
+        // All rows include nothing.
+        Function::Includes => !clause.arg.is_empty(),
+        _ => false,
+    };
+    is_lookup && !clause.column.is_standard()
 }
 
 /// The rows found by [`matching_rows`].
 pub(crate) enum Matches<'a> {
     One(std::option::IntoIter<&'a Arc<Row>>),
-    Few(std::vec::IntoIter<&'a Arc<Row>>),
-    Scan(crate::pmap::Iter<'a, Uuid, Arc<Row>>, &'a Condition),
+    Few(smallvec::IntoIter<[&'a Arc<Row>; 4]>),
+    Scan(Scan<'a>),
+}
+
+/// A look at each row.
+pub(crate) struct Scan<'a> {
+    rows: crate::pmap::Iter<'a, Uuid, Arc<Row>>,
+    condition: &'a Condition,
+    table: &'a Table,
+    /// Columns that could have spared it with an index.
+    columns: Vec<ColumnId>,
+    in_vain: usize,
 }
 
 impl<'a> Iterator for Matches<'a> {
@@ -61,9 +129,28 @@ impl<'a> Iterator for Matches<'a> {
         match self {
             Matches::One(row) => row.next(),
             Matches::Few(rows) => rows.next(),
-            Matches::Scan(rows, condition) => rows
-                .map(|(_, row)| row)
-                .find(|row| condition.eval(row.columns())),
+            Matches::Scan(scan) => scan.next(),
         }
+    }
+}
+
+impl<'a> Iterator for Scan<'a> {
+    type Item = &'a Arc<Row>;
+
+    fn next(&mut self) -> Option<&'a Arc<Row>> {
+        for (_, row) in self.rows.by_ref() {
+            if self.condition.eval(row.columns()) {
+                return Some(row);
+            }
+            self.in_vain += 1;
+        }
+        None
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        let usage = &self.table.usage;
+        usage.report(&self.columns, self.in_vain, self.table.len());
     }
 }

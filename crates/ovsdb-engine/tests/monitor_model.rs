@@ -92,6 +92,15 @@ impl Server {
         columns.collect()
     }
 
+    /// Has a column of this version or of a later one found by an index.
+    fn index(&self, dice: &mut Dice) {
+        let tables: Vec<TableId> = self.schema().table_ids().collect();
+        let table = *dice.pick(&tables);
+        let columns: Vec<ColumnId> = self.schema().table(table).column_ids().collect();
+        self.database.want_index(table, *dice.pick(&columns));
+        self.database.build_indexes();
+    }
+
     /// Everything in the database, read anew.
     fn all(&self) -> Contents {
         let mut contents = Contents::new();
@@ -268,6 +277,10 @@ fn run(seed: u64) {
     }
     let mut receivers: Vec<Receiver> = (0..4).map(|_| Receiver::new(dice, &server)).collect();
     for _ in 0..12 {
+        // Conditions mean the same whether there is an index or not.
+        if !seed.is_multiple_of(4) && dice.chance(60) {
+            server.index(dice);
+        }
         if let Some((commit, before)) = server.transact(dice) {
             for receiver in &mut receivers {
                 receiver.note(&server, &commit, &before);

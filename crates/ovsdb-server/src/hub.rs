@@ -202,6 +202,11 @@ impl Hub {
         self.current.load_full()
     }
 
+    /// Whether look-ups have cost so much that an index should be made.
+    pub fn wants_indexes(&self) -> bool {
+        self.current.load().database.wants_indexes()
+    }
+
     /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.
     pub fn publish(&self, database: Database, commit: &Arc<Commit>, id: Uuid) {
         let mut registry = self.registry.lock();

@@ -459,6 +459,7 @@ impl Session {
             Letter::Done(token, answer) => {
                 if let Some(open) = self.transactions.close(token) {
                     self.answer(&open.id, &answer);
+                    make_indexes(&open.database);
                 }
             }
             Letter::Parked(token) => {
@@ -694,6 +695,14 @@ fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
         runtime::in_place(work)
     } else {
         work()
+    }
+}
+
+/// Makes the indexes that look-ups in a database have shown to be wanted. The writer and other sessions go on meanwhile.
+fn make_indexes(database: &Served) {
+    if database.hub().wants_indexes() {
+        let version = database.version();
+        runtime::in_place(|| version.database.build_indexes());
     }
 }
 

@@ -111,7 +111,12 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "nix",
-        holders: &["ovsdb-daemon", "ovsdb-tools", "ovsdb-testkit", "ovsdb-bench"],
+        holders: &[
+            "ovsdb-daemon",
+            "ovsdb-tools",
+            "ovsdb-testkit",
+            "ovsdb-bench",
+        ],
         reason: "fork, signals, users, resource limits, and the processor time of others",
     },
     Outside {

@@ -10,8 +10,10 @@ use ovsdb_proto::atom::Atom;
 use ovsdb_proto::condition::{Clause, Condition, Function};
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, TableSchema};
+use ovsdb_proto::uuid::Uuid;
 
-use crate::database::{Row, Table};
+use crate::database::{IndexKey, Row, Table};
+use crate::index::{ColumnIndex, Search};
 
 /// Something that a row must have to be of interest.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,6 +40,8 @@ pub enum Filter {
 pub struct Clauses {
     /// `==`, by column: the values, sorted.
     values: Vec<(ColumnId, Vec<Datum>)>,
+    /// For each of these columns the number of the index of the schema, if it has one, that is about it alone.
+    unique: Vec<Option<usize>>,
     /// `includes`, by column: the first element and all of them, sorted by the first.
     elements: Vec<(ColumnId, Vec<(Atom, Datum)>)>,
     /// Everything else.
@@ -77,6 +81,12 @@ impl Filter {
             values.sort_unstable();
             values.dedup();
         }
+        let of_column = |column: ColumnId| {
+            let mut indexes = table.indexes.iter();
+            indexes.position(|columns| columns[..] == [column])
+        };
+        let columns = sorted.values.iter().map(|(column, _)| *column);
+        sorted.unique = columns.map(of_column).collect();
         for (_, elements) in &mut sorted.elements {
             elements.sort_unstable();
             elements.dedup();
@@ -107,34 +117,41 @@ impl Filter {
         }
     }
 
+    /// The rows of `table` that can be of interest, in ascending order, if that can be told without looking at each of them.
+    pub(crate) fn find(&self, table: &Table) -> Option<Vec<Uuid>> {
+        match self {
+            Filter::All => None,
+            Filter::Nothing => Some(Vec::new()),
+            Filter::Any(clauses) => clauses.find(table),
+        }
+    }
+
     /// Calls `tell` with each row of `table` that is of interest, in the order of their UUIDs.
     pub(crate) fn for_each<'a>(&self, table: &'a Table, mut tell: impl FnMut(&'a Arc<Row>)) {
-        match self {
-            Filter::All => table.iter().for_each(tell),
-            Filter::Nothing => {}
-            Filter::Any(clauses) => match clauses.uuids() {
-                Some(uuids) => {
-                    let uuids = uuids.iter().flat_map(Datum::uuids);
-                    uuids.filter_map(|uuid| table.get(&uuid)).for_each(tell);
-                }
-                None => {
-                    for row in table.iter() {
-                        if clauses.admit(row) {
-                            tell(row);
-                        }
-                    }
-                }
-            },
+        let Filter::Any(clauses) = self else {
+            if let Filter::All = self {
+                table.iter().for_each(tell);
+            }
+            return;
+        };
+        if let Some(found) = clauses.find(table) {
+            let rows = found.iter().filter_map(|uuid| table.get(uuid));
+            return rows.filter(|row| clauses.admit(row)).for_each(tell);
         }
+        let mut in_vain = 0;
+        for row in table.iter() {
+            if clauses.admit(row) {
+                tell(row);
+            } else {
+                in_vain += 1;
+            }
+        }
+        clauses.report(table, in_vain);
     }
 
     /// How many rows of `table` [`Filter::for_each`] looks at.
     pub(crate) fn rows_tried(&self, table: &Table) -> usize {
-        match self {
-            Filter::All => table.len(),
-            Filter::Nothing => 0,
-            Filter::Any(clauses) => clauses.uuids().map_or(table.len(), <[Datum]>::len),
-        }
+        self.find(table).map_or(table.len(), |found| found.len())
     }
 }
 
@@ -170,15 +187,68 @@ impl Clauses {
         keys
     }
 
-    /// The UUIDs of the rows that can be of interest, if the clauses say nothing else.
-    fn uuids(&self) -> Option<&[Datum]> {
-        match &self.values[..] {
-            [(ColumnId::UUID, uuids)] if self.elements.is_empty() && self.others.is_empty() => {
-                Some(uuids)
-            }
-            _ => None,
+    /// See [`Filter::find`].
+    fn find(&self, table: &Table) -> Option<Vec<Uuid>> {
+        if !self.others.is_empty() {
+            return None;
         }
+        // More are read through as quickly as they are found one by one.
+        let max = table.len() / 2;
+        let mut found = Vec::new();
+        for ((column, values), unique) in self.values.iter().zip(&self.unique) {
+            if *column == ColumnId::UUID {
+                found.extend(values.iter().flat_map(Datum::uuids));
+            } else if let Some(number) = unique {
+                let keys = values
+                    .iter()
+                    .map(|value| IndexKey::from_iter([value.clone()]));
+                keys.for_each(|key| found.extend(table.index_matches(*number, &key)));
+            } else {
+                let index = table.index_of(*column)?;
+                for value in values {
+                    find_by(&index, value, max, &mut found)?;
+                }
+            }
+        }
+        for (column, elements) in &self.elements {
+            let index = table.index_of(*column)?;
+            for (_, wanted) in elements {
+                find_by(&index, wanted, max, &mut found)?;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Some(found)
     }
+
+    /// Notes that so many rows of `table` were looked at that are of no interest, because [`Clauses::find`] did not tell.
+    fn report(&self, table: &Table, in_vain: usize) {
+        if !self.others.is_empty() {
+            return;
+        }
+        let is_served = |(column, unique): (&ColumnId, &Option<usize>)| {
+            unique.is_some() || column.is_standard() || table.index_of(*column).is_some()
+        };
+        let values = self
+            .values
+            .iter()
+            .map(|(column, _)| column)
+            .zip(&self.unique);
+        let elements = self.elements.iter().map(|(column, _)| (column, &None));
+        let columns = values.chain(elements).filter(|served| !is_served(*served));
+        let mut columns: Vec<ColumnId> = columns.map(|(column, _)| *column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        table.usage.report(&columns, in_vain, table.len());
+    }
+}
+
+/// Appends the rows that can have all elements of `wanted`; `None` if there are more than `max` then.
+fn find_by(index: &ColumnIndex, wanted: &Datum, max: usize, found: &mut Vec<Uuid>) -> Option<()> {
+    let mut search = Search::default();
+    search.push(index, wanted);
+    let room = max.checked_sub(found.len())?;
+    search.find(room, found).then_some(())
 }
 
 /// Whether `value` includes all of one of `elements`, which are sorted by their first.

@@ -20,7 +20,7 @@ use crate::writer::Job;
 
 use super::monitors::Protocol;
 use super::transactions::IdUse;
-use super::{Session, WaitsForRoom, in_place};
+use super::{Session, WaitsForRoom, in_place, make_indexes};
 
 /// The error of a transaction that was canceled (RFC 7047, section 4.1.4).
 pub(super) fn canceled() -> Json {
@@ -64,10 +64,12 @@ impl Session {
             Method::Convert => return self.convert(&params, id),
             Method::Monitor => return self.monitor(method, Protocol::Monitor, &params, &id),
             Method::MonitorCond | Method::Monitor2 => {
-                return self.monitor(method, Protocol::Cond, &params, &id);
+                self.monitor(method, Protocol::Cond, &params, &id);
+                return self.make_indexes_for_monitors();
             }
             Method::MonitorCondSince => {
-                return self.monitor(method, Protocol::CondSince, &params, &id);
+                self.monitor(method, Protocol::CondSince, &params, &id);
+                return self.make_indexes_for_monitors();
             }
             Method::MonitorCondChange => self.monitor_cond_change(&params),
             Method::GetSchema => return self.get_schema(&params, &id),
@@ -86,6 +88,14 @@ impl Session {
             Ok(result) => self.reply(&id, |out| result.write_to(out)),
             Err(error) => self.refuse(&id, &error),
         }
+        if method == Method::MonitorCondChange {
+            self.make_indexes_for_monitors();
+        }
+    }
+
+    /// Makes the indexes that the conditions of monitors have shown to be wanted.
+    fn make_indexes_for_monitors(&self) {
+        self.monitors.databases().for_each(make_indexes);
     }
 
     pub(super) fn handle_notification(&mut self, method: &str, params: &[Json]) {
@@ -148,7 +158,8 @@ impl Session {
             && self.transactions.in_flight() == 0
             && let Some(answer) = self.read(&database, &transact)
         {
-            return self.answer(&id, &answer);
+            self.answer(&id, &answer);
+            return make_indexes(&database);
         }
         let bytes = self.last_message_bytes;
         let token = self.transactions.open(id, database.clone(), bytes);

@@ -1,0 +1,315 @@
+//! Indexes that come by use: where the rows are whose column has a value, or has an element.
+//!
+//! Schemas name few indexes, and clients look rows up by other columns all the same: in `where` of operations and in the
+//! conditions of monitors. So that no table is read through again and again for that, it gets an index of such a column.
+//!
+//! **What it is.** A [`ColumnIndex`] leads from elements of one column to rows: the atoms of a set, the pairs of a map, or that
+//! there is nothing. It serves `==` and `includes` alike: a row that has the value wanted has each of its elements. It keeps
+//! a hash of the element, not the element, so that all entries are small and equally large; whoever looks something up
+//! checks what he finds. Elements that were made to have one hash cost those who look for one of them what a look at these
+//! rows costs, never more than no index would.
+//!
+//! **When it comes.** [`query`](crate::query) and the filters of monitors report how many rows they looked at in vain for want
+//! of an index of a column ([`usage`](crate::usage)). Once that is more than it takes to make one, the index is wanted, and
+//! [`Database::build_indexes`](crate::Database::build_indexes) makes it, from any version, in the time of whoever calls that:
+//! no lock is held meanwhile, and the writer goes on. The index is then *offered* together with the rows from which it was
+//! made. Readers of just these rows use it at once. The next transaction takes it over: it enters what has changed since, which
+//! the two versions of the rows tell ([`PMap::differences`](crate::pmap::PMap::differences)), and from then on the index is
+//! part of the version. Should too much have changed, it is first brought nearer, again without a lock.
+//!
+//! **How it stays.** The draft of a transaction keeps the indexes of a version in step where the value of their column changes.
+//! A version without the index (an older one, or a newer one that has not taken it over) is read through as ever: whether
+//! there is an index changes no answer and no order, since rows are found in the order of their UUIDs.
+//!
+//! **How it goes.** An index whose upkeep since it was last used has cost more than to make it anew is dropped, counted in
+//! changed values, not by the clock. How many indexes a table has and how large they are is bounded.
+//!
+//! Not every column can have one: `_uuid` needs none, and `_version` changes behind the back of indexes.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use foldhash::quality::FixedState;
+use ovsdb_proto::atom::Atom;
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::schema::ColumnId;
+use ovsdb_proto::uuid::Uuid;
+use smallvec::SmallVec;
+
+use crate::database::Row;
+use crate::pmap::{Difference, Iter, PMap};
+
+/// Rows that a table must have for an index to come by use. Fewer are read through as quickly.
+pub const INDEX_ROWS_MIN: usize = 64;
+
+/// Indexes that come by use, of one table. Another column gets one when one of these has not been used for a while.
+pub const INDEXES_PER_TABLE_MAX: usize = 16;
+
+/// Entries of such an index: one for each element of the column in each row, of about 40 bytes. An index that has or would
+/// get more is dropped.
+pub const INDEX_ENTRIES_MAX: usize = 8 << 20;
+
+/// The same for all such indexes of a database together: beyond it no further one is made.
+pub const INDEX_ENTRIES_TOTAL_MAX: usize = 32 << 20;
+
+/// Elements of one value by which rows are looked up; the others are checked in the rows found.
+const ELEMENTS_MAX: usize = 8;
+
+/// Changes that an index follows unused for each entry that it has, before it is dropped.
+const CHANGES_PER_ENTRY: usize = 4;
+
+/// Changes that any index follows unused.
+const CHANGES_MIN: usize = 16 << 10;
+
+/// What entries are found by: the hash of an element, then the row, so that the rows of an element are in the order of
+/// their UUIDs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Place {
+    element: u32,
+    row: Uuid,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnIndex {
+    column: ColumnId,
+    /// How many elements with the same hash the row has: nearly always one.
+    entries: PMap<Place, u32>,
+    /// How many values have changed since the index was last seen to be used.
+    changes: usize,
+    /// Whether the index has been used since that was last looked at, in any version.
+    used: Arc<AtomicBool>,
+}
+
+/// An index has or would get too many entries.
+#[derive(Debug)]
+pub(crate) struct TooLarge;
+
+/// What stands for an element. Part of no file and of no protocol.
+fn hash(element: (&Atom, Option<&Atom>)) -> u32 {
+    // Half of it will do: that two values of a large table meet costs a look at a row now and then.
+    FixedState::default().hash_one(element) as u32
+}
+
+/// What stands for having no element.
+const NOTHING: u32 = 0;
+
+/// Calls `f` with what the row of a column that holds `datum` is found by.
+fn for_each_element(datum: &Datum, mut f: impl FnMut(u32)) {
+    if datum.is_empty() {
+        f(NOTHING);
+    }
+    for element in datum {
+        f(hash(element));
+    }
+}
+
+impl ColumnIndex {
+    /// An index of `column` in `rows`, with at most so many entries.
+    pub(crate) fn build(
+        column: ColumnId,
+        rows: &PMap<Uuid, Arc<Row>>,
+        entries_max: usize,
+    ) -> Result<ColumnIndex, TooLarge> {
+        let mut places: Vec<Place> = Vec::with_capacity(rows.len());
+        for (&uuid, row) in rows.iter() {
+            let datum = row.get(column);
+            if places.len() + datum.len().max(1) > entries_max.min(INDEX_ENTRIES_MAX) {
+                return Err(TooLarge);
+            }
+            for_each_element(datum, |element| places.push(Place { element, row: uuid }));
+        }
+        places.sort_unstable();
+        let entries = places.chunk_by(|a, b| a == b);
+        let entries = entries.map(|same| (same[0], same.len() as u32));
+        Ok(ColumnIndex {
+            column,
+            entries: PMap::from_sorted(entries.collect()),
+            changes: 0,
+            used: Arc::new(AtomicBool::new(true)),
+        })
+    }
+
+    /// The column whose elements lead to rows.
+    pub(crate) fn column(&self) -> ColumnId {
+        self.column
+    }
+
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Notes that the index serves somebody.
+    pub(crate) fn note_use(&self) {
+        // Many may read it at the same time; none of them should write what is there already.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the index has served anybody since that was last forgotten.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Forgets whether it has.
+    pub(crate) fn forget_use(&self) {
+        self.used.store(false, Ordering::Relaxed);
+    }
+
+    /// Enters that a row has another value; `None`: it is not there.
+    pub(crate) fn change(&mut self, row: Uuid, before: Option<&Row>, after: Option<&Row>) {
+        let before = before.map(|row| row.get(self.column));
+        let after = after.map(|row| row.get(self.column));
+        match (before, after) {
+            (Some(before), Some(after)) if before == after => return,
+            (Some(before), Some(after)) if before.len() > 1 && after.len() > 1 => {
+                let (added, removed) = Datum::added_removed(before, after);
+                removed
+                    .iter()
+                    .for_each(|element| self.remove(row, hash(element)));
+                added
+                    .iter()
+                    .for_each(|element| self.add(row, hash(element)));
+            }
+            (before, after) => {
+                if let Some(before) = before {
+                    for_each_element(before, |element| self.remove(row, element));
+                }
+                if let Some(after) = after {
+                    for_each_element(after, |element| self.add(row, element));
+                }
+            }
+        }
+        self.changes += 1;
+    }
+
+    fn add(&mut self, row: Uuid, element: u32) {
+        let place = Place { element, row };
+        if let Some(count) = self.entries.insert(place, 1) {
+            self.entries.insert(place, count + 1);
+        }
+    }
+
+    fn remove(&mut self, row: Uuid, element: u32) {
+        let place = Place { element, row };
+        if let Some(count @ 2..) = self.entries.remove(&place) {
+            self.entries.insert(place, count - 1);
+        }
+    }
+
+    /// Enters what leads from `from`, for which the index was made, to `to`. False if that is more than `max` entries; then
+    /// the index is good for nothing.
+    pub(crate) fn follow(
+        &mut self,
+        from: &PMap<Uuid, Arc<Row>>,
+        to: &PMap<Uuid, Arc<Row>>,
+        max: usize,
+    ) -> bool {
+        for (visited, difference) in from.differences(to).enumerate() {
+            if visited == max {
+                return false;
+            }
+            match difference {
+                Difference::First(&uuid, old) => self.change(uuid, Some(old), None),
+                Difference::Second(&uuid, new) => self.change(uuid, None, Some(new)),
+                Difference::Both(_, old, new) if Arc::ptr_eq(old, new) => {}
+                Difference::Both(&uuid, old, new) => self.change(uuid, Some(old), Some(new)),
+            }
+        }
+        true
+    }
+
+    /// Whether the index is worth its upkeep, and not too large.
+    pub(crate) fn is_worth_keeping(&mut self) -> bool {
+        if self.changes > CHANGES_MIN + CHANGES_PER_ENTRY * self.len() {
+            if !self.is_used() {
+                return false;
+            }
+            self.forget_use();
+            self.changes = 0;
+        }
+        self.len() <= INDEX_ENTRIES_MAX
+    }
+
+    /// Whether the index is the one for these rows.
+    pub(crate) fn agrees_with(&self, rows: &PMap<Uuid, Arc<Row>>) -> bool {
+        let expected = ColumnIndex::build(self.column, rows, usize::MAX);
+        expected.is_ok_and(|expected| expected.entries.iter().eq(self.entries.iter()))
+    }
+}
+
+/// A search for the rows that have all of some elements.
+#[derive(Default)]
+pub(crate) struct Search<'a> {
+    parts: SmallVec<[Part<'a>; 1]>,
+}
+
+/// The entries from the first one of an element on.
+struct Part<'a> {
+    element: u32,
+    rest: Iter<'a, Place, u32>,
+}
+
+impl Part<'_> {
+    /// The next row that has the element.
+    fn next(&mut self) -> Option<Uuid> {
+        let (place, _) = self.rest.next()?;
+        (place.element == self.element).then_some(place.row)
+    }
+}
+
+impl<'a> Search<'a> {
+    /// Asks for rows whose column has all elements of `wanted`, or has none if that has none.
+    pub(crate) fn push(&mut self, index: &'a ColumnIndex, wanted: &Datum) {
+        index.note_use();
+        let mut elements = 0;
+        for_each_element(wanted, |element| {
+            elements += 1;
+            if elements <= ELEMENTS_MAX {
+                let first = Place {
+                    element,
+                    row: Uuid::ZERO,
+                };
+                let rest = index.entries.range_from(&first);
+                self.parts.push(Part { element, rest });
+            }
+        });
+    }
+
+    /// Appends the rows that can be meant, in ascending order: those of the element that the fewest rows have. False, and
+    /// nothing of use appended, if these are more than `max`, or if nothing was asked for.
+    pub(crate) fn find(mut self, max: usize, found: &mut Vec<Uuid>) -> bool {
+        let begin = found.len();
+        match &mut self.parts[..] {
+            [] => false,
+            [part] => {
+                while let Some(row) = part.next() {
+                    if found.len() - begin == max {
+                        return false;
+                    }
+                    found.push(row);
+                }
+                true
+            }
+            // All go on side by side until one comes to its end, so that nothing is spent on the long ones.
+            parts => {
+                let mut rows: Vec<Vec<Uuid>> = vec![Vec::new(); parts.len()];
+                for _ in 0..=max {
+                    for (part, rows) in parts.iter_mut().zip(&mut rows) {
+                        match part.next() {
+                            Some(row) => rows.push(row),
+                            None => {
+                                found.append(rows);
+                                return true;
+                            }
+                        }
+                    }
+                }
+                false
+            }
+        }
+    }
+}
