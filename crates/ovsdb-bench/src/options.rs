@@ -70,7 +70,7 @@ pub fn table() -> Table<Opt> {
                     Opt::Only,
                     "only",
                     Arg::Required("NAME[,NAME...]"),
-                    "run these workloads, or groups of them such as\nfanout (default: all); may be repeated",
+                    "run these workloads, or groups of them such as\nfanout (default: all but those that say so); may\nbe repeated",
                 ),
                 Spec::both(
                     Opt::Workload,
@@ -251,8 +251,10 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
         return Err(BenchError::Target);
     }
     targets.extend(versus);
-    let is_chosen =
-        |workload: &&dyn Workload| chosen.is_empty() || chosen.contains(&workload.name());
+    let is_chosen = |workload: &&dyn Workload| match chosen.is_empty() {
+        true => workload.is_for_everyday(),
+        false => chosen.contains(&workload.name()),
+    };
     Ok(Plan {
         targets,
         workloads: ALL.iter().copied().filter(is_chosen).collect(),

@@ -43,6 +43,12 @@ impl Process {
         let _ = fs::write(format!("/proc/{}/clear_refs", self.0), "5");
     }
 
+    /// Open descriptors.
+    pub(crate) fn descriptors(self) -> Option<u64> {
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.0)).ok()?;
+        Some(folder.count() as u64)
+    }
+
     fn status(self, name: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

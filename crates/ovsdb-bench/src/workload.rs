@@ -32,7 +32,9 @@ mod cond3000;
 mod conns;
 mod fanout;
 pub(crate) mod fill;
+mod hostile;
 mod initial;
+mod soak;
 mod startup;
 mod txn_par;
 mod txn_seq;
@@ -63,6 +65,15 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &startup::Startup,
     &compact::Compact,
     &conns::Conns,
+    &hostile::ATTACKS[0],
+    &hostile::ATTACKS[1],
+    &hostile::ATTACKS[2],
+    &hostile::ATTACKS[3],
+    &hostile::ATTACKS[4],
+    &hostile::ATTACKS[5],
+    &hostile::ATTACKS[6],
+    &hostile::ATTACKS[7],
+    &soak::Soak,
 ];
 
 /// Something to be measured.
@@ -79,6 +90,11 @@ pub(crate) trait Workload: Sync {
     /// Whether it must start or control the server itself, so that it cannot be run on somebody else's.
     fn needs_program(&self) -> bool {
         false
+    }
+
+    /// Whether it is run when nobody names it.
+    fn is_for_everyday(&self) -> bool {
+        true
     }
 
     /// Does it once, on an empty database.
@@ -187,6 +203,14 @@ pub(crate) enum WorkloadError {
     },
     #[error("{needed} descriptors are needed, {allowed} are allowed (see ulimit -Hn)")]
     Descriptors { needed: u64, allowed: u64 },
+    #[error("{} MiB of memory in use, {} MiB are what this may cost", .peak >> 20, .bound >> 20)]
+    Memory { peak: u64, bound: u64 },
+    #[error("{what} grew from {early} to {late} while there was nothing more to keep")]
+    Growth {
+        what: &'static str,
+        early: u64,
+        late: u64,
+    },
     #[error("a client's thread has panicked")]
     Thread,
 }

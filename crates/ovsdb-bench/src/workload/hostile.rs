@@ -1,0 +1,437 @@
+//! Clients that mean harm, and how long an honest one waits beside them.
+//!
+//! Each workload here is one kind of attack. An honest client asks again and again, first while nothing else happens and
+//! then while the attack goes on: the two 99th percentiles are compared. Afterwards the server must still have what it had,
+//! and must not have used more memory than the attack is allowed to cost. These are run when they are named, since their
+//! figures say little about speed.
+
+use std::io::{ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::{Bench, Figure, Unit, Workload, WorkloadError, expect_rows, fill};
+use crate::client::{Client, ClientError};
+use crate::probe::Probe;
+use crate::rows::{self, DATABASE};
+use crate::section::{Effort, ms};
+use crate::socket::Socket;
+
+/// One kind of attack. See the module's documentation.
+pub(crate) struct Hostile {
+    name: &'static str,
+    about: &'static str,
+    /// What the honest client asks for. Writes wait for the writes of others by nature, so where the attack consists of
+    /// transactions that write much it reads.
+    probe: Probe,
+    /// The most memory that the server may have used in the end, in MiB.
+    memory_max: u64,
+    attack: fn(&Attack<'_>) -> Result<(), ClientError>,
+}
+
+/// All kinds.
+pub(crate) const ATTACKS: [Hostile; 8] = [
+    Hostile {
+        name: "hostile_connections",
+        about: "10,000 connections, half of them in the middle of a message",
+        probe: Probe::WriteOften,
+        memory_max: 512,
+        attack: connections,
+    },
+    Hostile {
+        name: "hostile_deaf",
+        about: "100 monitors of everything that never read, while all rows change",
+        probe: Probe::WriteOften,
+        memory_max: 1024,
+        attack: deaf,
+    },
+    Hostile {
+        name: "hostile_unread",
+        about: "8 clients that ask for all rows without an end and never read a reply",
+        probe: Probe::WriteOften,
+        memory_max: 1024,
+        attack: unread,
+    },
+    Hostile {
+        name: "hostile_giant",
+        about: "2 clients that send messages of more than a gibibyte",
+        probe: Probe::WriteOften,
+        memory_max: 3 * 1024,
+        attack: giant,
+    },
+    Hostile {
+        name: "hostile_nesting",
+        about: "2 clients that send nothing but opening brackets",
+        probe: Probe::WriteOften,
+        memory_max: 512,
+        attack: nesting,
+    },
+    Hostile {
+        name: "hostile_costly",
+        about: "requests that are short and cost much: many clauses, names, elements, operations and duplicates",
+        probe: Probe::Read,
+        memory_max: 1024,
+        attack: costly,
+    },
+    Hostile {
+        name: "hostile_monitors",
+        about: "one client with thousands of monitors and locks, all of them told of every change",
+        probe: Probe::WriteOften,
+        memory_max: 1024,
+        attack: monitors,
+    },
+    Hostile {
+        name: "hostile_slow",
+        about: "500 clients that send a byte at a time, and read none",
+        probe: Probe::WriteOften,
+        memory_max: 512,
+        attack: slow,
+    },
+];
+
+/// Rows that are there.
+const ROWS: usize = 10_000;
+
+/// Who writes them.
+const FILLER: usize = 1;
+
+/// How long either of the two is looked at.
+const SECTION_MS: usize = 4_000;
+
+/// How long the slow ones wait from one byte to the next.
+const SLOW_MS: usize = 250;
+
+/// What an attacker knows.
+struct Attack<'a> {
+    method: &'a str,
+    rows: usize,
+    bench: &'a Bench,
+    /// Set when it begins to tell; the honest client is looked at from then on.
+    begun: AtomicBool,
+    over: AtomicBool,
+}
+
+impl Attack<'_> {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// From here on the attack is what it is.
+    fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+    }
+
+    fn clients(&self, full: usize) -> usize {
+        self.bench.size().clients(full)
+    }
+
+    /// Paces an attack that would otherwise be one on the processor.
+    fn rest(&self) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+impl Workload for Hostile {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn figures(&self) -> &'static [Figure] {
+        const FIGURES: &[Figure] = &[
+            Figure::new(
+                "quiet",
+                Unit::Milliseconds,
+                "99th percentile of the waits of an honest client before the attack",
+            ),
+            Figure::new("attacked", Unit::Milliseconds, "the same during the attack"),
+        ];
+        FIGURES
+    }
+
+    fn is_for_everyday(&self) -> bool {
+        false
+    }
+
+    fn run(&self, bench: &mut Bench) -> Result<(), WorkloadError> {
+        let rows = bench.size().of(ROWS);
+        fill::items(&mut bench.client()?, FILLER, rows, rows)?;
+        let length = Duration::from_millis(bench.size().of(SECTION_MS) as u64);
+        let section = bench.section(self.probe)?;
+        std::thread::sleep(length);
+        let quiet = section.end()?;
+
+        let attack = Attack {
+            method: bench.method(),
+            rows,
+            bench,
+            begun: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        };
+        let attacked = std::thread::scope(|scope| -> Result<Effort, WorkloadError> {
+            let attacker = scope.spawn(|| (self.attack)(&attack));
+            while !attack.begun.load(Ordering::Acquire) && !attacker.is_finished() {
+                attack.rest();
+            }
+            let section = bench.section(self.probe);
+            if section.is_ok() {
+                std::thread::sleep(length);
+            }
+            let effort = section.and_then(|section| section.end());
+            attack.over.store(true, Ordering::Release);
+            attacker.join().map_err(|_| WorkloadError::Thread)??;
+            Ok(effort?)
+        })?;
+
+        expect_rows(rows, bench.client()?.count(&["Item"])?)?;
+        let bound = self.memory_max << 20;
+        if let Some(peak) = attacked.peak_bytes.filter(|peak| *peak > bound) {
+            return Err(WorkloadError::Memory { peak, bound });
+        }
+        for (figure, effort) in [("quiet", quiet), ("attacked", attacked)] {
+            let wait = effort
+                .waits
+                .map_or(f64::NAN, |waits| ms(waits.percentile_99));
+            bench.record(figure, wait, &effort);
+        }
+        Ok(())
+    }
+}
+
+fn connections(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let mut sockets = Vec::new();
+    for number in 0..attack.clients(10_000) {
+        let mut socket = Socket::connect(attack.method)?;
+        if number % 2 == 0 {
+            socket.write_all(b"{\"id\":1,\"method\":\"transact\",\"params\":[\"Ben")?;
+        }
+        sockets.push(socket);
+    }
+    attack.begin();
+    while !attack.is_over() {
+        attack.rest();
+    }
+    Ok(())
+}
+
+fn deaf(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let mut sockets = Vec::new();
+    let monitors = ["monitor", "monitor_cond", "monitor_cond_since"]
+        .iter()
+        .cycle();
+    for (number, method) in (0..attack.clients(100)).zip(monitors) {
+        let mut socket = Socket::connect(attack.method)?;
+        let since = if *method == "monitor_cond_since" {
+            ",\"00000000-0000-0000-0000-000000000000\""
+        } else {
+            ""
+        };
+        let request = format!(
+            "{{\"id\":1,\"method\":\"{method}\",\"params\":[\"{DATABASE}\",{number},{{\"Item\":{{}}}}{since}]}}"
+        );
+        socket.write_all(request.as_bytes())?;
+        sockets.push(socket);
+    }
+    attack.begin();
+    let mut client = Client::connect(attack.method)?;
+    let change = format!(
+        "[\"{DATABASE}\",{{\"op\":\"mutate\",\"table\":\"Item\",\"where\":[[\"value\",\">=\",0]],\
+         \"mutations\":[[\"value\",\"+=\",1]]}}]"
+    );
+    while !attack.is_over() {
+        client.transact(&change)?;
+        attack.rest();
+    }
+    Ok(())
+}
+
+fn unread(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let request = format!(
+        "{{\"id\":1,\"method\":\"transact\",\"params\":[\"{DATABASE}\",\
+         {{\"op\":\"select\",\"table\":\"Item\",\"where\":[]}}]}}"
+    );
+    let connect = |_| Ok((Socket::connect_nonblocking(attack.method)?, 0));
+    let mut sockets = (0..attack.clients(8))
+        .map(connect)
+        .collect::<Result<Vec<_>, ClientError>>()?;
+    attack.begin();
+    while !attack.is_over() {
+        sockets.retain_mut(|(socket, sent)| send_some(socket, request.as_bytes(), sent));
+        attack.rest();
+    }
+    Ok(())
+}
+
+/// Goes on sending the same again and again, as far as the socket takes it now. `sent` is how much of the current one has
+/// gone. Says whether the connection stands.
+fn send_some(socket: &mut Socket, bytes: &[u8], sent: &mut usize) -> bool {
+    loop {
+        match socket.write(&bytes[*sent..]) {
+            Ok(count) => *sent = (*sent + count) % bytes.len(),
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+}
+
+/// Reads and forgets whatever has arrived. Says whether the connection stands.
+fn drain(socket: &mut Socket, buffer: &mut [u8]) -> bool {
+    loop {
+        match socket.read(buffer) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+}
+
+fn giant(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let block = vec![b'a'; 1 << 20];
+    let mut attackers: Vec<Option<Socket>> = (0..attack.clients(2)).map(|_| None).collect();
+    attack.begin();
+    while !attack.is_over() {
+        for attacker in &mut attackers {
+            let mut socket = match attacker.take() {
+                Some(socket) => socket,
+                None => {
+                    let mut socket = Socket::connect(attack.method)?;
+                    socket.write_all(b"{\"id\":1,\"method\":\"echo\",\"params\":[\"")?;
+                    socket
+                }
+            };
+            // Whoever is thrown out comes back.
+            *attacker = socket.write_all(&block).is_ok().then_some(socket);
+        }
+    }
+    Ok(())
+}
+
+fn nesting(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let bomb = vec![b'['; 1 << 20];
+    attack.begin();
+    while !attack.is_over() {
+        for _ in 0..attack.clients(2) {
+            let mut socket = Socket::connect(attack.method)?;
+            // The server may close before it has seen all of it.
+            let _ = socket.write_all(&bomb);
+            let _ = socket.read(&mut [0; 4096]);
+        }
+    }
+    Ok(())
+}
+
+fn costly(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let many = |count: usize, one: &dyn Fn(usize) -> String| {
+        (0..count).map(one).collect::<Vec<_>>().join(",")
+    };
+    let clauses = many(2_000, &|n| format!("[\"tags\",\"excludes\",\"no-{n}\"]"));
+    let elements = many(20_000, &|n| format!("\"e{}\"", n * 7_919 % 20_000));
+    let requests = [
+        // Every row against every clause.
+        format!(
+            "{{\"op\":\"select\",\"table\":\"Item\",\"where\":[{clauses}],\"columns\":[\"value\"]}}"
+        ),
+        // A set that is sorted, and compared with every row.
+        format!(
+            "{{\"op\":\"select\",\"table\":\"Item\",\"where\":[[\"tags\",\"includes\",[\"set\",[{elements}]]]],\
+             \"columns\":[\"value\"]}}"
+        ),
+        // Rows to compare with rows.
+        format!(
+            "{{\"op\":\"wait\",\"table\":\"Item\",\"timeout\":0,\"where\":[],\"columns\":[\"value\"],\"until\":\"==\",\
+             \"rows\":[{}]}}",
+            many(5_000, &|n| format!("{{\"value\":{n}}}"))
+        ),
+        // The whole table, again and again.
+        many(100, &|_| {
+            String::from(
+                "{\"op\":\"select\",\"table\":\"Item\",\"where\":[],\"columns\":[\"value\"]}",
+            )
+        }),
+        // A member that is there many times, and names that begin alike.
+        format!(
+            "{{\"op\":\"comment\",{}}}",
+            many(20_000, &|n| format!("\"{}{n}\":{n}", "a".repeat(20)))
+        ),
+        // The same element many times.
+        format!(
+            "{{\"op\":\"select\",\"table\":\"Item\",\"where\":[[\"tags\",\"==\",[\"set\",[{}]]]]}}",
+            many(20_000, &|_| String::from("\"same\""))
+        ),
+    ];
+    let mut client = Client::connect(attack.method)?;
+    attack.begin();
+    while !attack.is_over() {
+        for request in &requests {
+            // Most of them are refused, or time out at once: that they are answered is what counts.
+            client.call_raw("transact", &format!("[\"{DATABASE}\",{request}]"))?;
+            if attack.is_over() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn monitors(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let mut socket = Socket::connect_nonblocking(attack.method)?;
+    let mut buffer = vec![0; 1 << 20];
+    for number in 0..attack.clients(5_000) {
+        let requests = format!(
+            "{{\"id\":1,\"method\":\"monitor\",\"params\":[\"{DATABASE}\",\"m{number}\",{{\"Item\":{{\
+             \"columns\":[\"value\"],\"select\":{{\"initial\":false}}}}}}]}}\
+             {{\"id\":2,\"method\":\"lock\",\"params\":[\"lock-{number}\"]}}"
+        );
+        let mut rest = requests.as_bytes();
+        while !rest.is_empty() {
+            match socket.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => attack.rest(),
+                Err(error) => return Err(error.into()),
+            }
+            if !drain(&mut socket, &mut buffer) {
+                return Err(ClientError::EndOfFile);
+            }
+        }
+    }
+    attack.begin();
+    let mut writer = Client::connect(attack.method)?;
+    let mut row = 0;
+    while !attack.is_over() && drain(&mut socket, &mut buffer) {
+        row = (row + 1) % attack.rows;
+        let name = format!("item-{FILLER}-{row}");
+        writer.transact(&format!(
+            "[\"{DATABASE}\",{{\"op\":\"mutate\",\"table\":\"Item\",\"where\":[[\"name\",\"==\",\"{name}\"]],\
+             \"mutations\":[[\"value\",\"+=\",1]]}}]"
+        ))?;
+        attack.rest();
+    }
+    Ok(())
+}
+
+fn slow(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let request = format!(
+        "{{\"id\":1,\"method\":\"transact\",\"params\":{}}}",
+        rows::item(2, 1, false)
+    );
+    let mut sockets = (0..attack.clients(500))
+        .map(|_| Socket::connect_nonblocking(attack.method))
+        .collect::<Result<Vec<_>, _>>()?;
+    attack.begin();
+    // Never the last byte, so that nothing is ever asked.
+    for byte in request.as_bytes()[..request.len() - 1].iter().cycle() {
+        // Whoever was thrown out stays out.
+        sockets.retain_mut(|socket| match socket.write(&[*byte]) {
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        });
+        for _ in 0..SLOW_MS {
+            if attack.is_over() {
+                return Ok(());
+            }
+            attack.rest();
+        }
+    }
+    Ok(())
+}
