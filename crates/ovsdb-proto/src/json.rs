@@ -63,7 +63,12 @@ pub enum Json {
 /// # Errors
 /// If `bytes` is anything else. The error's text is the reference's.
 pub fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
-    let mut reader = Reader::new(bytes);
+    parse_within(bytes, 0)
+}
+
+/// [`parse`] of an array or object that is inside `levels` others, which count towards [`MAX_DEPTH`].
+pub(crate) fn parse_within(bytes: &[u8], levels: usize) -> Result<Json, JsonError> {
+    let mut reader = Reader::within(bytes, levels);
     let first = reader.next_event()?;
     let value = reader.value(first)?;
     let end = reader.next_event()?;

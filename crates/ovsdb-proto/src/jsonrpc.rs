@@ -8,8 +8,10 @@ use std::fmt;
 use ecow::EcoString;
 use thiserror::Error;
 
+use crate::json::cursor::{Cursor, Stop};
 use crate::json::reader::{Event, Reader};
 use crate::json::{Json, JsonError, Object, write};
+use crate::words::Method;
 
 /// The four kinds of messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -373,6 +375,45 @@ impl fmt::Display for ArrayText<'_> {
         write::array(self.0, &mut out);
         f.write_str(&String::from_utf8_lossy(&out))
     }
+}
+
+/// Reads a `transact` request of the usual form straight from its text: `operations` is given the name of the database
+/// and the place behind it, and reads the rest of the parameters. Gives back the request's id and what became of them.
+///
+/// # Errors
+/// The text is something else, or of another form: see [`Message::parse`].
+pub fn read_transact<T>(
+    text: &str,
+    operations: impl FnOnce(&str, &mut Cursor<'_>) -> Result<T, Stop>,
+) -> Result<(Json, T), Stop> {
+    let mut cursor = Cursor::new(text);
+    let (mut id, mut method, mut params) = (None, false, None);
+    let mut is_first = true;
+    cursor.expect(b'{')?;
+    while cursor.another(b'}', is_first)? {
+        is_first = false;
+        match &*cursor.name()? {
+            "id" if id.is_none() => {
+                id = Some(match cursor.peek()? {
+                    b'"' => Json::string(&*cursor.string()?),
+                    _ => Json::Integer(cursor.integer()?),
+                });
+            }
+            "method" if !method && cursor.string()? == Method::Transact.as_str() => method = true,
+            "params" if params.is_none() => {
+                params = Some(cursor.clone());
+                cursor.skip()?;
+            }
+            _ => return Err(Stop::Unexpected),
+        }
+    }
+    let is_end = text[cursor.offset()..].trim_ascii().is_empty();
+    let (Some(id), true, Some(mut params), true) = (id, method, params, is_end) else {
+        return Err(Stop::Unexpected);
+    };
+    params.expect(b'[')?;
+    let database = params.string()?;
+    Ok((id, operations(&database, &mut params)?))
 }
 
 /// Appends a reply whose result is JSON text already.

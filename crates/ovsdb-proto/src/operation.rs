@@ -3,6 +3,8 @@
 //! Parsing needs no database, so it can happen far from the place where operations are executed. What only an execution
 //! can find out (a UUID that is taken, a lock that is not held) is left to it.
 
+mod read;
+
 use std::fmt;
 
 use ecow::EcoString;
@@ -16,6 +18,8 @@ use crate::row::{self, RowColumns};
 use crate::schema::{ColumnId, Schema, TableId, TableSchema};
 use crate::symbols::Symbols;
 use crate::uuid::Uuid;
+
+pub use self::read::read_transact;
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq)]

@@ -69,13 +69,20 @@ enum State {
 #[derive(Clone, Debug)]
 pub(crate) struct Nesting {
     depth: usize,
+    depth_max: usize,
     objects: [u64; MAX_DEPTH.div_ceil(64)],
 }
 
 impl Nesting {
     pub(crate) const fn new() -> Nesting {
+        Nesting::within(0)
+    }
+
+    /// For a text inside so many other brackets.
+    const fn within(levels: usize) -> Nesting {
         Nesting {
             depth: 0,
+            depth_max: MAX_DEPTH - levels,
             objects: [0; MAX_DEPTH.div_ceil(64)],
         }
     }
@@ -87,7 +94,7 @@ impl Nesting {
     /// Opens a bracket; false if that would be too deep.
     #[inline]
     pub(crate) fn push(&mut self, object: bool) -> bool {
-        if self.depth == MAX_DEPTH {
+        if self.depth == self.depth_max {
             return false;
         }
         let (word, bit) = (self.depth / 64, 1u64 << (self.depth % 64));
@@ -165,11 +172,16 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader at the start of `input`.
     pub fn new(input: &'a [u8]) -> Reader<'a> {
+        Reader::within(input, 0)
+    }
+
+    /// A reader of a text that is inside `levels` arrays or objects.
+    pub(super) fn within(input: &'a [u8], levels: usize) -> Reader<'a> {
         Reader {
             lexer: Lexer::new(input, 0, false),
             text: std::str::from_utf8(input).ok(),
             state: State::Start,
-            nesting: Nesting::new(),
+            nesting: Nesting::within(levels),
         }
     }
 

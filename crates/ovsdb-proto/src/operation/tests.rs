@@ -9,7 +9,12 @@ use crate::datum::Datum;
 
 fn parse(text: &str) -> Transact {
     let json = json(text);
-    parse_transact(&schema(), json.as_array().unwrap(), &mut counter())
+    let transact = parse_transact(&schema(), json.as_array().unwrap(), &mut counter());
+    // What is read without a tree means the same.
+    if let Ok(read) = read::tests::read(text) {
+        assert_eq!(read, transact, "{text}");
+    }
+    transact
 }
 
 /// Checks that the request `[operation]` fails with `expected`, in which `{}` stands for the operation.
@@ -464,7 +469,11 @@ proptest! {
             object.insert("where", Json::Array(condition));
         }
         for operation in [whole, Json::Object(object)] {
+            let text = String::from_utf8_lossy(&operation.to_bytes()).into_owned();
             let transact = parse_transact(&schema(), &[operation], &mut counter());
+            if let Ok(read) = read::tests::read(&format!("[{text}]")) {
+                prop_assert_eq!(&read, &transact);
+            }
             prop_assert_eq!(transact.operations.len() + usize::from(transact.parse_error.is_some()), 1);
         }
     }
