@@ -4,6 +4,7 @@
 //! This is text only: the framing of records, their checksums and the file itself are `ovsdb-log`'s.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use ovsdb_proto::datum::Datum;
@@ -51,97 +52,171 @@ pub fn commit_record(
         let understood = |change: &&RowChange| differences_are_understood(table, &delicate, change);
         delicate.is_empty() || changes.iter().all(understood)
     });
-    let sections: Vec<(&str, Vec<u8>)> = of_tables
+    let sections = of_tables
         .iter()
-        .filter_map(|(table, persistent, changes)| {
-            let mut text = vec![b'{'];
-            for change in *changes {
-                let start = text.len();
-                if start > 1 {
-                    text.push(b',');
-                }
-                write::string(&change.uuid.to_string(), &mut text);
-                text.push(b':');
-                if !write_change(table, persistent, change, options.column_diff, &mut text) {
-                    text.truncate(start);
+        .map(|section| (section.0.name.as_str(), section));
+    let mut out = Vec::new();
+    let mut is_empty = true;
+    out.push(b'{');
+    for (name, member) in members(sections, options) {
+        let start = out.len();
+        begin_member(name, &mut out);
+        match member {
+            Member::Annotation(text) => out.extend_from_slice(&text),
+            Member::Rows((table, persistent, changes)) => {
+                if write_changes(table, persistent, changes, options.column_diff, &mut out) {
+                    is_empty = false;
+                } else {
+                    out.truncate(start);
                 }
             }
-            text.push(b'}');
-            (text.len() > 2).then_some((table.name.as_str(), text))
-        })
-        .collect();
-    (!sections.is_empty()).then(|| record(sections.into_iter(), options))
+        }
+    }
+    out.push(b'}');
+    (!is_empty).then_some(out)
 }
+
+/// Writes an object from the UUIDs of changed rows to what is kept of the changes. False if nothing is.
+fn write_changes(
+    table: &TableSchema,
+    persistent: &[ColumnId],
+    changes: &[&RowChange],
+    diff: bool,
+    out: &mut Vec<u8>,
+) -> bool {
+    out.push(b'{');
+    let begin = out.len();
+    for (at, change) in changes.iter().enumerate() {
+        if at == ROWS_TO_JUDGE_BY {
+            // A text that grows to many megabytes is to be copied as seldom as possible.
+            out.reserve((out.len() - begin) / at * (changes.len() - at) * 9 / 8);
+        }
+        let start = out.len();
+        begin_row(change.uuid, start == begin, out);
+        if !write_change(table, persistent, change, diff, out) {
+            out.truncate(start);
+        }
+    }
+    let is_empty = out.len() == begin;
+    out.push(b'}');
+    !is_empty
+}
+
+/// So many rows tell how long the text of many more will be.
+const ROWS_TO_JUDGE_BY: usize = 64;
 
 /// A whole database as the JSON text of one record that makes it from nothing.
 pub fn snapshot_record(database: &Database, options: RecordOptions<'_>) -> Vec<u8> {
-    let schema = database.schema();
-    let sections = database.table_ids().filter_map(|id| {
-        let (table, rows) = (schema.table(id), database.table(id));
-        if rows.is_empty() {
-            return None;
-        }
-        let persistent = persistent_columns(table);
-        let mut text = Vec::new();
-        write_rows(
-            rows.iter().map(|row| (row.uuid(), row)),
-            &mut text,
-            |row, out| {
-                write_inserted(table, &persistent, row, out);
-            },
-        );
-        Some((table.name.as_str(), text))
-    });
-    record(sections, options)
-}
-
-/// Joins the sections of tables and the annotations to one object, its members in order.
-fn record<'a>(
-    sections: impl Iterator<Item = (&'a str, Vec<u8>)>,
-    options: RecordOptions<'_>,
-) -> Vec<u8> {
-    let mut members: BTreeMap<&str, Vec<u8>> = sections.collect();
-    let mut date = Vec::new();
-    write::integer(options.date_ms, &mut date);
-    members.insert("_date", date);
-    if let Some(comment) = options.comment {
-        let mut text = Vec::new();
-        write::string(comment, &mut text);
-        members.insert("_comment", text);
-    }
-    if options.column_diff {
-        members.insert("_is_diff", b"true".to_vec());
-    }
-    let mut out = Vec::with_capacity(members.values().map(|text| text.len() + 64).sum());
-    out.push(b'{');
-    for (at, (name, text)) in members.into_iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write::string(name, &mut out);
-        out.push(b':');
-        out.extend_from_slice(&text);
-    }
-    out.push(b'}');
+    let mut out = Vec::new();
+    let mut keep = |_: &mut Vec<u8>| Ok::<(), Infallible>(());
+    let Ok(()) = write_snapshot(database, options, &mut out, &mut keep);
     out
 }
 
-/// Writes an object from row UUIDs, which come in order, to rows.
-fn write_rows<T>(
-    rows: impl Iterator<Item = (Uuid, T)>,
+/// Appends the text of [`snapshot_record`] to `out`. Whenever there is a good piece of it, `piece` may take that away; the
+/// last one stays.
+///
+/// # Errors
+/// What `piece` fails with.
+pub fn write_snapshot<E>(
+    database: &Database,
+    options: RecordOptions<'_>,
     out: &mut Vec<u8>,
-    mut write_row: impl FnMut(T, &mut Vec<u8>),
-) {
+    piece: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let schema = database.schema();
+    let tables = database
+        .table_ids()
+        .map(|id| (schema.table(id), database.table(id)));
+    let sections = tables.filter(|(_, rows)| !rows.is_empty());
+    let sections = sections.map(|(table, rows)| (table.name.as_str(), (table, rows)));
     out.push(b'{');
-    for (at, (uuid, row)) in rows.enumerate() {
-        if at > 0 {
-            out.push(b',');
+    for (name, member) in members(sections, options) {
+        begin_member(name, out);
+        match member {
+            Member::Annotation(text) => out.extend_from_slice(&text),
+            Member::Rows((table, rows)) => {
+                let persistent = persistent_columns(table);
+                out.push(b'{');
+                for (at, row) in rows.iter().enumerate() {
+                    begin_row(row.uuid(), at == 0, out);
+                    write_inserted(table, &persistent, row, out);
+                    if out.len() >= PIECE_BYTES {
+                        piece(out)?;
+                    }
+                }
+                out.push(b'}');
+            }
         }
-        write::string(&uuid.to_string(), out);
-        out.push(b':');
-        write_row(row, out);
     }
     out.push(b'}');
+    Ok(())
+}
+
+/// The size of a piece of a snapshot, in bytes: it fits into the processor's cache.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// About how many bytes [`snapshot_record`] gives: judged by some rows of each table.
+pub fn snapshot_bytes(database: &Database) -> u64 {
+    let schema = database.schema();
+    let of_table = |id: TableId| {
+        let (table, rows) = (schema.table(id), database.table(id));
+        let persistent = persistent_columns(table);
+        let (mut text, mut judged) = (Vec::new(), 0);
+        for row in rows.iter().take(ROWS_TO_JUDGE_BY) {
+            begin_row(row.uuid(), false, &mut text);
+            write_inserted(table, &persistent, row, &mut text);
+            judged += 1;
+        }
+        text.len() as u64 * rows.len() as u64 / judged.max(1)
+    };
+    database.table_ids().map(of_table).sum::<u64>() + ANNOTATION_BYTES
+}
+
+/// About how many bytes the annotations of a record take.
+const ANNOTATION_BYTES: u64 = 128;
+
+/// A member of a record: what is known of the rows of a table, or the text of an annotation.
+enum Member<T> {
+    Rows(T),
+    Annotation(Vec<u8>),
+}
+
+/// The members of a record in order: the sections of tables and the annotations.
+fn members<'a, T>(
+    sections: impl Iterator<Item = (&'a str, T)>,
+    options: RecordOptions<'_>,
+) -> BTreeMap<&'a str, Member<T>> {
+    let sections = sections.map(|(name, section)| (name, Member::Rows(section)));
+    let mut members: BTreeMap<&str, Member<T>> = sections.collect();
+    let mut date = Vec::new();
+    write::integer(options.date_ms, &mut date);
+    members.insert("_date", Member::Annotation(date));
+    if let Some(comment) = options.comment {
+        let mut text = Vec::new();
+        write::string(comment, &mut text);
+        members.insert("_comment", Member::Annotation(text));
+    }
+    if options.column_diff {
+        members.insert("_is_diff", Member::Annotation(b"true".to_vec()));
+    }
+    members
+}
+
+/// Writes the name of a record's member. The record's brace is there already.
+fn begin_member(name: &str, out: &mut Vec<u8>) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    write::string(name, out);
+    out.push(b':');
+}
+
+/// Writes the name of a row.
+fn begin_row(uuid: Uuid, is_first: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if is_first { b"\"" } else { b",\"" });
+    out.extend_from_slice(&uuid.to_text());
+    out.extend_from_slice(b"\":");
 }
 
 /// The columns that files keep, in the order of their names.

@@ -31,9 +31,24 @@ impl Digest {
     }
 }
 
+/// The digest of a text that comes in pieces.
+#[derive(Clone, Default)]
+pub(crate) struct Hasher(Sha1);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces so far.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest(self.0.clone().finalize().into())
+    }
+}
+
 /// Takes a text in pieces and gives its digest, and that of its beginning, in one pass.
 pub(crate) struct LeadHasher {
-    hasher: Sha1,
+    hasher: Hasher,
     /// Bytes of the beginning that are still to come.
     lead_left: u64,
     of_lead: Option<Digest>,
@@ -43,7 +58,7 @@ impl LeadHasher {
     /// For a text whose beginning has `lead_bytes` bytes.
     pub(crate) fn new(lead_bytes: u64) -> LeadHasher {
         let mut new = LeadHasher {
-            hasher: Sha1::new(),
+            hasher: Hasher::default(),
             lead_left: lead_bytes,
             of_lead: None,
         };
@@ -63,13 +78,13 @@ impl LeadHasher {
 
     fn note_lead(&mut self) {
         if self.lead_left == 0 && self.of_lead.is_none() {
-            self.of_lead = Some(Digest(self.hasher.clone().finalize().into()));
+            self.of_lead = Some(self.hasher.digest());
         }
     }
 
     /// The digest of the beginning, and that of all. A text that ended before its beginning did is all beginning.
     pub(crate) fn finish(self) -> (Digest, Digest) {
-        let digest = Digest(self.hasher.finalize().into());
+        let digest = self.hasher.digest();
         (self.of_lead.unwrap_or(digest), digest)
     }
 }

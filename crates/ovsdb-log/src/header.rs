@@ -64,9 +64,14 @@ impl Header {
 /// itself follows it in a file.
 pub fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) -> Digest {
     let digest = Digest::of(&[payload]);
-    // Writing to a vector does not fail.
-    let _ = writeln!(out, "OVSDB {magic} {} {digest}", payload.len());
+    compose_known(magic, payload.len() as u64, &digest, out);
     digest
+}
+
+/// Puts the header line of a record with so many bytes of data behind `out`.
+pub(crate) fn compose_known(magic: &str, length: u64, digest: &Digest, out: &mut Vec<u8>) {
+    // Writing to a vector does not fail.
+    let _ = writeln!(out, "OVSDB {magic} {length} {digest}");
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {

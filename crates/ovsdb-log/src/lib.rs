@@ -28,7 +28,7 @@ pub use log::{
     LockPolicy, Log, OpenMode, PASSED_END_BYTES, PassedRecord, Record, RecordFault, SyncHandle,
 };
 pub use path::{follow_symlinks, sync_directory_of};
-pub use replace::Replacement;
+pub use replace::{RecordWriter, Replacement};
 
 /// Magic of a standalone database file.
 pub const STANDALONE_MAGIC: &str = "JSON";

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::digest::{Digest, Hasher};
 use crate::error::{LogError, OsError};
 use crate::fs::{Access, File, FileSystem};
 use crate::header;
@@ -109,6 +110,75 @@ impl Replacement {
         Ok(())
     }
 
+    /// Begins a record whose data come in pieces, so that a long one takes little memory. Its header comes first in the
+    /// file and is known last: room is left for it, for a length of as many digits as `expected_bytes` has.
+    ///
+    /// # Errors
+    /// As [`Replacement::append`].
+    ///
+    /// # Panics
+    /// As [`Replacement::append`].
+    pub fn begin_record(&mut self, expected_bytes: u64) -> Result<RecordWriter<'_>, LogError> {
+        assert!(
+            self.base.is_none(),
+            "records of the old file have been copied already"
+        );
+        self.flush()?;
+        let start = self.written;
+        self.written += self
+            .header(expected_bytes, &Hasher::default().digest())
+            .len() as u64;
+        Ok(RecordWriter {
+            begin: self.written,
+            start,
+            hasher: Hasher::default(),
+            replacement: self,
+        })
+    }
+
+    fn header(&self, length: u64, digest: &Digest) -> Vec<u8> {
+        let mut header = Vec::new();
+        header::compose_known(&self.magic, length, digest, &mut header);
+        header
+    }
+
+    /// Moves what is between `from` and the end of the file so that it begins at `to`.
+    fn shift(&mut self, from: u64, to: u64) -> Result<(), LogError> {
+        let length = self.written - from;
+        let mut chunk = vec![0; BUFFER_BYTES];
+        let mut moved = 0;
+        while moved < length {
+            let step = (length - moved).min(BUFFER_BYTES as u64);
+            // What is about to be overwritten must have been moved before.
+            let at = if to < from {
+                moved
+            } else {
+                length - moved - step
+            };
+            let chunk = &mut chunk[..step as usize];
+            let (got, error) = read_full(self.file.as_ref(), chunk, from + at);
+            if got < chunk.len() {
+                let context = format!("{}: read failed", self.path.display());
+                let error = error.unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into());
+                return Err(LogError::io(context, error));
+            }
+            self.write_at(chunk, to + at)?;
+            moved += step;
+        }
+        self.written = to + length;
+        if to < from {
+            self.file.set_len(self.written).map_err(|error| {
+                let context = format!(
+                    "{}: cannot truncate to length {}",
+                    self.path.display(),
+                    self.written
+                );
+                LogError::io(context, error)
+            })?;
+        }
+        Ok(())
+    }
+
     /// Copies the records that the old file has gained, up to `old_offset`, the [`Log::offset`](crate::Log::offset)
     /// that the log's owner has told. Call it from the thread that wrote the contents, as often as it pays, so that
     /// little is left for the commit.
@@ -162,13 +232,17 @@ impl Replacement {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        write_full(self.file.as_ref(), bytes, self.written).map_err(|error| {
+        self.write_at(bytes, self.written)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), LogError> {
+        write_full(self.file.as_ref(), bytes, offset).map_err(|error| {
             let code = OsError::from(error);
             tracing::warn!(target: "ovsdb_log", "{}: write failed ({code})", self.path.display());
             LogError::io(format!("{}: write failed", self.path.display()), code)
-        })?;
-        self.written += bytes.len() as u64;
-        Ok(())
+        })
     }
 
     /// Gives the file the name `target`.
@@ -187,6 +261,51 @@ impl Replacement {
             length: self.written,
             base: self.base.unwrap_or(self.written),
         })
+    }
+}
+
+/// A record that is being written. See [`Replacement::begin_record`]. Dropped before its end, it leaves the replacement
+/// without any use.
+pub struct RecordWriter<'r> {
+    replacement: &'r mut Replacement,
+    /// Where its header is to begin, and where its data begin.
+    start: u64,
+    begin: u64,
+    hasher: Hasher,
+}
+
+impl RecordWriter<'_> {
+    /// Writes the next piece of the data.
+    ///
+    /// # Errors
+    /// As [`Replacement::append`].
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), LogError> {
+        self.hasher.update(piece);
+        self.replacement.write(piece)
+    }
+
+    /// The digest of the data so far.
+    pub fn digest(&self) -> Digest {
+        self.hasher.digest()
+    }
+
+    /// Ends the record.
+    ///
+    /// # Errors
+    /// As [`Replacement::append`].
+    pub fn finish(self) -> Result<(), LogError> {
+        let RecordWriter {
+            replacement,
+            start,
+            begin,
+            hasher,
+        } = self;
+        let header = replacement.header(replacement.written - begin, &hasher.digest());
+        let due = start + header.len() as u64;
+        if due != begin {
+            replacement.shift(begin, due)?;
+        }
+        replacement.write_at(&header, start)
     }
 }
 

@@ -597,6 +597,37 @@ fn replacement_holds_the_new_contents_and_what_was_appended_meanwhile() {
 }
 
 #[test]
+fn a_record_written_in_pieces_is_the_same_whatever_length_was_expected() {
+    let folder = folder();
+    let path = folder.path().join("db");
+    let long = format!("{{\"x\":\"{}\"}}\n", "0123456789".repeat(250_000));
+    for data in ["{\"x\":3}\n", &long] {
+        for expected in [0, 9, 10, 2_000_000, u64::MAX] {
+            let mut log = open(&path, OpenMode::CreateExcl).expect("a new file");
+            log.append(b"{\"x\":0}\n").expect("a healthy disk");
+            let mut replacement = log.replace_start().expect("a healthy disk");
+            replacement.append(b"{\"x\":1}\n").expect("a healthy disk");
+            let record = replacement.begin_record(expected);
+            let mut record = record.expect("a healthy disk");
+            for piece in data.as_bytes().chunks(700_000) {
+                record.write(piece).expect("a healthy disk");
+            }
+            assert_eq!(record.digest(), Digest::of(&[data.as_bytes()]));
+            record.finish().expect("a healthy disk");
+            replacement.append(b"{\"x\":2}\n").expect("a healthy disk");
+            log.append(b"{\"x\":4}\n").expect("a healthy disk");
+            log.replace_commit(replacement).expect("a healthy disk");
+            drop(log);
+            let (records, fault) = read_all(&path);
+            assert_eq!(fault, None);
+            let expect = ["{\"x\":1}\n", data, "{\"x\":2}\n", "{\"x\":4}\n"];
+            assert!(records == expect, "{expected} bytes were expected");
+            fs::remove_file(&path).expect("it was created");
+        }
+    }
+}
+
+#[test]
 fn dropped_replacement_leaves_the_log_as_it_was() {
     let folder = folder();
     let path = folder.path().join("db");

@@ -17,7 +17,7 @@ use crate::journal::JournalError;
 use crate::limits;
 use crate::queue::Queue;
 use crate::runtime::{self, NeverWaits, Started, Turn, Who, Worker, date_ms};
-use crate::seal::sealed_records;
+use crate::seal::write_sealed;
 use crate::writer::Event;
 
 /// What the thread comes back with.
@@ -117,9 +117,8 @@ impl Compaction {
 }
 
 fn write(replacement: &mut Replacement, database: &Database, id: Uuid) -> Result<Step, LogError> {
-    for record in sealed_records(database, date_ms(), "compacting database online", id) {
-        replacement.append(&record)?;
-    }
+    let comment = "compacting database online";
+    write_sealed(replacement, database, date_ms(), comment, id)?;
     replacement.sync()?;
     Ok(Step::CatchUp(1))
 }

@@ -10,9 +10,11 @@
 //! So a file whose rows or schema were edited under a comment that stayed is not taken for what it was, and neither is
 //! a comment that somebody else made up by accident.
 
+use std::convert::Infallible;
+
 use ovsdb_engine::Database;
 use ovsdb_engine::record::{self, RecordOptions};
-use ovsdb_log::Digest;
+use ovsdb_log::{Digest, LogError, RecordWriter, Replacement};
 use ovsdb_proto::json::write;
 use ovsdb_proto::uuid::Uuid;
 
@@ -29,22 +31,98 @@ pub(crate) const TAIL_BYTES: usize = BEFORE_SEAL.len() + SEAL_DIGITS + END.len()
 /// The two records to which a database amounts, each with its newline: the schema and the contents, with `comment`, and
 /// with the transaction id of the contents.
 pub fn sealed_records(database: &Database, date_ms: i64, comment: &str, id: Uuid) -> [Vec<u8>; 2] {
+    let schema = schema_record(database);
+    let mut contents = Vec::new();
+    let of_schema = Digest::of(&[&schema]);
+    let Ok(()) = write_contents(database, date_ms, comment, id, &of_schema, &mut contents);
+    [schema, contents]
+}
+
+/// Writes the records of [`sealed_records`], the second one in pieces.
+///
+/// # Errors
+/// `to` cannot be written.
+pub(crate) fn write_sealed(
+    to: &mut Replacement,
+    database: &Database,
+    date_ms: i64,
+    comment: &str,
+    id: Uuid,
+) -> Result<(), LogError> {
+    let schema = schema_record(database);
+    to.append(&schema)?;
+    let of_schema = Digest::of(&[&schema]);
+    let mut contents = to.begin_record(record::snapshot_bytes(database))?;
+    write_contents(database, date_ms, comment, id, &of_schema, &mut contents)?;
+    contents.finish()
+}
+
+fn schema_record(database: &Database) -> Vec<u8> {
     let mut schema = database.schema().to_json().to_bytes();
     schema.push(b'\n');
+    schema
+}
+
+/// Where the record of the contents goes.
+trait Sink {
+    type Error;
+    fn write(&mut self, piece: &[u8]) -> Result<(), Self::Error>;
+    /// The digest of what has been written.
+    fn digest(&self) -> Digest;
+}
+
+impl Sink for Vec<u8> {
+    type Error = Infallible;
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Infallible> {
+        self.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(&[self])
+    }
+}
+
+impl Sink for RecordWriter<'_> {
+    type Error = LogError;
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), LogError> {
+        RecordWriter::write(self, piece)
+    }
+
+    fn digest(&self) -> Digest {
+        RecordWriter::digest(self)
+    }
+}
+
+fn write_contents<S: Sink>(
+    database: &Database,
+    date_ms: i64,
+    comment: &str,
+    id: Uuid,
+    of_schema: &Digest,
+    sink: &mut S,
+) -> Result<(), S::Error> {
     let options = RecordOptions {
         date_ms,
         comment: None,
         column_diff: false,
     };
-    let mut contents = record::snapshot_record(database, options);
+    let mut rest = Vec::new();
+    record::write_snapshot(database, options, &mut rest, &mut |piece| {
+        sink.write(piece)?;
+        piece.clear();
+        Ok(())
+    })?;
     // The comment comes last: what stands before it is sealed.
-    assert_eq!(contents.pop(), Some(b'}'), "a record is an object");
-    contents.extend_from_slice(b",\"_comment\":");
-    write::string(&format!("{comment}{BEFORE_ID}{id}"), &mut contents);
-    assert_eq!(contents.pop(), Some(b'"'), "a comment is a string");
-    let seal = seal(&Digest::of(&[&schema]), &Digest::of(&[&contents]));
-    contents.extend_from_slice(format!("{BEFORE_SEAL}{seal}{END}").as_bytes());
-    [schema, contents]
+    assert_eq!(rest.pop(), Some(b'}'), "a record is an object");
+    rest.extend_from_slice(b",\"_comment\":");
+    write::string(&format!("{comment}{BEFORE_ID}{id}"), &mut rest);
+    assert_eq!(rest.pop(), Some(b'"'), "a comment is a string");
+    sink.write(&rest)?;
+    let seal = seal(of_schema, &sink.digest());
+    sink.write(format!("{BEFORE_SEAL}{seal}{END}").as_bytes())
 }
 
 /// The transaction id that a record states of its contents; `None` if it states none that holds. `schema` is the digest
