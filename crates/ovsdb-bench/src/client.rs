@@ -8,7 +8,7 @@ use ovsdb_proto::jsonrpc::{Message, ParseError, write_request};
 
 use crate::cutter::Cutter;
 use crate::rows::DATABASE;
-use crate::socket::{PATIENCE, Socket};
+use crate::socket::{Socket, patience};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -24,7 +24,7 @@ pub(crate) enum ClientError {
     Method(String),
     #[error("the server closed the connection")]
     EndOfFile,
-    #[error("{} seconds without a word, and not everything told", PATIENCE.as_secs())]
+    #[error("{} seconds without a word, and not everything told", patience().as_secs())]
     Silence,
     #[error("{0}")]
     Parse(#[from] ParseError),

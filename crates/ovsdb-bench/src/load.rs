@@ -13,7 +13,7 @@ use ovsdb_proto::jsonrpc::write_request;
 
 use crate::client::{ClientError, answer_to_echo, check_success, is_echo};
 use crate::cutter::Messages;
-use crate::socket::{PATIENCE, Socket};
+use crate::socket::{Socket, patience};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -90,7 +90,7 @@ impl Load {
             busy -= usize::from(client.is_done());
         }
         while busy > 0 {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
+            self.poll.poll(&mut events, Some(patience()))?;
             if events.is_empty() {
                 return Err(ClientError::Silence);
             }

@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::options::{JsonTo, Plan, Target};
-use crate::process;
 use crate::progress::Progress;
 use crate::report::{self, LETTERS, Outcome};
 use crate::workload::{Bench, Sample, Size, Workload, WorkloadError};
+use crate::{process, server, socket};
+use ovsdb_daemon::signals;
 
 /// Why the results cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,10 @@ pub(crate) enum MeasureError {
 pub(crate) fn measure(plan: &Plan) -> Result<bool, MeasureError> {
     // Servers that are started here have as many, by inheritance.
     process::raise_descriptors();
+    socket::set_patience(plan.patience);
+    // Not being able to means that a server is left behind by Ctrl-C, no more.
+    let _ = signals::install();
+    signals::on_fatal(server::kill_running);
     let names: Vec<String> = plan.targets.iter().map(Target::name).collect();
     let with_table = !matches!(plan.json, JsonTo::Output);
     if with_table {

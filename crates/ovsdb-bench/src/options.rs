@@ -8,6 +8,7 @@ use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table
 use ovsdb_daemon::program;
 
 use crate::rows;
+use crate::socket::PATIENCE_SECS;
 use crate::workload::{ALL, Size, Workload};
 
 /// An option of the program.
@@ -28,6 +29,8 @@ pub enum Opt {
     Scale,
     /// `--quick`
     Quick,
+    /// `--patience`
+    Patience,
     /// `--json`
     Json,
     /// `--schema`
@@ -97,6 +100,12 @@ pub fn table() -> Table<Opt> {
                     "quick",
                     Arg::No,
                     "run once, with few clients and little work\n(unless -n or --scale say otherwise)",
+                ),
+                Spec::long(
+                    Opt::Patience,
+                    "patience",
+                    Arg::Required("SECONDS"),
+                    "take a server that says nothing for so long as\nfailed (default: 120)",
                 ),
                 Spec::long(
                     Opt::Json,
@@ -180,6 +189,8 @@ pub(crate) struct Plan {
     pub(crate) workloads: Vec<&'static dyn Workload>,
     pub(crate) runs: usize,
     pub(crate) size: Size,
+    /// How long a server may say nothing, in seconds.
+    pub(crate) patience: u64,
     pub(crate) json: JsonTo,
 }
 
@@ -230,6 +241,7 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
     let mut versus = None;
     let mut chosen: Vec<&'static str> = Vec::new();
     let (mut runs, mut scale, mut quick, mut json) = (None, None, false, JsonTo::None);
+    let mut patience = PATIENCE_SECS;
     for (option, value) in options {
         match (option, value) {
             (Opt::Remote, value) => targets.push(Target::Remote(value.unwrap_or_default())),
@@ -237,6 +249,7 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
             (Opt::Runs, value) => runs = Some(number(value.unwrap_or_default())?),
             (Opt::Scale, value) => scale = Some(number(value.unwrap_or_default())?),
             (Opt::Quick, _) => quick = true,
+            (Opt::Patience, value) => patience = number(value.unwrap_or_default())? as u64,
             (Opt::Json, Some(file)) => json = JsonTo::File(file.into()),
             (Opt::Json, None) => json = JsonTo::Output,
             (Opt::Only | Opt::Workload, value) => {
@@ -263,6 +276,7 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
             percent: scale.unwrap_or(if quick { QUICK_PERCENT } else { 100 }),
             quick,
         },
+        patience,
         json,
     })
 }

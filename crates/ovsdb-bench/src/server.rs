@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ovsdb_log::{LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
 use ovsdb_proto::json::{self, JsonError};
 use ovsdb_testkit::daemon::Daemon;
@@ -12,6 +15,26 @@ use ovsdb_testkit::sandbox::Sandbox;
 use crate::client::{Client, ClientError, succeeded};
 use crate::process::Process;
 use crate::rows::{DATABASE, SCHEMA};
+
+/// The server that runs now and was started here, and its folder.
+static RUNNING: Mutex<Option<(i32, PathBuf)>> = Mutex::new(None);
+
+/// Ends the server that was started here and removes its folder, because this process ends before its time.
+pub(crate) fn kill_running() {
+    let running = RUNNING
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some((pid, folder)) = running {
+        // Whatever does not go: there is nobody left to tell.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+fn set_running(running: Option<(i32, PathBuf)>) {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = running;
+}
 
 /// Why a server is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +137,7 @@ impl Server {
             program: started.program.clone(),
             output: output.to_string(),
         })?;
+        set_running(Some((daemon.pid(), started.sandbox.folder().to_owned())));
         self.process = Process::known(daemon.pid());
         started.daemon = Some(daemon);
         Ok(took)
@@ -128,6 +152,7 @@ impl Server {
         self.process = None;
         if let Some(daemon) = started.daemon.take() {
             daemon.stop();
+            set_running(None);
         }
         Ok(())
     }
@@ -173,5 +198,13 @@ impl Server {
         let started = self.started.as_ref().ok_or(ServerError::NotStartedHere)?;
         let file = started.sandbox.path("bench.db");
         Ok(std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.started.is_some() {
+            set_running(None);
+        }
     }
 }

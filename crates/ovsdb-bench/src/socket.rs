@@ -6,14 +6,27 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ovsdb_net::Method;
 
 use crate::client::ClientError;
 
+/// How long nothing may happen while something is expected, in seconds, unless [`set_patience`] says otherwise.
+pub(crate) const PATIENCE_SECS: u64 = 120;
+
+static PATIENCE: AtomicU64 = AtomicU64::new(PATIENCE_SECS);
+
 /// How long nothing may happen while something is expected. A server that takes longer has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) fn patience() -> Duration {
+    Duration::from_secs(PATIENCE.load(Ordering::Relaxed))
+}
+
+/// Changes it for connections that are made from now on.
+pub(crate) fn set_patience(seconds: u64) {
+    PATIENCE.store(seconds, Ordering::Relaxed);
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -23,7 +36,7 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// A connection that waits, but not for ever: see [`PATIENCE`].
+    /// A connection that waits, but not for ever: see [`patience`].
     pub(crate) fn connect(method: &str) -> Result<Socket, ClientError> {
         let failed = |source| ClientError::Connect {
             method: method.to_owned(),
@@ -34,15 +47,15 @@ impl Socket {
         match parsed.socket_path() {
             Some(path) => {
                 let stream = UnixStream::connect(path).map_err(failed)?;
-                stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-                stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+                stream.set_read_timeout(Some(patience())).map_err(failed)?;
+                stream.set_write_timeout(Some(patience())).map_err(failed)?;
                 Ok(Socket::Unix(stream))
             }
             None if method.starts_with("tcp:") => {
                 let stream = TcpStream::connect(parsed.target()).map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
-                stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-                stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+                stream.set_read_timeout(Some(patience())).map_err(failed)?;
+                stream.set_write_timeout(Some(patience())).map_err(failed)?;
                 Ok(Socket::Tcp(stream))
             }
             None => Err(unknown()),

@@ -17,7 +17,7 @@ use ovsdb_proto::jsonrpc::{Message, write_request};
 use crate::client::{ClientError, at_an_edge};
 use crate::cutter::Messages;
 use crate::rows::ITEM_MARK;
-use crate::socket::{PATIENCE, Socket};
+use crate::socket::{Socket, patience};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -264,7 +264,7 @@ impl Watchers {
     }
 
     fn poll(&mut self, events: &mut Events) -> Result<(), WatchError> {
-        self.poll.poll(events, Some(PATIENCE))?;
+        self.poll.poll(events, Some(patience()))?;
         if events.is_empty() {
             return Err(ClientError::Silence.into());
         }

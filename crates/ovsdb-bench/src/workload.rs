@@ -2,8 +2,8 @@
 //!
 //! # Adding a workload
 //!
-//! Write `workload/NAME.rs` with a type that implements [`Workload`], add the module below and a line to [`ALL`], and name
-//! it in `docs/performance.md`. [`Workload::run`] is given a [`Bench`]: a server on an empty database (schema
+//! Write `workload/NAME.rs` with a type that implements [`Workload`], add the module below and a line to [`ALL`], name it
+//! and its figures in `docs/performance.md` (a test looks), and write the man pages anew (`cargo run -p xtask -- man`). [`Workload::run`] is given a [`Bench`]: a server on an empty database (schema
 //! `bench.ovsschema`), and what it takes to measure it:
 //!
 //! ```text
@@ -350,6 +350,21 @@ mod tests {
                 );
             }
             assert!(!figures.is_empty(), "{}", workload.name());
+        }
+    }
+
+    #[test]
+    fn the_page_about_performance_names_every_workload_and_figure() {
+        let page = include_str!("../../../docs/performance.md");
+        for workload in ALL {
+            let name = format!("`{}`", workload.name());
+            let mut lines = page.lines().filter(|line| line.starts_with("| `"));
+            let line = lines.find(|line| line.contains(&name));
+            let line = line.unwrap_or_else(|| panic!("docs/performance.md does not name {name}"));
+            for figure in workload.figures() {
+                let figure = format!("`{}`", figure.name);
+                assert!(line.contains(&figure), "{name} lacks {figure}: {line}");
+            }
         }
     }
 

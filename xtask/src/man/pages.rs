@@ -10,7 +10,13 @@ use Block::{Example, Item, Text};
 
 /// Every page.
 pub(super) fn all() -> Vec<Page> {
-    vec![ovsdb_server(), ovsdb_client(), ovsdb_tool(), ovs_appctl()]
+    vec![
+        ovsdb_server(),
+        ovsdb_client(),
+        ovsdb_tool(),
+        ovs_appctl(),
+        ovsdb_bench(),
+    ]
 }
 
 /// A program's table of options as its page shows it.
@@ -378,6 +384,65 @@ fn ovs_appctl() -> Page {
                 "SEE ALSO",
                 &[Text("ovsdb-server(1), ovsdb-tool(1), ovsdb-client(1)")],
             ),
+        ],
+    }
+}
+
+fn ovsdb_bench() -> Page {
+    let mut options = options(&ovsdb_bench::table());
+    options.push(Options {
+        title: "The workloads",
+        items: ovsdb_bench::workloads()
+            .map(|(name, about)| (name.to_owned(), about.to_owned()))
+            .collect(),
+    });
+    Page {
+        program: "ovsdb-bench",
+        section: 1,
+        summary: "measure OVSDB servers, and compare two",
+        usage: &[
+            "[OPTION...] PROGRAM [--vs PROGRAM]",
+            "[OPTION...] --remote METHOD",
+        ],
+        description: &[
+            "Starts PROGRAM, an ovsdb-server of any make, on databases of its own in temporary folders, puts work on it \
+             and prints how fast it did it: a line of a table for each figure. With --vs another PROGRAM does the same \
+             work in turn, and the column \"A is\" says how many times better the first one is. All figures are medians of \
+             the runs.",
+            "Beside each figure stand what the server needed for it, as far as the server is a process of this machine \
+             that may be looked at: its processor time in seconds, its peak of resident memory, and how long another \
+             client waited that asked for very little every few milliseconds: the longest wait and the 99th percentile.",
+            "What is received is checked: numbers of rows, and at every client which rows it was told of, and that it was \
+             told of each of them once. A server that loses or repeats something, or falls silent, has failed; its line \
+             says FAILED, and standard error says why. The other workloads go on.",
+        ],
+        commands: Vec::new(),
+        options,
+        sections: &[
+            (
+                "RUNNING SERVERS",
+                &[Text(
+                    "A server that runs already is measured with --remote. It must serve the schema that --schema prints, \
+                     as a database of the name Bench, and nobody else may use that database: every workload begins by \
+                     deleting all its rows. Workloads that restart the server or use its control socket are not run.",
+                )],
+            ),
+            (
+                "EXIT STATUS",
+                &[
+                    Item("0", "Everything was measured."),
+                    Item("1", "A server has failed, or nothing could be measured."),
+                ],
+            ),
+            (
+                "EXAMPLES",
+                &[Example(
+                    "ovsdb-bench --quick /usr/sbin/ovsdb-server\n\
+                     ovsdb-bench ./ovsdb-server --vs /usr/sbin/ovsdb-server --json=results.json\n\
+                     ovsdb-bench --only=txn_par,fanout -n 5 ./ovsdb-server",
+                )],
+            ),
+            ("SEE ALSO", &[Text("ovsdb-server(1), ovsdb(7)")]),
         ],
     }
 }

@@ -59,7 +59,7 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-server",
         ],
     ),
-    ("xtask", &["ovsdb-daemon", "ovsdb-tools"]),
+    ("xtask", &["ovsdb-daemon", "ovsdb-tools", "ovsdb-bench"]),
 ];
 
 /// Our crates that serve development only: others may use them in tests.

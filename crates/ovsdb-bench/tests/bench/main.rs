@@ -1,0 +1,115 @@
+//! The program as its users run it: on a good server, and on servers that lose or repeat something.
+
+mod proxy;
+
+use std::fs;
+use std::process::{Command, Output};
+
+use ovsdb_proto::json::{self, Json};
+use ovsdb_testkit::daemon::Server;
+use ovsdb_testkit::programs::{Side, ours};
+use ovsdb_testkit::sandbox::Sandbox;
+
+use proxy::Mischief;
+
+/// Little work, and patience for a slow machine.
+const SMALL: [&str; 3] = ["--quick", "--scale=1", "--json"];
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ovsdb-bench"))
+        .args(arguments)
+        .output()
+        .expect("the program was built for this test")
+}
+
+/// The workloads of the JSON that was printed.
+fn workloads(output: &Output) -> Vec<Json> {
+    let parsed = json::parse(output.stdout.trim_ascii_end());
+    let parsed = parsed.unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let workloads = parsed.get("workloads").and_then(Json::as_array);
+    workloads.expect("there are workloads").to_vec()
+}
+
+fn text<'a>(json: &'a Json, name: &str) -> &'a str {
+    json.get(name).and_then(Json::as_str).unwrap_or_default()
+}
+
+fn list<'a>(json: &'a Json, name: &str) -> &'a [Json] {
+    json.get(name).and_then(Json::as_array).unwrap_or_default()
+}
+
+#[test]
+fn every_workload_measures_our_server_and_every_check_passes() {
+    let program = ours("ovsdb-server");
+    let program = program.to_str().expect("the path is UTF-8");
+    let output = bench(&[&SMALL[..], &[program]].concat());
+    let workloads = workloads(&output);
+    let names: Vec<&str> = workloads
+        .iter()
+        .map(|workload| text(workload, "name"))
+        .collect();
+    let known: Vec<&str> = ovsdb_bench::workloads().map(|(name, _)| name).collect();
+    assert_eq!(names, known);
+    for workload in &workloads {
+        let name = text(workload, "name");
+        let outcome = &list(workload, "servers")[0];
+        assert_eq!(text(outcome, "outcome"), "measured", "{name}: {outcome}");
+        for figure in list(workload, "figures") {
+            let median = list(figure, "servers")[0].get("median");
+            let median = median.and_then(Json::as_f64).unwrap_or(f64::NAN);
+            assert!(median.is_finite(), "{name}: {figure}");
+        }
+    }
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn a_server_that_loses_or_repeats_something_has_failed() {
+    // (workload, what the server does wrong, what is said of it; empty if it is all right)
+    let cases = [
+        ("fanout_monitor", Mischief::None, ""),
+        ("txn_seq", Mischief::None, ""),
+        ("initial", Mischief::None, ""),
+        ("fanout_monitor", Mischief::LoseUpdate, "without a word"),
+        ("fanout_cond", Mischief::RepeatUpdate, "was told of"),
+        ("fanout_since", Mischief::ReplaceUpdate, "not the same rows"),
+        ("txn_seq", Mischief::LoseWrite, "rows are there"),
+        ("txn_par", Mischief::LoseReply, "expected the reply to"),
+        ("initial", Mischief::LoseRow, "rows are there"),
+    ];
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("bench.ovsschema"), bench(&["--schema"]).stdout)
+        .expect("the folder is ours");
+    let schema = sandbox.path("bench.ovsschema");
+    let server = Server::start(&sandbox, Side::Ours, &[("bench.db", &schema)]);
+    for (number, (workload, mischief, expected)) in cases.into_iter().enumerate() {
+        let socket = sandbox.path(format!("proxy-{number}.sock"));
+        let remote = format!("--remote=unix:{}", socket.display());
+        let only = format!("--only={workload}");
+        // Where something is lost, patience is what the test waits for.
+        let patience = match mischief {
+            Mischief::LoseUpdate => "--patience=2",
+            _ => "--patience=60",
+        };
+        proxy::start(socket, server.socket(), mischief);
+        let output = bench(&[&SMALL[..], &[&remote, &only, patience]].concat());
+        let outcome = list(&workloads(&output)[0], "servers")[0].clone();
+        let (outcome, reason) = (text(&outcome, "outcome"), text(&outcome, "reason"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        if expected.is_empty() {
+            assert_eq!(outcome, "measured", "{workload}, {mischief:?}: {reason}");
+            assert_eq!(output.status.code(), Some(0), "{workload}, {mischief:?}");
+        } else {
+            assert_eq!(outcome, "failed", "{workload}, {mischief:?}");
+            assert!(
+                reason.contains(expected),
+                "{workload}, {mischief:?}: {reason}"
+            );
+            assert!(
+                said.contains("FAILED on A"),
+                "{workload}, {mischief:?}: {said}"
+            );
+            assert_eq!(output.status.code(), Some(1), "{workload}, {mischief:?}");
+        }
+    }
+}
