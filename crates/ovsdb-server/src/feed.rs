@@ -13,6 +13,7 @@ use crate::limits;
 use crate::mailbox::Mailbox;
 use crate::published::{Published, Text, VersionId};
 use crate::routes::{Concern, Slot};
+use crate::tellers::{Desk, Tellers};
 
 /// Names a monitor within its feed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -21,8 +22,34 @@ pub struct WatchId(u64);
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Feed {
-    mailbox: Arc<Mailbox>,
+    bell: Bell,
     state: Mutex<State>,
+}
+
+/// How a session hears that there is something to tell.
+pub(crate) enum Bell {
+    /// It tells it itself.
+    Mailbox(Arc<Mailbox>),
+    /// A teller tells it, unless the session has something else to do.
+    Desk(Arc<dyn Desk>, Arc<Tellers>),
+}
+
+impl std::fmt::Debug for Bell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Bell::Mailbox(_) => "Mailbox",
+            Bell::Desk(..) => "Desk",
+        })
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        match self {
+            Bell::Mailbox(mailbox) => mailbox.ring(),
+            Bell::Desk(desk, tellers) => tellers.add(desk),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -153,36 +180,41 @@ pub enum Words {
 }
 
 impl News {
-    fn new(
+    /// Hands over the news in `pieces`: commit by commit, as far as others are told the same, unless there are many.
+    /// `known` is a version that was current when the pieces were taken, or before.
+    fn each(
         watch: WatchId,
         monitor: &Arc<Monitor>,
         mut pieces: Pieces,
         known: VersionId,
-    ) -> Option<News> {
-        let change = if pieces.pending.is_empty() && pieces.recent.len() == 1 {
-            let only = pieces.recent.pop()?;
-            pieces.version = only.published.version;
-            Change::One(only)
-        } else {
-            pieces.merge(monitor);
-            if pieces.pending.is_empty() {
-                return None;
-            }
-            Change::Merged(pieces.pending)
-        };
+        mut tell: impl FnMut(News),
+    ) {
         // Whatever lies between the last commit that concerned the monitor and the version that was current when it was
         // asked does not concern it.
-        let version = if known.number > pieces.version.number {
-            known
-        } else {
-            pieces.version
+        let last = pieces.recent.last();
+        let last = last.map_or(pieces.version, |last| last.published.version);
+        let up_to = |version: VersionId| {
+            if version == last && known.number > last.number {
+                known
+            } else {
+                version
+            }
         };
-        Some(News {
+        let news = |version, change| News {
             watch,
-            version,
+            version: up_to(version),
             monitor: monitor.clone(),
             change,
-        })
+        };
+        if pieces.is_long() {
+            pieces.merge(monitor);
+        }
+        if !pieces.pending.is_empty() {
+            tell(news(pieces.version, Change::Merged(pieces.pending)));
+        }
+        for recent in pieces.recent {
+            tell(news(recent.published.version, Change::One(recent)));
+        }
     }
 
     /// How many rows may be concerned.
@@ -217,9 +249,9 @@ impl News {
 }
 
 impl Feed {
-    pub(crate) fn new(mailbox: &Arc<Mailbox>) -> Feed {
+    pub(crate) fn new(bell: Bell) -> Feed {
         Feed {
-            mailbox: mailbox.clone(),
+            bell,
             state: Mutex::default(),
         }
     }
@@ -263,13 +295,13 @@ impl Feed {
     }
 
     /// Puts `monitor` in the place of another one that has been told everything up to `version`, but for the news
-    /// returned.
+    /// returned, oldest first.
     pub(crate) fn change(
         &self,
         id: WatchId,
         monitor: Arc<Monitor>,
         version: VersionId,
-    ) -> Option<(Slot, Option<News>)> {
+    ) -> Option<(Slot, Vec<News>)> {
         let mut state = self.state.lock();
         let place = state.place(id)?;
         let watch = &mut state.watches[place];
@@ -277,7 +309,9 @@ impl Feed {
         let before = std::mem::replace(&mut watch.monitor, monitor);
         let slot = watch.slot;
         drop(state);
-        Some((slot, News::new(id, &before, pieces, version)))
+        let mut news = Vec::new();
+        News::each(id, &before, pieces, version, |one| news.push(one));
+        Some((slot, news))
     }
 
     /// Adds a commit that concerns a monitor.
@@ -302,7 +336,7 @@ impl Feed {
         let ring = !std::mem::replace(&mut state.rung, true) || is_long && !was_long;
         drop(state);
         if ring {
-            self.mailbox.ring();
+            self.bell.ring();
         }
     }
 
@@ -311,7 +345,7 @@ impl Feed {
         self.state.lock().rung
     }
 
-    /// Takes what is new, monitor by monitor, in the order of their ids. `known` is a version that was current when this
+    /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first. `known` is a version that was current when this
     /// was called, or before.
     pub(crate) fn take(&self, known: VersionId) -> Vec<News> {
         let mut state = self.state.lock();
@@ -327,9 +361,11 @@ impl Feed {
         let taken: Vec<_> = taken.collect();
         // The writer, which may want to add to the feed, need not wait for the rest.
         drop(state);
-        let news = taken.into_iter();
-        news.filter_map(|(id, monitor, pieces)| News::new(id, &monitor, pieces, known))
-            .collect()
+        let mut news = Vec::new();
+        for (id, monitor, pieces) in taken {
+            News::each(id, &monitor, pieces, known, |one| news.push(one));
+        }
+        news
     }
 
     /// How many changed rows have to be looked at when its news is taken or merged.

@@ -22,11 +22,12 @@ use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::feed::{Feed, News, WatchId};
+use crate::feed::{Bell, Feed, News, WatchId};
 use crate::history::{History, Missed, Shown};
 use crate::mailbox::{Mailbox, SessionId};
 use crate::published::{Published, Text, VersionId};
-use crate::routes::{Routes, Slot};
+use crate::routes::Routes;
+use crate::tellers::{Desk, Tellers};
 
 /// A version of a database that the journal has accepted.
 #[derive(Clone, Debug)]
@@ -303,9 +304,23 @@ impl Hub {
 
     /// Opens the feed of a session, which rings at its mailbox.
     pub fn subscribe(&self, mailbox: &Arc<Mailbox>) -> Arc<Feed> {
-        let feed = Arc::new(Feed::new(mailbox));
+        self.open_feed(mailbox.id(), Bell::Mailbox(mailbox.clone()))
+    }
+
+    /// Opens the feed of a session whose news tellers tell, at its desk.
+    pub(crate) fn subscribe_at(
+        &self,
+        mailbox: &Mailbox,
+        desk: Arc<dyn Desk>,
+        tellers: &Arc<Tellers>,
+    ) -> Arc<Feed> {
+        self.open_feed(mailbox.id(), Bell::Desk(desk, tellers.clone()))
+    }
+
+    fn open_feed(&self, session: SessionId, bell: Bell) -> Arc<Feed> {
+        let feed = Arc::new(Feed::new(bell));
         let mut registry = self.registry.lock();
-        registry.feeds.insert(mailbox.id(), feed.clone());
+        registry.feeds.insert(session, feed.clone());
         feed
     }
 
@@ -370,19 +385,18 @@ impl Hub {
         feed: &Feed,
         watch: WatchId,
         monitor: &Arc<Monitor>,
-    ) -> (Option<News>, Arc<Version>) {
+    ) -> (Vec<News>, Arc<Version>) {
         let mut registry = self.registry.lock();
         let version = self.current.load_full();
-        let changed: Option<(Slot, Option<News>)> =
-            feed.change(watch, monitor.clone(), version.name());
-        let news = changed.and_then(|(slot, news)| {
+        let changed = feed.change(watch, monitor.clone(), version.name());
+        let news = changed.map(|(slot, news)| {
             registry.routes.change(slot, monitor);
             news
         });
-        (news, version)
+        (news.unwrap_or_default(), version)
     }
 
-    /// Takes what a feed's monitors have not been told, in the order of their ids.
+    /// Takes what a feed's monitors have not been told, in the order of their ids, and of each the oldest first.
     pub fn take(&self, feed: &Feed) -> Vec<News> {
         // First the version: every commit up to it has reached the feed.
         let known = self.current.load().name();
@@ -551,7 +565,7 @@ mod tests {
         }
         fixture.insert("B", 4);
         assert_eq!(told(&fixture, &quick), ["4"]);
-        assert_eq!(told(&fixture, &slow), ["1 2 3"]);
+        assert_eq!(told(&fixture, &slow), ["1", "2", "3"]);
         assert_eq!(told(&fixture, &other), ["4"]);
         for feed in [quick, slow, other] {
             assert_eq!(told(&fixture, &feed), [""; 0]);

@@ -37,6 +37,7 @@ pub mod server;
 mod server_db;
 pub mod session;
 pub mod targets;
+mod tellers;
 pub mod transaction_id;
 pub mod writer;
 

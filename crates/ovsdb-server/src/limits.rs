@@ -119,6 +119,9 @@ pub const TRANSACT_ROWS_INLINE: usize = 1024;
 /// answer comes.
 pub const WRITER_AHEAD_MAX: usize = 4096;
 
+/// Sessions whose clients a teller tells what is new before requests that have arrived get their turn.
+pub const TELLS_IN_A_ROW: usize = 16;
+
 /// Commits that a feed keeps apart before it merges them into one change set.
 pub const FEED_COMMITS_MAX: usize = 64;
 

@@ -26,6 +26,7 @@ use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::queue::Closed;
 use crate::runtime::fresh_uuid;
 use crate::server_db::{self, ServerDb};
+use crate::tellers::Tellers;
 use crate::writer::{Conversion, Converted, WriterOptions};
 
 /// Why a database cannot be added.
@@ -94,6 +95,7 @@ pub struct Server {
     monitor_cond_disabled: AtomicBool,
     limits: Limits,
     budget: Arc<Budget>,
+    tellers: Arc<Tellers>,
 }
 
 impl Server {
@@ -129,6 +131,7 @@ impl Server {
             monitor_cond_disabled: AtomicBool::new(false),
             limits,
             budget: Budget::new(limits.requests_bytes_max),
+            tellers: Tellers::new(),
         }))
     }
 
@@ -145,6 +148,11 @@ impl Server {
     /// What the requests of all clients hold.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// Who tells clients what is new.
+    pub(crate) fn tellers(&self) -> &Arc<Tellers> {
+        &self.tellers
     }
 
     /// The named locks.

@@ -7,10 +7,12 @@
 //! the answer to a probe not at all: that somebody has much to do is no sign of death.
 
 mod conversion;
+mod desk;
 mod held;
 mod link;
 mod monitoring;
 mod monitors;
+mod outbox;
 mod requests;
 mod transactions;
 
@@ -39,9 +41,11 @@ use crate::writer::Job;
 
 pub(crate) use self::conversion::canceled as canceled_conversion;
 
+use self::desk::{Desk, Means};
 use self::held::Held;
 use self::link::{Link, Progress};
 use self::monitors::{Monitors, Protocol};
+use self::outbox::Outbox;
 use self::transactions::{IdUse, Transactions};
 
 /// Settings of a session.
@@ -59,6 +63,8 @@ pub struct Session {
     link: Link,
     transactions: Transactions,
     monitors: Monitors,
+    /// Where others tell of news while the task waits.
+    desk: Arc<Desk>,
     held: Held,
     /// A transaction for which its writer's queue has no room yet. All messages after it wait for it.
     waits_for_room: Option<WaitsForRoom>,
@@ -112,6 +118,16 @@ enum End {
     Close,
 }
 
+/// What a session has waited for.
+enum Ready {
+    /// The peer has sent or taken something.
+    Progress(std::io::Result<Progress>),
+    /// A transaction has found room in its writer's queue.
+    Taken(Result<(), Closed>),
+    /// There is a letter or news, or the time has come.
+    Other,
+}
+
 /// How many of the requests that have arrived were handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Handled {
@@ -143,6 +159,7 @@ impl Session {
     ) -> Session {
         Session {
             link: Link::new(stream, server.limits()),
+            desk: Desk::new(&mailbox),
             share: Share::new(server.budget(), &mailbox),
             server,
             mailbox,
@@ -207,7 +224,7 @@ impl Session {
             let action = listens.then(|| reconnect.lock().run(now_ms)).flatten();
             match action {
                 // Behind what the peer does not take it would be of no use.
-                Some(Action::Probe) if self.link.backlog() == 0 => self.link.send(|out| {
+                Some(Action::Probe) if self.link.backlog() == 0 => self.link.out().send(|out| {
                     Message::request(Method::Echo.as_str(), Vec::new(), PROBE_ID).write_to(out);
                     true
                 }),
@@ -246,21 +263,28 @@ impl Session {
             let deadlines = [probe, echo, self.lingers_until];
             let deadline = deadlines.into_iter().flatten().min();
             let backlog = self.link.backlog();
+            self.leave_desk();
             // Whoever was ready first, everything is looked at anyway.
-            tokio::select! {
+            let ready = tokio::select! {
                 biased;
-                progress = self.link.progress(self.may_receive()) => match progress? {
+                progress = self.link.progress(self.may_receive()) => Ready::Progress(progress),
+                () = self.mailbox.rung() => Ready::Other,
+                taken = WaitsForRoom::taken(&mut self.waits_for_room) => Ready::Taken(taken),
+                () = sleep_until(deadline) => Ready::Other,
+            };
+            self.return_to_desk();
+            match ready {
+                Ready::Progress(progress) => match progress? {
                     Progress::Received => reconnect.lock().activity(self.server.now_ms()),
                     Progress::Drained => {}
                     Progress::End => self.lingers_until = Some(Instant::now() + limits::LINGER),
                 },
-                () = self.mailbox.rung() => {}
-                taken = WaitsForRoom::taken(&mut self.waits_for_room) => {
+                Ready::Taken(taken) => {
                     if let (Some(waits), Err(Closed)) = (self.waits_for_room.take(), taken) {
                         self.answer_closed(waits.token);
                     }
                 }
-                () = sleep_until(deadline) => {}
+                Ready::Other => {}
             }
             if self
                 .lingers_until
@@ -276,11 +300,36 @@ impl Session {
         }
     }
 
+    /// Before the task waits: whoever has something to tell the client need not wake it.
+    fn leave_desk(&mut self) {
+        let is_free = self.link.backlog() == 0;
+        let out = is_free.then(|| self.link.lend_out()).flatten();
+        let means = out.map(|out| Means {
+            out,
+            monitors: std::mem::take(&mut self.monitors),
+        });
+        let back = self.desk.leave(means);
+        self.take_back_means(back);
+    }
+
+    /// Before the task does anything.
+    fn return_to_desk(&mut self) {
+        let back = self.desk.return_to();
+        self.take_back_means(back);
+    }
+
+    fn take_back_means(&mut self, means: Option<Means>) {
+        if let Some(Means { out, monitors }) = means {
+            self.link.give_back(out);
+            self.monitors = monitors;
+        }
+    }
+
     /// Accounts for what the session's requests hold, and ends it if its peer is owed too much.
     fn check_limits(&mut self) -> Result<(), End> {
         let waiting = self.held.bytes() + self.transactions.bytes();
         self.share.set(self.link.received() + waiting);
-        let Some(max) = self.link.overfull() else {
+        let Some(max) = self.link.out().overfull() else {
             return Ok(());
         };
         tracing::warn!(
@@ -546,7 +595,7 @@ impl Session {
     /// Answers a request with a result, before any update: a monitor that is new must not be heard of before the reply
     /// that says what it starts from.
     fn reply_at_once(&mut self, id: &Json, write_result: impl FnOnce(&mut Vec<u8>)) {
-        self.link.send(|out| {
+        self.link.out().send(|out| {
             jsonrpc::write_reply_with(id, write_result, out);
             true
         });
@@ -563,7 +612,7 @@ impl Session {
         };
         jsonrpc::write_reply_with(id, write, &mut message);
         let (before, after) = message.split_at(place);
-        self.link.send_shared(before, part, after);
+        self.link.out().send_shared(before, part, after);
     }
 
     /// Answers a request with an error.
@@ -574,7 +623,7 @@ impl Session {
 
     /// Answers a request with an error, before any update: it is about nothing that changed anything.
     fn refuse_at_once(&mut self, id: &Json, error: &Json) {
-        self.link.send(|out| {
+        self.link.out().send(|out| {
             jsonrpc::write_error(id, &error.to_bytes(), out);
             true
         });
@@ -586,7 +635,7 @@ impl Session {
     }
 
     fn notify_at_once(&mut self, method: Method, params: Vec<Json>) {
-        self.link.send(|out| {
+        self.link.out().send(|out| {
             Message::notification(method.as_str(), params).write_to(out);
             true
         });
@@ -606,35 +655,35 @@ impl Session {
 
     /// Tells the monitors on some databases what is new.
     fn send_news(&mut self, of: impl Fn(&Served) -> bool) {
-        let link = &mut self.link;
+        let out = self.link.out();
         self.monitors
-            .take_news(of, |id, protocol, news| tell(link, id, protocol, news));
+            .take_news(of, |id, protocol, news| tell(out, id, protocol, news));
     }
 }
 
 /// Sends the notification of what is new for a monitor.
-fn tell(link: &mut Link, id: &Json, protocol: Protocol, news: News) {
+fn tell(to: &mut Outbox, id: &Json, protocol: Protocol, news: News) {
     let (size, version) = (news.rows() * limits::ROW_BYTES, news.version);
     match in_place(size, || news.into_words()) {
         Words::Nothing => {}
-        Words::Own(text) => tell_text(link, id, protocol, version.id, &text),
+        Words::Own(text) => tell_text(to, id, protocol, version.id, &text),
         Words::Shared(text) => {
             let bytes = text.get().map_or(&[][..], Vec::as_slice);
             if bytes.len() < limits::OUTBOX_CHUNK_BYTES {
-                return tell_text(link, id, protocol, version.id, bytes);
+                return tell_text(to, id, protocol, version.id, bytes);
             }
             let (mut message, mut place) = (Vec::new(), 0);
             let write = |out: &mut Vec<u8>| place = out.len();
             write_update(id, protocol, version.id, write, &mut message);
             let (before, after) = message.split_at(place);
-            link.send_shared(before, text.clone(), after);
+            to.send_shared(before, text.clone(), after);
         }
     }
 }
 
 /// Sends a notification of updates.
-fn tell_text(link: &mut Link, id: &Json, protocol: Protocol, version: Uuid, updates: &[u8]) {
-    link.send(|out| {
+fn tell_text(to: &mut Outbox, id: &Json, protocol: Protocol, version: Uuid, updates: &[u8]) {
+    to.send(|out| {
         let write = |out: &mut Vec<u8>| out.extend_from_slice(updates);
         write_update(id, protocol, version, write, out);
         true
@@ -667,6 +716,8 @@ fn write_update(
 impl Drop for Session {
     /// However a session ends, nobody goes on waiting for it, or it for anybody.
     fn drop(&mut self) {
+        // Should the task have been given up while it waited.
+        self.return_to_desk();
         let id = self.mailbox.id();
         self.mailbox.abandon();
         self.server.locks().release_all(id);

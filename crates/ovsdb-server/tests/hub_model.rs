@@ -280,7 +280,7 @@ impl<'a> Receiver<'a> {
         }
         let after = world.hub.with_conditions(&before, conditions);
         let (news, version) = world.hub.change(&self.feed, watch, &after);
-        if let Some(news) = news {
+        for news in news {
             self.hear(news);
             self.check(&self.watching[place]);
         }

@@ -2,22 +2,21 @@
 //!
 //! Nothing here waits on its own: [`Link::progress`] is one step, to be awaited together with whatever else may happen.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use ovsdb_net::{ReadHalf, Stream, WriteHalf};
+use ovsdb_net::{ReadHalf, Stream};
 use ovsdb_proto::framer::{FrameError, Framer};
-use tokio::io::{AsyncReadExt, AsyncWrite};
-use tracing::Level;
+use tokio::io::AsyncReadExt;
 
 use crate::limits::{self, Limits};
-use crate::published::Text;
 
 use super::in_place;
+use super::outbox::Outbox;
 
 /// What a step achieved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,56 +29,26 @@ pub(super) enum Progress {
     End,
 }
 
-/// A piece of what is to be sent.
-enum Chunk {
-    /// Any number of messages, or parts of two.
-    Own(Vec<u8>),
-    /// The greater part of one message, which others send as well.
-    Shared(Text),
-}
-
-impl Chunk {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Chunk::Own(bytes) => bytes,
-            Chunk::Shared(text) => text.get().map_or(&[], Vec::as_slice),
-        }
-    }
-}
-
 /// See the module's documentation.
 pub(super) struct Link {
-    name: String,
+    name: Arc<str>,
     read: ReadHalf,
-    write: WriteHalf,
     framer: Framer,
-    outbox: VecDeque<Chunk>,
-    /// How much of the first chunk has been sent.
-    sent: usize,
-    queued: usize,
-    /// Size of `outbox` beyond which nothing is added to it.
-    queued_max: usize,
-    /// Something was to be added all the same.
-    is_overfull: bool,
-    spare: Vec<u8>,
+    /// `None` while it is lent to somebody, which it is only with nothing in it.
+    out: Option<Box<Outbox>>,
     at_end: bool,
 }
 
 impl Link {
     pub(super) fn new(stream: Stream, limits: &Limits) -> Link {
-        let name = stream.name().to_owned();
+        let name: Arc<str> = stream.name().into();
         let (read, write) = stream.into_split();
+        let out = Outbox::new(name.clone(), write, limits.backlog_bytes_max);
         Link {
             name,
             read,
-            write,
             framer: Framer::new(limits.message_bytes_max),
-            outbox: VecDeque::new(),
-            sent: 0,
-            queued: 0,
-            queued_max: limits.backlog_bytes_max,
-            is_overfull: false,
-            spare: Vec::new(),
+            out: Some(Box::new(out)),
             at_end: false,
         }
     }
@@ -88,14 +57,26 @@ impl Link {
         &self.name
     }
 
-    /// Bytes that wait to be sent.
-    pub(super) fn backlog(&self) -> usize {
-        self.queued
+    /// What the peer is to be sent.
+    pub(super) fn out(&mut self) -> &mut Outbox {
+        self.out
+            .as_mut()
+            .expect("the session takes it back before it does anything")
     }
 
-    /// If the peer was owed more than may wait for it, so that something was left out: the most that may.
-    pub(super) fn overfull(&self) -> Option<usize> {
-        self.is_overfull.then_some(self.queued_max)
+    /// Lends what sends, until it is given back.
+    pub(super) fn lend_out(&mut self) -> Option<Box<Outbox>> {
+        self.out.take()
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn give_back(&mut self, out: Box<Outbox>) {
+        self.out = Some(out);
+    }
+
+    /// Bytes that wait to be sent.
+    pub(super) fn backlog(&self) -> usize {
+        self.out.as_ref().map_or(0, |out| out.backlog())
     }
 
     /// Bytes that have arrived and are not yet returned as messages.
@@ -118,67 +99,6 @@ impl Link {
         self.framer.next()
     }
 
-    /// Queues one message, which `write` appends to the buffer it is given. If it returns false there is none.
-    pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        if !self.may_add() {
-            return;
-        }
-        let chunk = self.own_chunk();
-        let start = chunk.len();
-        if !write(chunk) {
-            chunk.truncate(start);
-        }
-        let length = chunk.len() - start;
-        self.queued += length;
-        if length > 0
-            && tracing::enabled!(target: "jsonrpc", Level::DEBUG)
-            && let Some(Chunk::Own(chunk)) = self.outbox.back()
-        {
-            super::log_message(&self.name, "send", &chunk[start..]);
-        }
-    }
-
-    /// Queues one message that consists of `before`, of a text that others send too, and of `after`.
-    pub(super) fn send_shared(&mut self, before: &[u8], text: Text, after: &[u8]) {
-        if !self.may_add() {
-            return;
-        }
-        let shared = Chunk::Shared(text);
-        if tracing::enabled!(target: "jsonrpc", Level::DEBUG) {
-            super::log_message(
-                &self.name,
-                "send",
-                &[before, shared.bytes(), after].concat(),
-            );
-        }
-        self.queued += before.len() + shared.bytes().len() + after.len();
-        self.own_chunk().extend_from_slice(before);
-        self.outbox.push_back(shared);
-        self.own_chunk().extend_from_slice(after);
-    }
-
-    /// Whether a message can be added to the outbox. Once one could not, none can: what comes later makes no sense alone.
-    fn may_add(&mut self) -> bool {
-        self.is_overfull |= self.queued > self.queued_max;
-        !self.is_overfull
-    }
-
-    /// A buffer at the end of the outbox that takes more.
-    fn own_chunk(&mut self) -> &mut Vec<u8> {
-        let has_room = |chunk: &Chunk| match chunk {
-            Chunk::Own(bytes) => bytes.len() < limits::OUTBOX_CHUNK_BYTES,
-            Chunk::Shared(_) => false,
-        };
-        if !self.outbox.back().is_some_and(has_room) {
-            let spare = std::mem::take(&mut self.spare);
-            self.outbox.push_back(Chunk::Own(spare));
-        }
-        match self.outbox.back_mut() {
-            Some(Chunk::Own(bytes)) => bytes,
-            _ => unreachable!("such a chunk was pushed if it was not there"),
-        }
-    }
-
     /// Sends and, if `receive`, receives as far as that goes at the moment; waits until either gets anywhere.
     pub(super) async fn progress(&mut self, receive: bool) -> io::Result<Progress> {
         poll_fn(|cx| self.poll_progress(receive, cx)).await
@@ -186,7 +106,7 @@ impl Link {
 
     /// Sends what the peer takes without waiting for it.
     pub(super) async fn send_now(&mut self) -> io::Result<()> {
-        poll_fn(|cx| match self.poll_send(cx) {
+        poll_fn(|cx| match self.out().poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         })
@@ -194,8 +114,8 @@ impl Link {
     }
 
     fn poll_progress(&mut self, receive: bool, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {
-        if self.queued > 0
-            && let Poll::Ready(result) = self.poll_send(cx)
+        if self.backlog() > 0
+            && let Poll::Ready(result) = self.out().poll_send(cx)
         {
             return Poll::Ready(result.map(|()| Progress::Drained));
         }
@@ -204,31 +124,6 @@ impl Link {
         } else {
             Poll::Pending
         }
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(chunk) = self.outbox.front() {
-            let bytes = chunk.bytes();
-            while self.sent < bytes.len() {
-                match Pin::new(&mut self.write).poll_write(cx, &bytes[self.sent..]) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(Ok(n)) => {
-                        self.sent += n;
-                        self.queued -= n;
-                    }
-                }
-            }
-            self.sent = 0;
-            if let Some(Chunk::Own(mut bytes)) = self.outbox.pop_front()
-                && bytes.capacity() <= 2 * limits::OUTBOX_CHUNK_BYTES
-            {
-                bytes.clear();
-                self.spare = bytes;
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {

@@ -15,7 +15,7 @@ use crate::history::Shown;
 use crate::hub::{Since, Start};
 use crate::limits;
 
-use super::monitors::{Changed, Protocol};
+use super::monitors::{Changed, Protocol, Told};
 use super::requests::{Reply, bad_params, empty, refusal};
 use super::{Session, in_place, tell, tell_text};
 
@@ -141,9 +141,13 @@ impl Session {
         if !Arc::ptr_eq(&now, &database) {
             return None;
         }
-        let mailbox = &self.mailbox;
+        let told = Told {
+            mailbox: &self.mailbox,
+            desk: &self.desk,
+            tellers: self.server.tellers(),
+        };
         let monitors = &mut self.monitors;
-        let start = monitors.start(id, protocol, &monitor, since, &database, mailbox);
+        let start = monitors.start(id, protocol, &monitor, since, &database, told);
         Some(Started {
             database,
             monitor,
@@ -198,14 +202,14 @@ impl Session {
             after,
             version,
         } = changed;
-        if let Some(news) = news {
-            tell(&mut self.link, old_id, protocol, news);
+        for news in news {
+            tell(self.link.out(), old_id, protocol, news);
         }
         let rows = before.rows_tried(&version.database) + after.rows_tried(&version.database);
         let mut text = Vec::new();
         let write = || after.write_difference(&before, &version.database, &mut text);
         if in_place(rows * limits::ROW_BYTES, write) {
-            tell_text(&mut self.link, id, protocol, version.id, &text);
+            tell_text(self.link.out(), id, protocol, version.id, &text);
         }
     }
 

@@ -13,7 +13,9 @@ use crate::feed::{Feed, News, WatchId};
 use crate::hub::{Since, Start, Version};
 use crate::limits;
 use crate::mailbox::{DatabaseId, Mailbox};
+use crate::tellers::Tellers;
 
+use super::desk::Desk;
 use super::in_place;
 
 /// By which method a monitor was requested, and so how it is told of changes.
@@ -71,11 +73,19 @@ struct Attached {
 pub(super) struct Changed {
     pub(super) protocol: Protocol,
     /// What was to be told under the conditions before.
-    pub(super) news: Option<News>,
+    pub(super) news: Vec<News>,
     pub(super) before: Arc<Monitor>,
     pub(super) after: Arc<Monitor>,
     /// The version at which one follows the other.
     pub(super) version: Arc<Version>,
+}
+
+/// How a session hears of news: of the server's own databases by its mailbox, since what they tell has its place among
+/// the letters.
+pub(super) struct Told<'a> {
+    pub(super) mailbox: &'a Arc<Mailbox>,
+    pub(super) desk: &'a Arc<Desk>,
+    pub(super) tellers: &'a Arc<Tellers>,
 }
 
 /// Where a monitor is.
@@ -130,7 +140,7 @@ impl Monitors {
         monitor: &Arc<Monitor>,
         since: Option<Since>,
         database: &Arc<Served>,
-        mailbox: &Arc<Mailbox>,
+        told: Told<'_>,
     ) -> Start {
         let place = self
             .attached
@@ -139,7 +149,11 @@ impl Monitors {
         let attached = match place {
             Some(place) => &mut self.attached[place],
             None => {
-                let feed = database.hub().subscribe(mailbox);
+                let hub = database.hub();
+                let feed = match database.is_internal() {
+                    true => hub.subscribe(told.mailbox),
+                    false => hub.subscribe_at(told.mailbox, told.desk.clone(), told.tellers),
+                };
                 self.attached.push(Attached {
                     database: database.clone(),
                     feed,
@@ -214,6 +228,12 @@ impl Monitors {
     pub(super) fn has_internal_news(&self) -> bool {
         let mut attached = self.attached.iter();
         attached.any(|attached| attached.database.is_internal() && attached.feed.has_news())
+    }
+
+    /// Whether it is a large piece of work to take what is new.
+    pub(super) fn has_much_news(&self) -> bool {
+        let changes = self.attached.iter().map(|attached| attached.feed.changes());
+        changes.sum::<usize>() * limits::ROW_BYTES > limits::MESSAGE_BYTES_SMALL
     }
 
     /// Takes what each monitor on the databases `of` is to be told, and hands it over with the monitor's id.

@@ -1,0 +1,167 @@
+//! What a client is to be sent: messages in the order of their sending, and the half of the stream that takes them.
+//!
+//! Nothing here waits: [`Outbox::poll_send`] sends what the peer takes at the moment.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use ovsdb_net::WriteHalf;
+use tokio::io::AsyncWrite;
+use tracing::Level;
+
+use crate::limits;
+use crate::published::Text;
+
+/// A piece of what is to be sent.
+enum Chunk {
+    /// Any number of messages, or parts of two.
+    Own(Vec<u8>),
+    /// The greater part of one message, which others send as well.
+    Shared(Text),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Own(bytes) => bytes,
+            Chunk::Shared(text) => text.get().map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
+/// See the module's documentation.
+pub(super) struct Outbox {
+    /// The peer's name, for the log.
+    name: Arc<str>,
+    write: WriteHalf,
+    chunks: VecDeque<Chunk>,
+    /// How much of the first chunk has been sent.
+    sent: usize,
+    queued: usize,
+    /// Size of `chunks` beyond which nothing is added to it.
+    queued_max: usize,
+    /// Something was to be added all the same.
+    is_overfull: bool,
+    spare: Vec<u8>,
+}
+
+impl Outbox {
+    pub(super) fn new(name: Arc<str>, write: WriteHalf, queued_max: usize) -> Outbox {
+        Outbox {
+            name,
+            write,
+            chunks: VecDeque::new(),
+            sent: 0,
+            queued: 0,
+            queued_max,
+            is_overfull: false,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Bytes that wait to be sent.
+    pub(super) fn backlog(&self) -> usize {
+        self.queued
+    }
+
+    /// If the peer was owed more than may wait for it, so that something was left out: the most that may.
+    pub(super) fn overfull(&self) -> Option<usize> {
+        self.is_overfull.then_some(self.queued_max)
+    }
+
+    /// Queues one message, which `write` appends to the buffer it is given. If it returns false there is none.
+    pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        if !self.may_add() {
+            return;
+        }
+        let chunk = self.own_chunk();
+        let start = chunk.len();
+        if !write(chunk) {
+            chunk.truncate(start);
+        }
+        let length = chunk.len() - start;
+        self.queued += length;
+        if length > 0
+            && tracing::enabled!(target: "jsonrpc", Level::DEBUG)
+            && let Some(Chunk::Own(chunk)) = self.chunks.back()
+        {
+            super::log_message(&self.name, "send", &chunk[start..]);
+        }
+    }
+
+    /// Queues one message that consists of `before`, of a text that others send too, and of `after`.
+    pub(super) fn send_shared(&mut self, before: &[u8], text: Text, after: &[u8]) {
+        if !self.may_add() {
+            return;
+        }
+        let shared = Chunk::Shared(text);
+        if tracing::enabled!(target: "jsonrpc", Level::DEBUG) {
+            super::log_message(
+                &self.name,
+                "send",
+                &[before, shared.bytes(), after].concat(),
+            );
+        }
+        self.queued += before.len() + shared.bytes().len() + after.len();
+        self.own_chunk().extend_from_slice(before);
+        self.chunks.push_back(shared);
+        self.own_chunk().extend_from_slice(after);
+    }
+
+    /// Whether a message can be added to the outbox. Once one could not, none can: what comes later makes no sense alone.
+    fn may_add(&mut self) -> bool {
+        self.is_overfull |= self.queued > self.queued_max;
+        !self.is_overfull
+    }
+
+    /// A buffer at the end of the outbox that takes more.
+    fn own_chunk(&mut self) -> &mut Vec<u8> {
+        let has_room = |chunk: &Chunk| match chunk {
+            Chunk::Own(bytes) => bytes.len() < limits::OUTBOX_CHUNK_BYTES,
+            Chunk::Shared(_) => false,
+        };
+        if !self.chunks.back().is_some_and(has_room) {
+            let spare = std::mem::take(&mut self.spare);
+            self.chunks.push_back(Chunk::Own(spare));
+        }
+        match self.chunks.back_mut() {
+            Some(Chunk::Own(bytes)) => bytes,
+            _ => unreachable!("such a chunk was pushed if it was not there"),
+        }
+    }
+
+    /// Sends what the peer takes without waiting. Whoever waits for the rest finds out by [`Outbox::poll_send`].
+    pub(super) fn try_send(&mut self) {
+        // An error comes up again when the session itself sends the rest, which there is then.
+        let _ = self.poll_send(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Sends until nothing is left or the peer takes no more.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(chunk) = self.chunks.front() {
+            let bytes = chunk.bytes();
+            while self.sent < bytes.len() {
+                match Pin::new(&mut self.write).poll_write(cx, &bytes[self.sent..]) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => {
+                        self.sent += n;
+                        self.queued -= n;
+                    }
+                }
+            }
+            self.sent = 0;
+            if let Some(Chunk::Own(mut bytes)) = self.chunks.pop_front()
+                && bytes.capacity() <= 2 * limits::OUTBOX_CHUNK_BYTES
+            {
+                bytes.clear();
+                self.spare = bytes;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
