@@ -47,7 +47,7 @@ impl Bell {
     fn ring(&self) {
         match self {
             Bell::Mailbox(mailbox) => mailbox.ring(),
-            Bell::Desk(desk, tellers) => tellers.add(desk),
+            Bell::Desk(desk, tellers) => tellers.announce(desk),
         }
     }
 }
@@ -133,6 +133,18 @@ impl Pieces {
         }
     }
 
+    /// What there is, if it is a range of commits. `known` is a version that is current, or was.
+    fn range(&self, known: VersionId) -> Option<Range> {
+        let (first, last) = (self.recent.first()?, self.recent.last()?);
+        let are_apart = self.pending.is_empty() && !self.is_rest && !self.is_long();
+        let last = last.published.version;
+        are_apart.then(|| Range {
+            first: first.published.version.number,
+            last: last.number,
+            version: known.later(last),
+        })
+    }
+
     /// Whether a session that cannot send it should merge it.
     fn is_long(&self) -> bool {
         // Of a single commit the words may be shared.
@@ -147,6 +159,26 @@ impl Pieces {
             || self.recent_changes > 2 * limits::FEED_CHANGES_MAX && self.recent.len() > 1;
         is_long && !self.is_rest
     }
+}
+
+/// Commits that follow each other, of those that concern a monitor, with what is told of each apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Range {
+    /// The number of the version that the first leads to.
+    first: u64,
+    /// The number of the version that the last leads to.
+    last: u64,
+    /// What the monitor's replica is after it.
+    version: VersionId,
+}
+
+/// What was taken for one monitor.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) watch: WatchId,
+    /// The commits, if all that is told is told of each apart.
+    pub(crate) range: Option<Range>,
+    pub(crate) news: Vec<News>,
 }
 
 /// What one monitor is to be told.
@@ -193,16 +225,12 @@ impl News {
         // asked does not concern it.
         let last = pieces.recent.last();
         let last = last.map_or(pieces.version, |last| last.published.version);
-        let up_to = |version: VersionId| {
-            if version == last && known.number > last.number {
-                known
-            } else {
-                version
-            }
-        };
-        let news = |version, change| News {
+        let news = |version: VersionId, change| News {
             watch,
-            version: up_to(version),
+            version: match version == last {
+                true => known.later(last),
+                false => version,
+            },
             monitor: monitor.clone(),
             change,
         };
@@ -215,6 +243,11 @@ impl News {
         for recent in pieces.recent {
             tell(news(recent.published.version, Change::One(recent)));
         }
+    }
+
+    /// What is monitored.
+    pub(crate) fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
     }
 
     /// How many rows may be concerned.
@@ -345,27 +378,52 @@ impl Feed {
         self.state.lock().rung
     }
 
-    /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first. `known` is a version that was current when this
-    /// was called, or before.
+    /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first. `known` is a version
+    /// that was current when this was called, or before.
     pub(crate) fn take(&self, known: VersionId) -> Vec<News> {
+        let taken = self.take_unless(known, |_, _, _| false).into_iter();
+        taken.flat_map(|taken| taken.news).collect()
+    }
+
+    /// [`Feed::take`] of all but those monitors at the beginning for which `is_told` says that they have been told of a
+    /// range of commits. It is called under a lock for which the writer waits.
+    pub(crate) fn take_unless(
+        &self,
+        known: VersionId,
+        mut is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
+    ) -> Vec<Taken> {
         let mut state = self.state.lock();
         if !std::mem::take(&mut state.rung) {
             return Vec::new();
         }
+        let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
         let watches = state.watches.iter_mut();
-        let taken = watches.filter(|watch| !watch.news.is_empty()).map(|watch| {
-            let version = watch.news.version;
-            let pieces = std::mem::replace(&mut watch.news, Pieces::new(version));
-            (watch.id, watch.monitor.clone(), pieces)
-        });
-        let taken: Vec<_> = taken.collect();
+        for Watch {
+            id, monitor, news, ..
+        } in watches.filter(|watch| !watch.news.is_empty())
+        {
+            let range = news.range(known);
+            match range {
+                Some(range) if taken.is_empty() && is_told(*id, monitor, range) => {
+                    // The list keeps its room for the next commits.
+                    news.recent.clear();
+                    news.recent_changes = 0;
+                    news.version = range.version;
+                }
+                _ => {
+                    let pieces = std::mem::replace(news, Pieces::new(news.version));
+                    taken.push((*id, monitor.clone(), range, pieces));
+                }
+            }
+        }
         // The writer, which may want to add to the feed, need not wait for the rest.
         drop(state);
-        let mut news = Vec::new();
-        for (id, monitor, pieces) in taken {
-            News::each(id, &monitor, pieces, known, |one| news.push(one));
-        }
-        news
+        let taken = taken.into_iter().map(|(watch, monitor, range, pieces)| {
+            let mut news = Vec::new();
+            News::each(watch, &monitor, pieces, known, |one| news.push(one));
+            Taken { watch, range, news }
+        });
+        taken.collect()
     }
 
     /// How many changed rows have to be looked at when its news is taken or merged.
@@ -373,6 +431,12 @@ impl Feed {
         let state = self.state.lock();
         let changes = state.watches.iter().map(|watch| watch.news.recent_changes);
         changes.sum()
+    }
+
+    /// Whether there is so much news that a session that cannot send it should merge it.
+    pub fn is_long(&self) -> bool {
+        let state = self.state.lock();
+        state.watches.iter().any(|watch| watch.news.is_long())
     }
 
     /// Merges what cannot be sent at the moment, if there is much of it. For the feed's session alone, which does nothing

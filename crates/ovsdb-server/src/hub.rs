@@ -22,7 +22,7 @@ use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::feed::{Bell, Feed, News, WatchId};
+use crate::feed::{Bell, Feed, News, Range, Taken, WatchId};
 use crate::history::{History, Missed, Shown};
 use crate::mailbox::{Mailbox, SessionId};
 use crate::published::{Published, Text, VersionId};
@@ -403,6 +403,16 @@ impl Hub {
         feed.take(known)
     }
 
+    /// [`Hub::take`], unless somebody else has been told the same (see [`Feed::take_unless`]).
+    pub(crate) fn take_unless(
+        &self,
+        feed: &Feed,
+        is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
+    ) -> Vec<Taken> {
+        let known = self.current.load().name();
+        feed.take_unless(known, is_told)
+    }
+
     /// What a monitor begins with, written once for all who begin with the same.
     pub fn beginning(&self, monitor: &Arc<Monitor>, start: &Start) -> Text {
         let since = start.resumed.as_ref().map(|(id, _)| *id);
@@ -509,8 +519,8 @@ mod tests {
         }
 
         /// Inserts a row with a fixed UUID.
-        fn insert(&self, table: &str, n: u8) {
-            let uuid = format!("00000000-0000-0000-0000-0000000000{n:02x}");
+        fn insert(&self, table: &str, n: usize) {
+            let uuid = format!("00000000-0000-0000-0000-{n:012x}");
             let operation = format!(
                 r#"[{{"op":"insert","table":"{table}","row":{{"n":{n}}},"uuid":"{uuid}"}}]"#
             );
@@ -626,7 +636,7 @@ mod tests {
         let feed = fixture.feed(&["A"]);
         let count = 3 * limits::FEED_COMMITS_MAX;
         for n in 1..=count {
-            fixture.insert("A", n as u8);
+            fixture.insert("A", n);
         }
         assert_eq!(told(&fixture, &feed)[0].split(' ').count(), count);
     }

@@ -122,8 +122,11 @@ pub const WRITER_AHEAD_MAX: usize = 4096;
 /// Sessions whose clients a teller tells what is new before requests that have arrived get their turn.
 pub const TELLS_IN_A_ROW: usize = 16;
 
+/// Different texts that a teller keeps to tell others the same.
+pub const JOINED_MAX: usize = 8;
+
 /// Commits that a feed keeps apart before it merges them into one change set.
-pub const FEED_COMMITS_MAX: usize = 64;
+pub const FEED_COMMITS_MAX: usize = 256;
 
 /// Changed rows that a feed of a session that cannot send keeps apart, unless they are of the only commit that it has. With
 /// more it merges at once, so that rows that change all together, again and again, cost no more than others.

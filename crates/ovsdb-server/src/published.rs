@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::RandomState;
 use ovsdb_engine::Commit;
 use ovsdb_engine::monitor::{Form, Monitor, RowUpdate, Shape};
 use ovsdb_proto::monitor::Select;
@@ -26,6 +27,17 @@ pub struct VersionId {
     pub id: Uuid,
 }
 
+impl VersionId {
+    /// The later one of the two.
+    pub(crate) fn later(self, other: VersionId) -> VersionId {
+        if other.number > self.number {
+            other
+        } else {
+            self
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Published {
@@ -35,8 +47,8 @@ pub(crate) struct Published {
     /// The numbers of its changes, sorted by table and row.
     order: OnceLock<Vec<u32>>,
     /// By the address of the monitor, which is kept so that no other gets it.
-    texts: Mutex<HashMap<usize, (Arc<Monitor>, Text)>>,
-    rows: Mutex<HashMap<RowKey, RowText>>,
+    texts: Mutex<HashMap<usize, (Arc<Monitor>, Text), RandomState>>,
+    rows: Mutex<HashMap<RowKey, RowText, RandomState>>,
 }
 
 /// The words for one row: by the address of the shape, the number of the change and its kind.

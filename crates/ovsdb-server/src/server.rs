@@ -131,7 +131,7 @@ impl Server {
             monitor_cond_disabled: AtomicBool::new(false),
             limits,
             budget: Budget::new(limits.requests_bytes_max),
-            tellers: Tellers::new(),
+            tellers: Arc::default(),
         }))
     }
 
@@ -150,8 +150,9 @@ impl Server {
         &self.budget
     }
 
-    /// Who tells clients what is new.
+    /// Who tells clients what is new. To be called within the runtime.
     pub(crate) fn tellers(&self) -> &Arc<Tellers> {
+        self.tellers.employ();
         &self.tellers
     }
 

@@ -9,6 +9,7 @@
 mod conversion;
 mod desk;
 mod held;
+mod joined;
 mod link;
 mod monitoring;
 mod monitors;
@@ -40,6 +41,7 @@ use crate::server::Server;
 use crate::writer::Job;
 
 pub(crate) use self::conversion::canceled as canceled_conversion;
+pub(crate) use self::joined::Joined;
 
 use self::desk::{Desk, Means};
 use self::held::Held;
@@ -302,24 +304,26 @@ impl Session {
 
     /// Before the task waits: whoever has something to tell the client need not wake it.
     fn leave_desk(&mut self) {
+        self.desk.look();
         let is_free = self.link.backlog() == 0;
-        let out = is_free.then(|| self.link.lend_out()).flatten();
-        let means = out.map(|out| Means {
+        let (has_news, means) = if is_free {
+            (self.monitors.has_news(), self.link.lend_out())
+        } else {
+            (self.monitors.is_news_long(), None)
+        };
+        if has_news {
+            self.mailbox.ring();
+        }
+        let means = means.map(|out| Means {
             out,
             monitors: std::mem::take(&mut self.monitors),
         });
-        let back = self.desk.leave(means);
-        self.take_back_means(back);
+        self.desk.leave(means);
     }
 
     /// Before the task does anything.
     fn return_to_desk(&mut self) {
-        let back = self.desk.return_to();
-        self.take_back_means(back);
-    }
-
-    fn take_back_means(&mut self, means: Option<Means>) {
-        if let Some(Means { out, monitors }) = means {
+        if let Some(Means { out, monitors }) = self.desk.return_to() {
             self.link.give_back(out);
             self.monitors = monitors;
         }
@@ -678,6 +682,20 @@ fn tell(to: &mut Outbox, id: &Json, protocol: Protocol, news: News) {
             let (before, after) = message.split_at(place);
             to.send_shared(before, text.clone(), after);
         }
+    }
+}
+
+/// Appends the notification of what is new for a monitor, unless that is nothing.
+fn write_news(id: &Json, protocol: Protocol, news: News, out: &mut Vec<u8>) {
+    let version = news.version.id;
+    let mut write = |updates: &[u8]| {
+        let write_updates = |out: &mut Vec<u8>| out.extend_from_slice(updates);
+        write_update(id, protocol, version, write_updates, out);
+    };
+    match news.into_words() {
+        Words::Nothing => {}
+        Words::Own(text) => write(&text),
+        Words::Shared(text) => write(text.get().map_or(&[][..], Vec::as_slice)),
     }
 }
 

@@ -7,35 +7,101 @@
 //! the queue is told right away. Nothing here knows monitors or sockets.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::limits;
+use crate::session::Joined;
 
 /// Where a session leaves what it takes to tell its client something, while it has nothing else to do.
 pub(crate) trait Desk: Send + Sync {
-    /// Tells what is new, or has the session do it.
-    fn tell(&self);
+    /// Tells what is new, or has the session do it. `joined` is what has been told to others before.
+    fn tell(&self, joined: &mut Joined);
 
-    /// The desk's place in the queue.
+    /// Who is at the desk.
     fn ticket(&self) -> &Ticket;
 }
 
-/// Whether a desk waits in the queue.
-#[derive(Debug, Default)]
+/// Whether a session is at work, and whether its desk is in the queue.
+#[derive(Debug)]
 pub(crate) struct Ticket {
-    is_waiting: AtomicBool,
+    state: AtomicU8,
+}
+
+/// The session is at work, and looks for news before it leaves.
+const AT_WORK: u8 = 1;
+/// There has been news since it came; or the desk is in the queue, and there is.
+const NEWS: u8 = 2;
+/// The desk is in the queue.
+const IN_QUEUE: u8 = 4;
+
+impl Default for Ticket {
+    /// That of a session at work.
+    fn default() -> Ticket {
+        Ticket {
+            state: AtomicU8::new(AT_WORK),
+        }
+    }
+}
+
+impl Ticket {
+    fn update(&self, change: impl Fn(u8) -> u8) -> u8 {
+        let change = |state| Some(change(state));
+        match self
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, change)
+        {
+            Ok(before) | Err(before) => before,
+        }
+    }
+
+    /// Notes that there is news. True if the desk is to be put into the queue.
+    fn announce(&self) -> bool {
+        let before = self.update(|state| match state & (AT_WORK | IN_QUEUE) {
+            0 => state | NEWS | IN_QUEUE,
+            _ => state | NEWS,
+        });
+        before & (AT_WORK | IN_QUEUE) == 0
+    }
+
+    /// Notes that the desk has left the queue. True if its session is not at work.
+    fn call(&self) -> bool {
+        let before = self.update(|state| match state & AT_WORK {
+            0 => state & !(NEWS | IN_QUEUE),
+            _ => state & !IN_QUEUE,
+        });
+        before & AT_WORK == 0
+    }
+
+    /// The session is at work, and will look for news, or is about to look again.
+    pub(crate) fn work(&self) {
+        self.update(|state| (state | AT_WORK) & !NEWS);
+    }
+
+    /// The session has looked and leaves. False, and it is still at work, if there has been news since.
+    pub(crate) fn leave(&self) -> bool {
+        let before = self.update(|state| match state & NEWS {
+            0 => state & !AT_WORK,
+            _ => state,
+        });
+        before & NEWS == 0
+    }
 }
 
 /// See the module's documentation.
+#[derive(Default)]
 pub(crate) struct Tellers {
+    crew: OnceLock<Crew>,
+    queue: Mutex<Queue>,
+}
+
+struct Crew {
     runtime: Handle,
     /// How many may be at work.
     max: usize,
-    queue: Mutex<Queue>,
 }
 
 #[derive(Default)]
@@ -47,31 +113,33 @@ struct Queue {
 }
 
 impl Tellers {
-    /// Tellers that work in the runtime within which this is called.
-    pub(crate) fn new() -> Arc<Tellers> {
-        let runtime = Handle::current();
-        let threads = runtime.metrics().num_workers();
-        Arc::new(Tellers {
-            max: threads.saturating_sub(1).max(1),
-            runtime,
-            queue: Mutex::default(),
-        })
+    /// Has the tellers work in the runtime within which this is called. Without that nobody is told.
+    pub(crate) fn employ(&self) {
+        self.crew.get_or_init(|| {
+            let runtime = Handle::current();
+            let threads = runtime.metrics().num_workers();
+            Crew {
+                max: threads.saturating_sub(1).max(1),
+                runtime,
+            }
+        });
     }
 
-    /// Has a desk's news told soon. From any thread.
-    pub(crate) fn add(self: &Arc<Self>, desk: &Arc<dyn Desk>) {
-        if desk.ticket().is_waiting.swap(true, Ordering::AcqRel) {
+    /// Has a desk's news told soon, unless its session is at work. From any thread.
+    pub(crate) fn announce(self: &Arc<Self>, desk: &Arc<dyn Desk>) {
+        let Some(crew) = self.crew.get() else { return };
+        if !desk.ticket().announce() {
             return;
         }
         let mut queue = self.queue.lock();
         queue.desks.push_back(desk.clone());
         // Another one comes only if there is enough to do.
         let wanted = queue.desks.len().div_ceil(limits::TELLS_IN_A_ROW);
-        let start = queue.at_work < wanted.min(self.max);
+        let start = queue.at_work < wanted.min(crew.max);
         queue.at_work += usize::from(start);
         drop(queue);
         if start {
-            self.runtime.spawn(work(self.clone()));
+            crew.runtime.spawn(work(self.clone()));
         }
     }
 
@@ -88,6 +156,7 @@ impl Tellers {
 
 async fn work(tellers: Arc<Tellers>) {
     let mut desks = Vec::with_capacity(limits::TELLS_IN_A_ROW);
+    let mut joined = Joined::default();
     loop {
         tellers.next(&mut desks);
         if desks.is_empty() {
@@ -95,8 +164,9 @@ async fn work(tellers: Arc<Tellers>) {
         }
         for desk in desks.drain(..) {
             // Before it is told: what comes from now on may come too late for that.
-            desk.ticket().is_waiting.store(false, Ordering::Release);
-            desk.tell();
+            if desk.ticket().call() {
+                desk.tell(&mut joined);
+            }
         }
         // Requests that have arrived meanwhile come first.
         tokio::task::yield_now().await;

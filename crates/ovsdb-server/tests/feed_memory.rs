@@ -77,7 +77,8 @@ fn check(rows: usize, kept_max: usize) {
     commit(&hub, &format!("[{}]", vec![insert; rows].join(",")));
     let feed = watch(&hub, &mailbox);
     let mut commits: Vec<Weak<Commit>> = Vec::new();
-    for number in 1..=200 {
+    let count = 3 * limits::FEED_COMMITS_MAX;
+    for number in 1..=count {
         let add = r#"[{"op":"mutate","table":"T","where":[],"mutations":[["n","+=",1]]}]"#;
         commits.push(commit(&hub, add));
         if has_rung(&mailbox) {
@@ -94,7 +95,8 @@ fn check(rows: usize, kept_max: usize) {
         panic!("nobody else is told");
     };
     let text = String::from_utf8(text).expect("text");
-    assert_eq!(text.matches(r#"{"modify":{"n":200}}"#).count(), rows);
+    let modified = format!(r#"{{"modify":{{"n":{count}}}}}"#);
+    assert_eq!(text.matches(&modified).count(), rows);
 }
 
 #[test]

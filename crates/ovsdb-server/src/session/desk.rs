@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use crate::mailbox::Mailbox;
 use crate::tellers::{Desk as Told, Ticket};
 
+use super::joined::Joined;
 use super::monitors::Monitors;
 use super::outbox::Outbox;
-use super::tell;
 
 /// What it takes to tell a client something.
 pub(super) struct Means {
@@ -23,69 +23,53 @@ pub(super) struct Means {
 /// See the module's documentation.
 pub(super) struct Desk {
     mailbox: Arc<Mailbox>,
-    state: Mutex<State>,
+    /// `None` while the session is at work, or waits for its peer to take what it is owed.
+    means: Mutex<Option<Means>>,
     ticket: Ticket,
-}
-
-enum State {
-    /// The session is at work, and looks for news before it waits. Whether there has been any since it came.
-    AtWork { has_news: bool },
-    /// The session waits for its peer to take what it is owed; it wants to hear of news, but cannot tell it.
-    Stuck,
-    /// The session waits for something to happen.
-    Left(Means),
 }
 
 impl Desk {
     pub(super) fn new(mailbox: &Arc<Mailbox>) -> Arc<Desk> {
         Arc::new(Desk {
             mailbox: mailbox.clone(),
-            state: Mutex::new(State::AtWork { has_news: false }),
+            means: Mutex::default(),
             ticket: Ticket::default(),
         })
     }
 
-    /// The session begins to wait, and leaves what it can. If it comes back at once, there is news.
-    pub(super) fn leave(&self, means: Option<Means>) -> Option<Means> {
-        let mut state = self.state.lock();
-        if let State::AtWork { has_news: true } = *state {
+    /// The session is about to look for news for the last time before it leaves.
+    pub(super) fn look(&self) {
+        self.ticket.work();
+    }
+
+    /// The session begins to wait, and leaves what others can tell its client with. If there is news already, it is rung.
+    pub(super) fn leave(&self, means: Option<Means>) {
+        *self.means.lock() = means;
+        if !self.ticket.leave() {
             self.mailbox.ring();
-            return means;
         }
-        *state = means.map_or(State::Stuck, State::Left);
-        None
     }
 
     /// The session has something to do, and takes back what it left.
     pub(super) fn return_to(&self) -> Option<Means> {
-        let before = std::mem::replace(&mut *self.state.lock(), State::AtWork { has_news: false });
-        match before {
-            State::Left(means) => Some(means),
-            State::AtWork { .. } | State::Stuck => None,
-        }
+        self.ticket.work();
+        self.means.lock().take()
     }
 }
 
 impl Told for Desk {
-    fn tell(&self) {
-        let mut state = self.state.lock();
-        match &mut *state {
-            State::AtWork { has_news } => *has_news = true,
-            State::Stuck => self.mailbox.ring(),
-            State::Left(Means { out, monitors }) => {
-                // A large piece of work would hold up others, and a session that wants its things back.
-                if monitors.has_much_news() {
-                    return self.mailbox.ring();
-                }
-                monitors.take_news(
-                    |database| !database.is_internal(),
-                    |id, protocol, news| tell(out, id, protocol, news),
-                );
+    fn tell(&self, joined: &mut Joined) {
+        let mut means = self.means.lock();
+        let is_told = means.as_mut().is_some_and(|Means { out, monitors }| {
+            // A large piece of work would hold up others, and a session that wants its things back.
+            !monitors.has_much_news() && {
+                monitors.tell_joined(joined, out);
                 out.try_send();
-                if out.backlog() > 0 {
-                    self.mailbox.ring();
-                }
+                out.backlog() == 0
             }
+        });
+        if !is_told {
+            self.mailbox.ring();
         }
     }
 

@@ -9,14 +9,16 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::words::Method;
 
 use crate::database::Served;
-use crate::feed::{Feed, News, WatchId};
+use crate::feed::{Feed, News, Taken, WatchId};
 use crate::hub::{Since, Start, Version};
 use crate::limits;
 use crate::mailbox::{DatabaseId, Mailbox};
 use crate::tellers::Tellers;
 
 use super::desk::Desk;
-use super::in_place;
+use super::joined::Joined;
+use super::outbox::Outbox;
+use super::{in_place, tell, write_news};
 
 /// By which method a monitor was requested, and so how it is told of changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,6 +69,15 @@ struct Attached {
     feed: Arc<Feed>,
     /// In the order of their watches.
     subscriptions: Vec<Subscription>,
+}
+
+impl Attached {
+    fn subscription(&self, watch: WatchId) -> Option<&Subscription> {
+        // Both are in the order of their ids.
+        let subscriptions = &self.subscriptions;
+        let place = subscriptions.binary_search_by_key(&watch, |subscription| subscription.watch);
+        Some(&subscriptions[place.ok()?])
+    }
 }
 
 /// What a change of conditions leads to.
@@ -250,16 +261,60 @@ impl Monitors {
             let size = attached.feed.changes() * limits::ROW_BYTES;
             let taken = in_place(size, || attached.database.hub().take(&attached.feed));
             for news in taken {
-                // Both are in the order of their ids.
-                let place = attached
-                    .subscriptions
-                    .binary_search_by_key(&news.watch, |subscription| subscription.watch);
-                if let Ok(place) = place {
-                    let subscription = &attached.subscriptions[place];
+                if let Some(subscription) = attached.subscription(news.watch) {
                     tell(&subscription.id, subscription.protocol, news);
                 }
             }
         }
+    }
+
+    /// Sends what each monitor on other databases than the server's own is to be told.
+    pub(super) fn tell_joined(&self, joined: &mut Joined, out: &mut Outbox) {
+        let attached = self.attached.iter();
+        for attached in attached.filter(|attached| !attached.database.is_internal()) {
+            let hub = attached.database.hub();
+            let may_join = !out.is_logged();
+            let taken = hub.take_unless(&attached.feed, |watch, monitor, range| {
+                let known = attached.subscription(watch).and_then(|subscription| {
+                    let Subscription { id, protocol, .. } = subscription;
+                    joined.find(id, *protocol, monitor, range)
+                });
+                let known = known.filter(|_| may_join);
+                known
+                    .inspect(|text| out.send_messages((*text).clone()))
+                    .is_some()
+            });
+            for Taken { watch, range, news } in taken {
+                let Some(Subscription { id, protocol, .. }) = attached.subscription(watch) else {
+                    continue;
+                };
+                match (range, news.first().map(|one| one.monitor().clone())) {
+                    (Some(range), Some(monitor)) if may_join => {
+                        let mut messages = Vec::new();
+                        for one in news {
+                            write_news(id, *protocol, one, &mut messages);
+                        }
+                        let text = joined.keep(id, *protocol, &monitor, range, messages);
+                        out.send_messages(text);
+                    }
+                    _ => news
+                        .into_iter()
+                        .for_each(|one| tell(out, id, *protocol, one)),
+                }
+            }
+        }
+    }
+
+    /// Whether there is anything to tell.
+    pub(super) fn has_news(&self) -> bool {
+        let mut attached = self.attached.iter();
+        attached.any(|attached| attached.feed.has_news())
+    }
+
+    /// Whether there is anything to merge.
+    pub(super) fn is_news_long(&self) -> bool {
+        let mut attached = self.attached.iter();
+        attached.any(|attached| attached.feed.is_long())
     }
 
     /// Merges what cannot be sent at the moment.

@@ -85,10 +85,24 @@ impl Outbox {
         let length = chunk.len() - start;
         self.queued += length;
         if length > 0
-            && tracing::enabled!(target: "jsonrpc", Level::DEBUG)
+            && self.is_logged()
             && let Some(Chunk::Own(chunk)) = self.chunks.back()
         {
             super::log_message(&self.name, "send", &chunk[start..]);
+        }
+    }
+
+    /// Whether each message is to be seen in the log.
+    pub(super) fn is_logged(&self) -> bool {
+        tracing::enabled!(target: "jsonrpc", Level::DEBUG)
+    }
+
+    /// Queues a text that others are sent, too: whole messages, which are not logged.
+    pub(super) fn send_messages(&mut self, text: Text) {
+        if self.may_add() {
+            let messages = Chunk::Shared(text);
+            self.queued += messages.bytes().len();
+            self.chunks.push_back(messages);
         }
     }
 
@@ -98,7 +112,7 @@ impl Outbox {
             return;
         }
         let shared = Chunk::Shared(text);
-        if tracing::enabled!(target: "jsonrpc", Level::DEBUG) {
+        if self.is_logged() {
             super::log_message(
                 &self.name,
                 "send",
