@@ -1,7 +1,6 @@
 //! A value that a column takes fits it, is written, read again and the same, and differences lead to it.
 
 use ovsdb_proto::datum::Datum;
-use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::types::ColumnType;
 
@@ -31,10 +30,9 @@ pub fn run(input: &[u8]) {
                 .as_ref(),
             Some(&value)
         );
-        let mut written = b"[".to_vec();
+        let mut written = Vec::new();
         value.write_json(&ty, &mut written);
-        written.push(b']');
-        assert_eq!(json::parse(&written).ok(), Some(Json::Array(vec![text])));
+        assert_eq!(written, text.to_bytes(), "both ways of writing agree");
         let difference = Datum::diff(&before, &value, &ty);
         let read = Datum::diff_from_json(&difference.to_json(&ty), &ty);
         assert_eq!(read.as_ref().ok(), Some(&difference));
