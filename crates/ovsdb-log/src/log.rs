@@ -21,7 +21,7 @@ use crate::replace::Replacement;
 /// Unit in which the reference program reads data: its message on a short record counts down in these.
 const SHORT_DATA_UNIT_BYTES: u64 = 8192;
 
-/// A buffer for appending is kept for the next time unless it has become larger than this.
+/// The buffer for records to be written is kept for the next time unless it has become larger than this.
 const BUFFER_KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// How to open a log.
@@ -131,7 +131,9 @@ pub struct Log {
     /// Counts the events after which a replacement begun earlier no longer fits.
     generation: u64,
     reader: Reader,
-    buffer: Vec<u8>,
+    /// Records that are held ready to be written, and the digest of the last one.
+    staged: Vec<u8>,
+    staged_digest: Option<Digest>,
     lock: Option<Box<dyn HeldLock>>,
 }
 
@@ -253,7 +255,8 @@ impl Log {
             base: 0,
             generation: 0,
             reader,
-            buffer: Vec::new(),
+            staged: Vec::new(),
+            staged_digest: None,
             lock,
         })
     }
@@ -536,20 +539,53 @@ impl Log {
         &mut self,
         payloads: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(), LogError> {
-        self.begin_writing()?;
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        let mut digest = None;
         for payload in payloads {
-            digest = Some(header::compose(&self.magic, payload, &mut buffer));
-            buffer.extend_from_slice(payload);
+            self.stage(payload);
         }
-        let written = write_full(self.file.as_ref(), &buffer, self.offset);
-        let length = buffer.len() as u64;
-        if buffer.capacity() <= BUFFER_KEPT_BYTES_MAX {
-            self.buffer = buffer;
+        self.write_staged()
+    }
+
+    /// Holds a record with this data ready for the next [`Log::write_staged`], and tells its digest. The file stays as it
+    /// is.
+    pub fn stage(&mut self, payload: &[u8]) -> Digest {
+        let digest = header::compose(&self.magic, payload, &mut self.staged);
+        self.staged.extend_from_slice(payload);
+        self.staged_digest = Some(digest);
+        digest
+    }
+
+    /// How many bytes of records are held ready.
+    pub fn staged(&self) -> usize {
+        self.staged.len()
+    }
+
+    /// Forgets the records that are held ready.
+    pub fn unstage(&mut self) {
+        self.staged.clear();
+        self.staged_digest = None;
+    }
+
+    /// Appends the records that are held ready with one write: all of them or, on an error, none. None is held ready
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn write_staged(&mut self) -> Result<(), LogError> {
+        let mut staged = std::mem::take(&mut self.staged);
+        let digest = self.staged_digest.take();
+        let written = self.write_at_end(&staged);
+        if staged.capacity() <= BUFFER_KEPT_BYTES_MAX {
+            staged.clear();
+            self.staged = staged;
         }
-        if let Err(error) = written {
+        written?;
+        self.last_digest = digest.or(self.last_digest);
+        Ok(())
+    }
+
+    fn write_at_end(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        self.begin_writing()?;
+        if let Err(error) = write_full(self.file.as_ref(), bytes, self.offset) {
             let code = OsError::from(error);
             tracing::warn!(target: "ovsdb_log", "{}: write failed ({code})", self.path.display());
             // Whether this works or not, the log is latched, and `resume` does it again.
@@ -559,8 +595,7 @@ impl Log {
                 Remedy::Truncate,
             ));
         }
-        self.offset += length;
-        self.last_digest = digest.or(self.last_digest);
+        self.offset += bytes.len() as u64;
         Ok(())
     }
 

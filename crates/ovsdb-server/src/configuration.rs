@@ -202,9 +202,10 @@ impl Configuration {
                 transact,
                 received: Instant::now(),
                 access: Access::FULL,
+                bytes: 0,
             };
             // A database that was closed meanwhile needs no status.
-            let _ = database.submit(job, 0).await;
+            let _ = database.submit(job).await;
         }
         for letter in self.mailbox.take() {
             if let Letter::Done(_, Answer::Results(results)) = letter

@@ -2,6 +2,7 @@
 //!
 //! Sessions reach the engine through this alone. Nothing here waits for a disk.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,21 +45,6 @@ impl Storage {
             Storage::Memory(database) => database.schema(),
             Storage::File { loaded, .. } => loaded.database.schema(),
         }
-    }
-}
-
-/// Why a transaction was not submitted.
-#[derive(Debug)]
-pub enum Unsubmitted {
-    /// The writer's queue is full. The job comes back, for [`Served::submit_later`].
-    NoRoom(Box<Job>),
-    /// The database has been closed.
-    Closed,
-}
-
-impl From<Closed> for Unsubmitted {
-    fn from(Closed: Closed) -> Unsubmitted {
-        Unsubmitted::Closed
     }
 }
 
@@ -209,56 +195,76 @@ impl Served {
         self.hub.version()
     }
 
-    /// Has a transaction executed whose request had `request_bytes` bytes: here and now if it is small and the writer is
-    /// idle, else by the writer's thread, as soon as its queue has room. The answer comes to the job's mailbox.
+    /// Has a transaction executed, as soon as the writer's queue has room. The answer comes to the job's mailbox.
     ///
     /// # Errors
     /// The database has been closed.
-    pub async fn submit(&self, job: Job, request_bytes: usize) -> Result<(), Closed> {
-        match self.try_submit(job, request_bytes) {
-            Ok(()) => Ok(()),
-            Err(Unsubmitted::NoRoom(job)) => self.submit_later(&mut Some(job)).await,
-            Err(Unsubmitted::Closed) => Err(Closed),
+    pub async fn submit(&self, job: Job) -> Result<(), Closed> {
+        let mut jobs = VecDeque::from([Box::new(job)]);
+        while !self.try_submit(&mut jobs)? {
+            self.submit_later(&mut jobs).await?;
         }
+        Ok(())
     }
 
-    /// [`Served::submit`] without waiting.
+    /// Has transactions executed in their order, as far as the writer's queue has room for them: here and now, with those
+    /// that others have brought, if they are small and nobody is doing that already; else by whoever does, or by the writer's
+    /// thread. What finds no room stays in `jobs`; false if anything does. The answers come to the jobs' mailboxes.
     ///
     /// # Errors
-    /// See [`Unsubmitted`].
-    pub fn try_submit(&self, job: Job, request_bytes: usize) -> Result<(), Unsubmitted> {
-        let mut job = Box::new(job);
-        if request_bytes <= limits::TRANSACT_BYTES_INLINE
-            && !runtime::is_writer_taken()
-            && let Some(mut writer) = self.writer.try_lock()
-        {
-            let _at_work = self.lookout.as_deref().map(Lookout::at_work);
-            job = match writer.try_transact(job) {
-                Ok(()) => return Ok(()),
-                Err(job) => job,
-            };
+    /// The database has been closed. What is left in `jobs` is never executed.
+    pub fn try_submit(&self, jobs: &mut VecDeque<Box<Job>>) -> Result<bool, Closed> {
+        let room = self.queue.try_reserve(jobs.len())?;
+        if room > 0 {
+            self.enqueue(jobs, room)?;
+            self.combine();
         }
-        match self.queue.try_reserve() {
-            Ok(true) => Ok(self.queue.push(Event::Transact(job))?),
-            Ok(false) => Err(Unsubmitted::NoRoom(job)),
-            Err(Closed) => Err(Unsubmitted::Closed),
-        }
+        Ok(jobs.is_empty())
     }
 
-    /// Takes the job out of `slot` and has it executed, as soon as the writer's queue has room. Until then it stays there,
-    /// even if the future is dropped.
-    ///
-    /// # Errors
-    /// The database has been closed.
-    pub async fn submit_later(&self, slot: &mut Option<Box<Job>>) -> Result<(), Closed> {
-        self.queue.reserve().await?;
-        match slot.take() {
-            Some(job) => self.queue.push(Event::Transact(job)),
-            None => {
-                self.queue.release(1);
-                Ok(())
+    /// Puts the first transactions into the queue, which has room for them.
+    fn enqueue(&self, jobs: &mut VecDeque<Box<Job>>, count: usize) -> Result<(), Closed> {
+        let first = std::iter::from_fn(|| jobs.pop_front()).take(count);
+        self.queue.push_all(first.map(Event::Transact))
+    }
+
+    /// Works on what is in the queue, unless somebody else does.
+    fn combine(&self) {
+        if runtime::is_writer_taken() {
+            return self.queue.nudge();
+        }
+        // Whoever has the writer looks into the queue again after having given it back. So whatever was put there before
+        // this is found, be it by others.
+        while let Some(mut writer) = self.writer.try_lock() {
+            let at_work = self.lookout.as_deref().map(Lookout::at_work);
+            let is_done = writer.combine(self.lookout.as_deref());
+            drop(writer);
+            drop(at_work);
+            if !is_done {
+                self.queue.nudge();
+                return;
+            }
+            if self.queue.is_empty() {
+                return;
             }
         }
+    }
+
+    /// Has at least one of some transactions executed, as soon as the writer's queue has room, and takes those out of `jobs`.
+    /// All stay there if the future is dropped before.
+    ///
+    /// # Errors
+    /// The database has been closed.
+    pub async fn submit_later(&self, jobs: &mut VecDeque<Box<Job>>) -> Result<(), Closed> {
+        self.queue.reserve().await?;
+        if jobs.is_empty() {
+            self.queue.release(1);
+            return Ok(());
+        }
+        self.enqueue(jobs, 1)?;
+        self.combine();
+        self.try_submit(jobs)?;
+        Ok(())
     }
 
     /// Has the database converted, after what has been submitted before. Takes no room in the queue: a session asks for

@@ -7,7 +7,7 @@
 //! A monitor begins, changes and resumes at a version exactly: whatever fixes the version of a monitor happens under the
 //! lock under which versions are published. Words are written outside of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -210,33 +210,45 @@ impl Hub {
 
     /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.
     pub fn publish(&self, database: Database, commit: &Arc<Commit>, id: Uuid) {
+        self.publish_all(database, &[(commit.clone(), id)]);
+    }
+
+    /// Makes `database` the current version and tells the feeds of the commits that led to it, one after the other, each
+    /// with the id of the version that it makes. Nobody sees the versions between.
+    pub fn publish_all(&self, database: Database, commits: &[(Arc<Commit>, Uuid)]) {
         let mut registry = self.registry.lock();
-        let number = self.current.load().number + 1;
-        let version = Version {
-            database,
-            number,
-            id,
-        };
-        let published = Arc::new(Published::new(commit.clone(), version.name()));
-        registry.history.push(id, commit.clone());
+        let mut name = self.current.load().name();
         // Feeds first: whoever sees the version and then looks at its feed finds the commit there.
         self.is_telling.store(true, Ordering::Release);
-        registry.routes.concerned(commit, |(feed, watch), concern| {
-            feed.push(*watch, &published, concern);
-        });
-        self.current.store(Arc::new(version));
+        for (commit, id) in commits {
+            name = VersionId {
+                number: name.number + 1,
+                id: *id,
+            };
+            registry.history.push(*id, commit.clone());
+            let published = Arc::new(Published::new(commit.clone(), name));
+            registry.routes.concerned(commit, |(feed, watch), concern| {
+                feed.push(*watch, &published, concern);
+            });
+        }
+        self.current.store(Arc::new(Version {
+            database,
+            number: name.number,
+            id: name.id,
+        }));
         self.is_telling.store(false, Ordering::Release);
         drop(registry);
         let mut tripwires = self.tripwires.lock();
         if tripwires.is_empty() {
             return;
         }
-        let tables = commit.tables();
+        let tables = commits.iter().flat_map(|(commit, _)| commit.tables());
+        let tables: HashSet<TableId> = tables.collect();
         tripwires.retain(|wire| {
             let Some(bell) = wire.bell.upgrade() else {
                 return false;
             };
-            if tables.iter().any(|table| wire.tables.contains(table)) {
+            if wire.tables.iter().any(|table| tables.contains(table)) {
                 bell.notify_one();
             }
             true

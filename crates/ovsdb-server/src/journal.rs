@@ -1,10 +1,12 @@
 //! Where commits are made to last: the one way in which rows may change.
 //!
-//! A [`Journal`] answers a proposal at once ([`Proposal::Accepted`], [`Proposal::Refused`]) or later
-//! ([`Proposal::Pending`]); it calls back when it has answers to fetch. Nothing here knows sessions or the engine.
+//! A [`Journal`] answers a proposal at once ([`Proposal::Accepted`], [`Proposal::Refused`]), together with others when it
+//! is told to write them ([`Proposal::Staged`]), or later ([`Proposal::Pending`]); it calls back when it has answers to
+//! fetch. Nothing here knows sessions or the engine.
 
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use ovsdb_log::compaction::{Growth, Schedule};
 use ovsdb_log::{ErrorKind, Log, LogError, Replacement, SyncHandle};
@@ -13,6 +15,7 @@ use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::limits;
 use crate::queue::Queue;
 use crate::runtime::{self, Started, Turn, Who, Worker, fresh_uuid};
 use crate::transaction_id;
@@ -26,6 +29,8 @@ pub struct Ticket(pub u64);
 pub enum Proposal {
     /// The record will last as long as was asked for.
     Accepted,
+    /// The next [`Journal::flush`] decides, about all records proposed since the one before.
+    Staged,
     /// An answer for this ticket, or for a later one, will come.
     Pending(Ticket),
     /// The record is not kept, nor is any later one that stands on it.
@@ -86,6 +91,17 @@ pub type Answer = (Ticket, Result<(), JournalError>);
 pub trait Journal: Send {
     /// Proposes the record of a commit, a JSON text. `durable`: it is to survive a crash of the machine.
     fn propose(&mut self, record: Vec<u8>, durable: bool) -> Proposal;
+
+    /// Writes the records that are staged: all of them or, on an error, none. If some of them are to survive a crash of the
+    /// machine, an answer for the ticket returned, or for a later one, will come: about the first of those, and everything
+    /// after it. It is there already if the journal has found that the caller `may_wait` for the disk.
+    ///
+    /// # Errors
+    /// None of the staged records is kept.
+    fn flush(
+        &mut self,
+        may_wait: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Ticket>, JournalError>;
 
     /// The transaction id of the version to which everything proposed and not refused leads. Right after a proposal that
     /// is not refused it is that of the commit proposed.
@@ -150,6 +166,13 @@ impl Journal for MemoryJournal {
         Proposal::Accepted
     }
 
+    fn flush(
+        &mut self,
+        _may_wait: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Ticket>, JournalError> {
+        Ok(None)
+    }
+
     fn id(&self) -> Uuid {
         self.id
     }
@@ -190,8 +213,9 @@ impl Journal for MemoryJournal {
 
 /// Keeps commits in a database file.
 ///
-/// A record is written on the caller's thread. Syncing happens on a thread of its own: one `fsync` serves all durable
-/// records written before it began.
+/// Records are written on the caller's thread, with one write for all that are staged. Syncing happens on a thread of its
+/// own: one `fsync` serves all durable records written before it began. Only where nobody has anything else to do, and the
+/// disk is quick, the way to that thread and back costs more than it is worth.
 pub struct FileJournal {
     log: Log,
     /// The transaction id of what the records amount to.
@@ -199,6 +223,9 @@ pub struct FileJournal {
     /// Records in the file when it was opened, and written since.
     records: u64,
     records_since_base: u64,
+    staged: Staged,
+    /// How long the last sync took; `None` before the first.
+    sync_took: Option<Duration>,
     /// Proposals without an answer.
     unsynced: Vec<Unsynced>,
     next_ticket: u64,
@@ -214,10 +241,20 @@ pub struct FileJournal {
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// A record that is written, and not yet known to be on the disk.
+/// What is staged.
+#[derive(Default)]
+struct Staged {
+    records: u64,
+    /// The transaction id of what is before it.
+    id_before: Option<Uuid>,
+    /// Where the first durable record will begin, and the transaction id of what is before that.
+    durable_from: Option<(u64, Uuid)>,
+}
+
+/// Records that are written, and not yet known to be on the disk.
 struct Unsynced {
     ticket: Ticket,
-    /// Where the record begins.
+    /// Where the first of them begins.
     start: u64,
     /// The transaction id of what is before it.
     id_before: Uuid,
@@ -236,10 +273,24 @@ struct SyncRequest {
     handle: SyncHandle,
 }
 
+impl SyncRequest {
+    fn sync(self) -> Synced {
+        let begun = Instant::now();
+        let result = self.handle.sync();
+        Synced {
+            upto: self.upto,
+            handle: self.handle,
+            result,
+            took: begun.elapsed(),
+        }
+    }
+}
+
 struct Synced {
     upto: Ticket,
     handle: SyncHandle,
     result: Result<(), LogError>,
+    took: Duration,
 }
 
 impl FileJournal {
@@ -269,6 +320,8 @@ impl FileJournal {
             id,
             records,
             records_since_base: records.saturating_sub(2),
+            staged: Staged::default(),
+            sync_took: None,
             unsynced: Vec::new(),
             next_ticket: 0,
             ready: Vec::new(),
@@ -305,7 +358,9 @@ impl FileJournal {
             upto,
             handle,
             result,
+            took,
         } = synced;
+        self.sync_took = Some(took);
         // Records that a compaction has carried over are on the disk, whatever became of the old file.
         let Some(first) = self.unsynced.iter().find(|one| one.ticket <= upto) else {
             return;
@@ -347,13 +402,9 @@ impl FileJournal {
         Ok(())
     }
 
-    fn append(&mut self, record: &[u8]) -> Result<(), LogError> {
+    fn write_staged(&mut self) -> Result<(), LogError> {
         self.resume()?;
-        self.log.append(record)?;
-        let digest = self.log.last_digest();
-        let digest = digest.expect("a record has just been appended");
-        self.id = transaction_id::after_record(self.id, &digest);
-        Ok(())
+        self.log.write_staged()
     }
 }
 
@@ -361,30 +412,62 @@ impl Journal for FileJournal {
     fn propose(&mut self, mut record: Vec<u8>, durable: bool) -> Proposal {
         // A file is to be readable line by line.
         record.push(b'\n');
-        let (start, id_before) = (self.log.offset(), self.id);
-        if let Err(error) = self.append(&record) {
-            return Proposal::Refused(error.into());
+        let staged = &mut self.staged;
+        staged.records += 1;
+        staged.id_before.get_or_insert(self.id);
+        if durable {
+            let start = self.log.offset() + self.log.staged() as u64;
+            staged.durable_from.get_or_insert((start, self.id));
         }
-        self.records += 1;
-        self.records_since_base += 1;
-        if !durable {
-            return Proposal::Accepted;
+        let digest = self.log.stage(&record);
+        self.id = transaction_id::after_record(self.id, &digest);
+        Proposal::Staged
+    }
+
+    fn flush(
+        &mut self,
+        may_wait: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Ticket>, JournalError> {
+        let Staged {
+            records,
+            id_before: Some(id_before),
+            durable_from,
+        } = std::mem::take(&mut self.staged)
+        else {
+            return Ok(None);
+        };
+        if let Err(error) = self.write_staged() {
+            self.log.unstage();
+            self.id = id_before;
+            return Err(error.into());
         }
+        self.records += records;
+        self.records_since_base += records;
+        let Some((start, id_before)) = durable_from else {
+            return Ok(None);
+        };
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        let request = SyncRequest {
-            upto: ticket,
-            handle: self.log.sync_handle(),
-        };
-        self.sync
-            .push(SyncOrder::Sync(request))
-            .expect("nobody closes this queue");
+        let is_only = self.unsynced.is_empty();
         self.unsynced.push(Unsynced {
             ticket,
             start,
             id_before,
         });
-        Proposal::Pending(ticket)
+        let request = SyncRequest {
+            upto: ticket,
+            handle: self.log.sync_handle(),
+        };
+        let is_quick = |took| took <= limits::SYNC_INLINE_MAX;
+        if is_only && self.sync_took.is_some_and(is_quick) && may_wait() {
+            let synced = request.sync();
+            self.take_in(synced);
+            return Ok(Some(ticket));
+        }
+        self.sync
+            .push(SyncOrder::Sync(request))
+            .expect("nobody closes this queue");
+        Ok(Some(ticket))
     }
 
     fn id(&self) -> Uuid {
@@ -502,15 +585,9 @@ impl Worker for Syncer {
                 SyncOrder::Stop => self.is_stopped = true,
             }
         }
-        if let Some(SyncRequest { upto, handle }) = last {
-            let result = handle.sync();
-            let synced = Synced {
-                upto,
-                handle,
-                result,
-            };
+        if let Some(request) = last {
             // Nobody wants to know any more if the journal has gone.
-            if self.answer.send(synced).is_ok() {
+            if self.answer.send(request.sync()).is_ok() {
                 (self.wake)();
             }
         }

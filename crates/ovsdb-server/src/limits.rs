@@ -115,6 +115,21 @@ pub const TRANSACT_BYTES_INLINE: usize = 16 << 10;
 /// Most rows that such a transaction may have to look at.
 pub const TRANSACT_ROWS_INLINE: usize = 1024;
 
+/// Transactions that are executed before their records are written to the file together, published and answered.
+pub const BATCH_TRANSACTIONS_MAX: usize = 128;
+
+/// Size of the requests of those transactions, in bytes. One request may exceed it.
+pub const BATCH_BYTES_MAX: usize = 256 << 10;
+
+/// How many rows those transactions may have to look at together. One may exceed it.
+pub const BATCH_ROWS_MAX: usize = 4 * TRANSACT_ROWS_INLINE;
+
+/// How many batches a session's thread works on before it leaves the rest to the writer's own thread.
+pub const BATCHES_INLINE_MAX: usize = 4;
+
+/// The longest that a sync may last time have taken for a transaction's thread to wait for the next one itself.
+pub const SYNC_INLINE_MAX: Duration = Duration::from_millis(1);
+
 /// Transactions executed ahead of the journal's answer. Beyond it the writer takes no new ones until some
 /// answer comes.
 pub const WRITER_AHEAD_MAX: usize = 4096;

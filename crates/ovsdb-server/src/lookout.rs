@@ -18,6 +18,7 @@ use crate::limits;
 pub(crate) struct Lookout {
     shared: Arc<Shared>,
     thread: Thread,
+    runtime: Option<Handle>,
 }
 
 #[derive(Debug, Default)]
@@ -40,9 +41,10 @@ impl Lookout {
     /// The thread cannot be started.
     pub(crate) fn start() -> std::io::Result<Lookout> {
         let shared = Arc::new(Shared::default());
-        let (watched, runtime) = (shared.clone(), Handle::try_current().ok());
+        let runtime = Handle::try_current().ok();
+        let (watched, watching) = (shared.clone(), runtime.clone());
         let watch = move || {
-            if let Some(runtime) = runtime {
+            if let Some(runtime) = watching {
                 watch(&watched, &runtime);
             }
         };
@@ -52,7 +54,24 @@ impl Lookout {
         Ok(Lookout {
             shared,
             thread: thread.thread().clone(),
+            runtime,
         })
+    }
+
+    /// Has another thread of the runtime look after the sockets from now on, because this one is about to wait. False if
+    /// there is none.
+    pub(crate) fn relieve(&self) -> bool {
+        let Some(runtime) = &self.runtime else {
+            return false;
+        };
+        if runtime.metrics().num_workers() < 2 {
+            return false;
+        }
+        // What a thread of the runtime starts last it keeps for itself; for what it has besides it wakes another one.
+        for _ in 0..2 {
+            runtime.spawn(std::future::ready(()));
+        }
+        true
     }
 
     /// To be called before something that may take long. It is over when the answer is dropped.

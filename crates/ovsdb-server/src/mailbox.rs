@@ -114,13 +114,19 @@ impl Mailbox {
 
     /// Leaves a letter and rings. Beyond [`limits::MAILBOX_LETTERS_MAX`] the session is told to close instead.
     pub fn deliver(&self, letter: Letter) {
+        self.deliver_all([letter]);
+    }
+
+    /// Leaves letters and rings once.
+    pub fn deliver_all(&self, letters: impl IntoIterator<Item = Letter>) {
         let mut inbox = self.inbox.lock();
-        if inbox.letters.len() < limits::MAILBOX_LETTERS_MAX {
-            inbox.letters.push_back(letter);
-        } else {
-            inbox
-                .close
-                .get_or_insert_with(|| Some(String::from("too many unread notifications")));
+        for letter in letters {
+            if inbox.letters.len() < limits::MAILBOX_LETTERS_MAX {
+                inbox.letters.push_back(letter);
+            } else {
+                let comment = || Some(String::from("too many unread notifications"));
+                inbox.close.get_or_insert_with(comment);
+            }
         }
         drop(inbox);
         self.bell.notify_one();

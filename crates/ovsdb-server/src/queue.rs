@@ -76,17 +76,26 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// [`Queue::reserve`], but only if there is room at the moment. False if there is none.
+    /// Takes room for at most `count` events, as far as there is some at the moment, and says for how many.
     ///
     /// # Errors
     /// [`Closed`].
-    pub fn try_reserve(&self) -> Result<bool, Closed> {
-        match self.room.try_acquire() {
-            Ok(room) => room.forget(),
-            Err(TryAcquireError::NoPermits) => return Ok(false),
-            Err(TryAcquireError::Closed) => return Err(Closed),
+    pub fn try_reserve(&self, count: usize) -> Result<usize, Closed> {
+        let mut count = count.min(Semaphore::MAX_PERMITS);
+        while count > 0 {
+            match self.room.try_acquire_many(count as u32) {
+                Ok(room) => {
+                    room.forget();
+                    return Ok(count);
+                }
+                // Others may take some of it first.
+                Err(TryAcquireError::NoPermits) => {
+                    count = self.room.available_permits().min(count - 1);
+                }
+                Err(TryAcquireError::Closed) => return Err(Closed),
+            }
         }
-        Ok(true)
+        Ok(0)
     }
 
     /// Adds an event that needs no room.
@@ -94,16 +103,22 @@ impl<T> Queue<T> {
     /// # Errors
     /// [`Closed`].
     pub fn push(&self, event: T) -> Result<(), Closed> {
+        self.push_all([event])?;
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Adds events for which there is room, without waking the receiver: whoever calls this sees to it that somebody takes
+    /// them.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub fn push_all(&self, events: impl IntoIterator<Item = T>) -> Result<(), Closed> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Closed);
         }
-        state.events.push_back(event);
-        let first = state.events.len() == 1;
-        drop(state);
-        if first {
-            self.arrived.notify_one();
-        }
+        state.events.extend(events);
         Ok(())
     }
 

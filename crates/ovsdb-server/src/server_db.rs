@@ -101,8 +101,9 @@ impl ServerDb {
             transact: parse(self.served.schema(), operation),
             received: Instant::now(),
             access: Access::FULL,
+            bytes: 0,
         };
-        if self.served.submit(job, 0).await.is_err() {
+        if self.served.submit(job).await.is_err() {
             // The server is being closed; nobody looks any more.
             return;
         }

@@ -33,7 +33,7 @@ use crate::budget::Share;
 use crate::database::Served;
 use crate::feed::{News, Words};
 use crate::limits;
-use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox, Token};
+use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox};
 use crate::published::Text;
 use crate::queue::Closed;
 use crate::runtime;
@@ -68,8 +68,8 @@ pub struct Session {
     /// Where others tell of news while the task waits.
     desk: Arc<Desk>,
     held: Held,
-    /// A transaction for which its writer's queue has no room yet. All messages after it wait for it.
-    waits_for_room: Option<WaitsForRoom>,
+    /// Transactions that are yet to be handed over.
+    outgoing: VecDeque<Outgoing>,
     /// The database is being converted, and messages after that request are about what it will be then.
     is_converting: bool,
     /// Letters whose contents find no room in the outbox yet, oldest first.
@@ -84,20 +84,22 @@ pub struct Session {
     failed: Option<End>,
 }
 
-/// A transaction on its way to a writer whose queue is full.
-struct WaitsForRoom {
+/// Transactions of one database on their way to its writer.
+struct Outgoing {
     database: Arc<Served>,
-    token: Token,
-    /// `None` once it has been taken in.
-    job: Option<Box<Job>>,
+    jobs: VecDeque<Box<Job>>,
+    /// The writer's queue is full. All messages after these wait for them.
+    waits_for_room: bool,
 }
 
-impl WaitsForRoom {
-    /// Waits until the transaction has been taken in, if there is one.
-    async fn taken(waits: &mut Option<WaitsForRoom>) -> Result<(), Closed> {
-        match waits {
-            Some(waits) => waits.database.submit_later(&mut waits.job).await,
-            None => std::future::pending().await,
+impl Outgoing {
+    /// Waits until some of the first transactions have found room in their writer's queue, if they wait for it.
+    async fn taken(outgoing: &mut VecDeque<Outgoing>) -> Result<(), Closed> {
+        match outgoing.front_mut() {
+            Some(first) if first.waits_for_room => {
+                first.database.submit_later(&mut first.jobs).await
+            }
+            _ => std::future::pending().await,
         }
     }
 }
@@ -169,7 +171,7 @@ impl Session {
             transactions: Transactions::default(),
             monitors: Monitors::default(),
             held: Held::default(),
-            waits_for_room: None,
+            outgoing: VecDeque::new(),
             is_converting: false,
             unopened: VecDeque::new(),
             last_message_bytes: 0,
@@ -200,7 +202,9 @@ impl Session {
         let mut listened = true;
         loop {
             self.open_letters(reconnect)?;
-            let handled = match self.handle_requests() {
+            let handled = self.handle_requests();
+            self.hand_over();
+            let handled = match handled {
                 Ok(handled) => handled,
                 Err(end) => {
                     self.failed = Some(end);
@@ -271,7 +275,7 @@ impl Session {
                 biased;
                 progress = self.link.progress(self.may_receive()) => Ready::Progress(progress),
                 () = self.mailbox.rung() => Ready::Other,
-                taken = WaitsForRoom::taken(&mut self.waits_for_room) => Ready::Taken(taken),
+                taken = Outgoing::taken(&mut self.outgoing) => Ready::Taken(taken),
                 () = sleep_until(deadline) => Ready::Other,
             };
             self.return_to_desk();
@@ -282,9 +286,10 @@ impl Session {
                     Progress::End => self.lingers_until = Some(Instant::now() + limits::LINGER),
                 },
                 Ready::Taken(taken) => {
-                    if let (Some(waits), Err(Closed)) = (self.waits_for_room.take(), taken) {
-                        self.answer_closed(waits.token);
+                    if taken == Err(Closed) {
+                        self.answer_closed();
                     }
+                    self.hand_over();
                 }
                 Ready::Other => {}
             }
@@ -449,7 +454,7 @@ impl Session {
             return false;
         }
         match message {
-            _ if self.waits_for_room.is_some() || self.is_converting => true,
+            _ if self.waits_for_room() || self.is_converting => true,
             // The writer keeps the order. Only for an id that is in use it must be known whether that is for long.
             Message::Request { method, id, .. }
                 if Method::from_text(method) == Some(Method::Transact) =>
@@ -458,6 +463,28 @@ impl Session {
                     || self.transactions.id_use(id) == IdUse::InFlight
             }
             _ => true,
+        }
+    }
+
+    /// Whether transactions wait for room in a writer's queue.
+    fn waits_for_room(&self) -> bool {
+        let first = self.outgoing.front();
+        first.is_some_and(|outgoing| outgoing.waits_for_room)
+    }
+
+    /// Hands transactions over to their writers, as far as there is room.
+    fn hand_over(&mut self) {
+        while let Some(first) = self.outgoing.front_mut() {
+            match first.database.try_submit(&mut first.jobs) {
+                Ok(true) => {
+                    self.outgoing.pop_front();
+                }
+                Ok(false) => {
+                    first.waits_for_room = true;
+                    break;
+                }
+                Err(Closed) => self.answer_closed(),
+            }
         }
     }
 

@@ -4,9 +4,13 @@
 //! version, which may be ahead of what the journal has accepted, proposes their records, and publishes and answers each
 //! when it is accepted and everything before it is. It knows no sockets and no requests.
 //!
-//! A small transaction that finds the writer idle is run by the thread that brings it ([`Writer::try_transact`]): on a
-//! busy machine the way to another thread and back costs more than the transaction.
+//! Transactions that are waiting at the same time are run as a batch: their records are written together, then they are
+//! published together, then they are answered.
+//!
+//! Small transactions are run by the thread that brings them ([`Writer::combine`]), with those that others have brought
+//! meanwhile: on a busy machine the way to another thread and back costs more than the transaction.
 
+mod ahead;
 mod convert;
 
 use std::collections::VecDeque;
@@ -15,11 +19,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ovsdb_engine::record::{self, RecordOptions};
-use ovsdb_engine::{Commit, Context, Database, Outcome, Prepared, Results, effort, execute};
+use ovsdb_engine::{Context, Database, Outcome, Prepared, Results, effort, execute};
 use ovsdb_log::Replacement;
 use ovsdb_proto::operation::Transact;
 use ovsdb_proto::schema::{Schema, TableId};
-use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -30,6 +33,7 @@ use crate::hub::Hub;
 use crate::journal::{CompactionClock, Journal, JournalError, MemoryJournal, Proposal, Ticket};
 use crate::limits;
 use crate::locks::Locks;
+use crate::lookout::Lookout;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
@@ -51,9 +55,13 @@ pub struct Job {
     pub received: Instant,
     /// What the client may do.
     pub access: Access,
+    /// The size of the request.
+    pub bytes: usize,
 }
 
 pub use self::convert::{Conversion, Converted};
+
+use self::ahead::{Awaits, Executed, Segment};
 
 /// Everything that can happen to a writer.
 #[derive(Debug)]
@@ -92,16 +100,6 @@ pub struct WriterOptions {
     pub column_diff: bool,
 }
 
-/// A transaction that has been executed and waits for the journal.
-struct Ahead {
-    job: Box<Job>,
-    results: Results,
-    /// The version that it makes, the commit that leads there, and the transaction id.
-    commit: Option<(Database, Arc<Commit>, Uuid)>,
-    /// `None`: accepted as soon as everything before it is.
-    ticket: Option<Ticket>,
-}
-
 struct Running {
     replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
     /// Where the journal's records end, for the compacting thread.
@@ -120,13 +118,19 @@ pub struct Writer {
     options: WriterOptions,
     /// The newest version, `ahead` included.
     head: Database,
-    ahead: VecDeque<Ahead>,
+    ahead: VecDeque<Segment>,
+    /// What has been executed and is not written yet. Empty between the pieces of the writer's work.
+    staged: Vec<Segment>,
+    /// How many transactions the two hold.
+    executed: usize,
     parked: Parked<Box<Job>>,
     /// Tables changed by published commits for which parked transactions have not been tried again.
     touched: Vec<TableId>,
     backlog: VecDeque<Event>,
     /// Transactions to run once more, before the backlog.
     again: VecDeque<Box<Job>>,
+    /// How many of those are to be written one by one, because together they could not be.
+    one_by_one: usize,
     clock: CompactionClock,
     compaction: Option<Running>,
     /// When to write the file anew because nothing else makes it accept records again.
@@ -138,9 +142,22 @@ pub struct Writer {
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Writer")
-            .field("ahead", &self.ahead.len())
+            .field("executed", &self.executed)
             .field("backlog", &self.backlog.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Work on a thread that others wait for.
+#[derive(Clone, Copy)]
+struct Inline<'a> {
+    lookout: Option<&'a Lookout>,
+}
+
+impl Inline<'_> {
+    /// Whether the thread may wait for the disk, because another one does what else it would have to do.
+    fn is_relieved(self) -> bool {
+        self.lookout.is_some_and(Lookout::relieve)
     }
 }
 
@@ -164,10 +181,13 @@ impl Writer {
             options,
             head,
             ahead: VecDeque::new(),
+            staged: Vec::new(),
+            executed: 0,
             parked: Parked::new(),
             touched: Vec::new(),
             backlog: VecDeque::new(),
             again: VecDeque::new(),
+            one_by_one: 0,
             clock: CompactionClock::new(),
             compaction: None,
             heal_at: None,
@@ -187,34 +207,58 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Runs a transaction at once, if nothing is before it and nothing would be held up by it. Otherwise it comes back
-    /// and must go through the queue.
+    /// Takes what has arrived and works on it, as long as it is small and nothing is held back. False if the rest is left
+    /// to the writer's thread.
     ///
-    /// # Errors
-    /// See above.
-    pub fn try_transact(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
-        let is_idle = self.parked.is_empty()
-            && self.backlog.is_empty()
-            && self.again.is_empty()
-            && !self.is_far_ahead()
-            && self.stop.is_none()
-            && !self.closed
-            && self.queue.is_empty();
-        let is_small = |writer: &Writer| {
-            let is_current = Arc::ptr_eq(&job.schema, writer.head.schema());
-            !is_current || effort(&writer.head, &job.transact) <= limits::TRANSACT_ROWS_INLINE
-        };
-        if !is_idle || !is_small(self) {
-            return Err(job);
-        }
+    /// `lookout` has others look after the caller's duties when the disk is waited for.
+    pub(crate) fn combine(&mut self, lookout: Option<&Lookout>) -> bool {
         let _guard = AbortOnPanic;
-        self.transact(job);
-        self.compact_if_due();
-        if !self.parked.is_empty() {
-            // The thread does not know of the new deadline.
-            self.queue.nudge();
+        self.take_in();
+        for _ in 0..limits::BATCHES_INLINE_MAX {
+            let is_small = self.parked.is_empty() && self.stop.is_none() && self.is_next_small();
+            if !is_small || !self.can_work() {
+                break;
+            }
+            self.run_batch(Some(Inline { lookout }));
+            self.wake_touched();
         }
-        Ok(())
+        self.compact_if_due();
+        // The thread does not know of new deadlines, nor that what it waits for has come about.
+        !self.can_work()
+            && self.parked.is_empty()
+            && self.stop.is_none()
+            && self.heal_at.is_none()
+    }
+
+    /// Whether the next transaction may run on a thread that others wait for.
+    fn is_next_small(&self) -> bool {
+        let job = match (self.again.front(), self.backlog.front()) {
+            (Some(job), _) | (None, Some(Event::Transact(job))) => job,
+            (None, None) => return true,
+            (None, Some(event)) => return matches!(event, Event::Cancel(..) | Event::Disconnected(_)),
+        };
+        self.is_small(job)
+    }
+
+    fn is_small(&self, job: &Job) -> bool {
+        job.bytes <= limits::TRANSACT_BYTES_INLINE
+            && self.effort(job) <= limits::TRANSACT_ROWS_INLINE
+    }
+
+    /// About how many rows a transaction looks at.
+    fn effort(&self, job: &Job) -> usize {
+        let is_current = Arc::ptr_eq(&job.schema, self.head.schema());
+        if is_current { effort(&self.head, &job.transact) } else { 0 }
+    }
+
+    /// Takes what has arrived, and sees to the journal's answers.
+    fn take_in(&mut self) {
+        for event in self.queue.take() {
+            match event {
+                Event::JournalReady => self.fetch_answers(),
+                event => self.backlog.push_back(event),
+            }
+        }
     }
 
     /// Whether there is anything to do without waiting for an event.
@@ -226,7 +270,7 @@ impl Writer {
     }
 
     fn is_far_ahead(&self) -> bool {
-        self.ahead.len() >= limits::WRITER_AHEAD_MAX
+        self.executed >= limits::WRITER_AHEAD_MAX
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -243,13 +287,56 @@ impl Writer {
     fn work(&mut self) {
         self.wake_touched();
         while self.can_work() {
-            if let Some(job) = self.again.pop_front() {
-                self.transact(job);
-            } else if let Some(event) = self.backlog.pop_front() {
-                self.handle(event);
-            }
+            self.run_batch(None);
             self.wake_touched();
         }
+    }
+
+    /// Runs transactions that are waiting, up to the limits of a batch, and has them written together; or handles one
+    /// other event.
+    fn run_batch(&mut self, inline: Option<Inline<'_>>) {
+        let (mut count, mut bytes, mut rows) = (0, 0, 0);
+        let mut from_queue = 0;
+        while count < limits::BATCH_TRANSACTIONS_MAX
+            && bytes < limits::BATCH_BYTES_MAX
+            && rows < limits::BATCH_ROWS_MAX
+            && !self.is_far_ahead()
+        {
+            if inline.is_some() && !self.is_next_small() {
+                break;
+            }
+            let job = match self.again.pop_front() {
+                Some(job) => job,
+                None => match self.backlog.pop_front() {
+                    Some(Event::Transact(job)) => {
+                        from_queue += 1;
+                        job
+                    }
+                    Some(event) if count == 0 => return self.handle(event),
+                    Some(event) => {
+                        self.backlog.push_front(event);
+                        break;
+                    }
+                    None => break,
+                },
+            };
+            count += 1;
+            bytes += job.bytes;
+            rows += self.effort(&job);
+            self.transact(job);
+            if self.one_by_one > 0 {
+                self.one_by_one -= 1;
+                break;
+            }
+            // Whoever waits for such a change is to see it, and not only what comes of it.
+            if !self.parked.is_empty() {
+                break;
+            }
+        }
+        if from_queue > 0 {
+            self.queue.release(from_queue);
+        }
+        self.flush(inline);
     }
 
     fn handle(&mut self, event: Event) {
@@ -257,10 +344,11 @@ impl Writer {
             Event::Transact(job) => {
                 self.queue.release(1);
                 self.transact(job);
+                self.flush(None);
             }
             Event::Cancel(session, token, answer) => {
                 if let Some(job) = self.unpark((session, token)) {
-                    job.mailbox.deliver(Letter::Done(token, answer));
+                    job.mailbox.deliver(Letter::Done(job.token, answer));
                 }
             }
             Event::Disconnected(session) => {
@@ -279,21 +367,17 @@ impl Writer {
         }
     }
 
-    /// Runs a transaction that is not parked.
+    /// Runs a transaction that is not parked. What comes of it is told after the next flush.
     fn transact(&mut self, job: Box<Job>) {
         if self.stop.is_some() || !Arc::ptr_eq(&job.schema, self.head.schema()) {
+            self.flush(None);
             job.mailbox
                 .deliver(Letter::Done(job.token, Answer::Canceled));
             return;
         }
         // Time spent in queues is not time spent waiting.
         match self.execute(&job, 0) {
-            Outcome::Failed(results) => self.settle(Ahead {
-                job,
-                results,
-                commit: None,
-                ticket: None,
-            }),
+            Outcome::Failed(results) => self.settle(job, results),
             Outcome::Prepared(prepared) => self.propose(job, prepared),
             // Its session's end was noticed before it came to this; nobody would ever take it out.
             Outcome::Blocked { .. } if job.mailbox.is_abandoned() => {}
@@ -339,12 +423,7 @@ impl Writer {
             next,
         } = prepared;
         let Some(commit) = commit else {
-            return self.settle(Ahead {
-                job,
-                results,
-                commit: None,
-                ticket: None,
-            });
+            return self.settle(job, results);
         };
         let options = RecordOptions {
             date_ms: date_ms(),
@@ -354,9 +433,6 @@ impl Writer {
         let (proposal, id) = match record::commit_record(next.schema(), &commit, options) {
             Some(record) => {
                 let proposal = self.journal.propose(record, durable);
-                if let Proposal::Accepted = proposal {
-                    self.status.trouble.lock().take();
-                }
                 (proposal, self.journal.id())
             }
             // Only columns that are not kept have changed.
@@ -365,57 +441,159 @@ impl Writer {
                 (Proposal::Accepted, id)
             }
         };
-        if let Some(running) = &self.compaction {
-            running.end.store(self.journal.end(), Ordering::Release);
-        }
-        let ticket = match proposal {
-            Proposal::Accepted => None,
-            Proposal::Pending(ticket) => Some(ticket),
+        let awaits = match proposal {
+            Proposal::Accepted => Awaits::Flush { durable: false },
+            Proposal::Staged => Awaits::Flush { durable },
+            Proposal::Pending(ticket) => Awaits::Answer(ticket),
             Proposal::Refused(error) => {
                 let results = results.with_commit_error(error.to_ovsdb_error());
                 *self.status.trouble.lock() = Some(error);
-                return self.settle(Ahead {
-                    job,
-                    results,
-                    commit: None,
-                    ticket: None,
-                });
+                return self.settle(job, results);
             }
         };
         self.head = next.clone();
-        self.settle(Ahead {
+        self.executed += 1;
+        let executed = Executed {
             job,
             results,
-            commit: Some((next, Arc::new(commit), id)),
-            ticket,
-        });
+            commit: Some((Arc::new(commit), id)),
+        };
+        ahead::add_commit(&mut self.staged, executed, next, awaits);
     }
 
-    /// Completes a transaction, now or when everything before it is accepted.
-    fn settle(&mut self, ahead: Ahead) {
-        if ahead.ticket.is_none() && self.ahead.is_empty() {
-            self.complete(ahead);
-        } else {
-            self.ahead.push_back(ahead);
+    /// Has a transaction that changes nothing answered after everything before it.
+    fn settle(&mut self, job: Box<Job>, results: Results) {
+        self.executed += 1;
+        let executed = Executed {
+            job,
+            results,
+            commit: None,
+        };
+        ahead::add_unchanging(&mut self.staged, executed);
+    }
+
+    /// Has the journal write what is staged, and tells of what it accepts at once.
+    fn flush(&mut self, inline: Option<Inline<'_>>) {
+        while !self.staged.is_empty() {
+            let is_alone = self.is_alone();
+            let mut waited = false;
+            let flushed = self.journal.flush(&mut || {
+                waited = is_alone && inline.is_some_and(Inline::is_relieved);
+                waited
+            });
+            if let Some(running) = &self.compaction {
+                running.end.store(self.journal.end(), Ordering::Release);
+            }
+            match flushed {
+                Ok(ticket) => {
+                    self.pass_on(ticket);
+                    if waited {
+                        self.fetch_answers();
+                    }
+                }
+                Err(error) => self.refuse(error),
+            }
         }
     }
 
-    /// Publishes and answers a transaction, in this order: whoever has the reply finds the update waiting.
-    fn complete(&mut self, ahead: Ahead) {
-        let Ahead {
+    /// Whether there is nothing to do but for one transaction that is staged and durable.
+    fn is_alone(&self) -> bool {
+        self.executed == 1
+            && self.staged.iter().any(|segment| segment.is_durable)
+            && self.backlog.is_empty()
+            && self.again.is_empty()
+            && self.parked.is_empty()
+            && self.queue.is_empty()
+    }
+
+    /// Passes on what has been written: `ticket` is what the durable part of it waits for.
+    fn pass_on(&mut self, ticket: Option<Ticket>) {
+        let mut accepted = Vec::new();
+        for mut segment in self.staged.drain(..) {
+            if segment.is_durable {
+                segment.ticket = ticket;
+            }
+            if segment.ticket.is_none() && self.ahead.is_empty() {
+                accepted.push(segment);
+            } else {
+                self.ahead.push_back(segment);
+            }
+        }
+        if accepted.iter().any(|segment| segment.next.is_some()) {
+            self.status.trouble.lock().take();
+        }
+        self.complete(accepted);
+    }
+
+    /// Publishes and answers transactions, in this order: whoever has the reply finds the update waiting.
+    fn complete(&mut self, accepted: Vec<Segment>) {
+        let (mut latest, mut commits) = (None, Vec::new());
+        let mut executed = Vec::new();
+        for mut segment in accepted {
+            latest = segment.next.or(latest);
+            for executed in &mut segment.executed {
+                commits.extend(executed.commit.take());
+            }
+            executed.append(&mut segment.executed);
+        }
+        if let Some(database) = latest {
+            if !self.parked.is_empty() {
+                let tables = commits.iter().flat_map(|(commit, _)| commit.tables());
+                self.touched.extend(tables);
+            }
+            self.hub.publish_all(database, &commits);
+        }
+        self.executed -= executed.len();
+        let mut executed = executed.into_iter().peekable();
+        while let Some(first) = executed.next() {
+            let mailbox = first.job.mailbox.clone();
+            let mut letters = vec![first.into_letter()];
+            while let Some(next) =
+                executed.next_if(|next| Arc::ptr_eq(&next.job.mailbox, &mailbox))
+            {
+                letters.push(next.into_letter());
+            }
+            mailbox.deliver_all(letters);
+        }
+    }
+
+    /// Takes back what could not be written. If it is one transaction, that fails, and what stood on it runs again; if there
+    /// are more, each is tried alone.
+    fn refuse(&mut self, error: JournalError) {
+        let staged = std::mem::take(&mut self.staged);
+        let pending = self.ahead.iter().rev();
+        self.head = match pending.filter_map(|segment| segment.next.as_ref()).next() {
+            Some(pending) => pending.clone(),
+            None => self.hub.version().database.clone(),
+        };
+        *self.status.trouble.lock() = Some(error.clone());
+        let staged: Vec<Executed> = staged
+            .into_iter()
+            .flat_map(|segment| segment.executed)
+            .collect();
+        self.executed -= staged.len();
+        let commits = staged.iter().filter(|executed| executed.commit.is_some());
+        let mut is_alone = commits.count() == 1;
+        let mut again = VecDeque::new();
+        for Executed {
             job,
             results,
             commit,
-            ..
-        } = ahead;
-        if let Some((database, commit, id)) = commit {
-            if !self.parked.is_empty() {
-                self.touched.extend(commit.tables());
+        } in staged
+        {
+            match commit {
+                Some(_) if is_alone => {
+                    is_alone = false;
+                    self.settle(job, results.with_commit_error(error.to_ovsdb_error()));
+                }
+                None if is_alone => self.settle(job, results),
+                _ => again.push_back(job),
             }
-            self.hub.publish(database, &commit, id);
         }
-        job.mailbox
-            .deliver(Letter::Done(job.token, Answer::Results(results)));
+        self.one_by_one = self.one_by_one.max(again.len());
+        again.append(&mut self.again);
+        self.again = again;
+        self.judge_parked_anew();
     }
 
     fn fetch_answers(&mut self) {
@@ -423,13 +601,14 @@ impl Writer {
             match result {
                 Ok(()) => {
                     self.status.trouble.lock().take();
-                    while let Some(next) = self.ahead.front() {
-                        if next.ticket.is_some_and(|ticket| ticket > upto) {
-                            break;
-                        }
-                        let next = self.ahead.pop_front().expect("it was looked at above");
-                        self.complete(next);
+                    let mut accepted = Vec::new();
+                    while let Some(next) = self
+                        .ahead
+                        .pop_front_if(|next| next.ticket.is_none_or(|ticket| ticket <= upto))
+                    {
+                        accepted.push(next);
                     }
+                    self.complete(accepted);
                 }
                 Err(error) => self.fall_back(error),
             }
@@ -440,19 +619,26 @@ impl Writer {
     fn fall_back(&mut self, error: JournalError) {
         self.head = self.hub.version().database.clone();
         *self.status.trouble.lock() = Some(error.clone());
-        let mut ahead = std::mem::take(&mut self.ahead).into_iter();
-        if let Some(Ahead { job, results, .. }) = ahead.next() {
+        let ahead = std::mem::take(&mut self.ahead).into_iter();
+        let mut ahead = ahead.flat_map(|segment| segment.executed);
+        if let Some(Executed { job, results, .. }) = ahead.next() {
             let results = results.with_commit_error(error.to_ovsdb_error());
             job.mailbox
                 .deliver(Letter::Done(job.token, Answer::Results(results)));
         }
-        self.again.extend(ahead.map(|ahead| ahead.job));
-        // They may be parked because of what was never to be.
-        for id in self.parked.all() {
-            self.try_parked(id);
-        }
+        self.again.extend(ahead.map(|executed| executed.job));
+        self.executed = 0;
+        self.judge_parked_anew();
+        self.flush(None);
         if self.journal.needs_compaction() {
             self.heal_at = Some(Instant::now());
+        }
+    }
+
+    /// Tries all transactions that are held back again: they may be so because of what was never to be.
+    fn judge_parked_anew(&mut self) {
+        for id in self.parked.all() {
+            self.try_parked(id);
         }
     }
 
@@ -464,6 +650,7 @@ impl Writer {
             for id in self.parked.touched_by(&tables) {
                 self.try_parked(id);
             }
+            self.flush(None);
         }
     }
 
@@ -476,6 +663,7 @@ impl Writer {
             for id in self.parked.overdue(Instant::now()) {
                 self.try_parked(id);
             }
+            self.flush(None);
             self.wake_touched();
         }
     }
@@ -491,12 +679,7 @@ impl Writer {
             }
             Outcome::Failed(results) => {
                 if let Some(job) = self.unpark(id) {
-                    self.settle(Ahead {
-                        job,
-                        results,
-                        commit: None,
-                        ticket: None,
-                    });
+                    self.settle(job, results);
                 }
             }
             Outcome::Prepared(prepared) => {
@@ -643,12 +826,7 @@ impl Worker for Writer {
         if self.closed {
             return Turn::Closed;
         }
-        for event in self.queue.take() {
-            match event {
-                Event::JournalReady => self.fetch_answers(),
-                event => self.backlog.push_back(event),
-            }
-        }
+        self.take_in();
         self.work();
         self.wake_overdue();
         self.compact_if_due();

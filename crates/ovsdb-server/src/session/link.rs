@@ -2,21 +2,27 @@
 //!
 //! Nothing here waits on its own: [`Link::progress`] is one step, to be awaited together with whatever else may happen.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use ovsdb_net::{ReadHalf, Stream};
 use ovsdb_proto::framer::{FrameError, Framer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::limits::{self, Limits};
 
 use super::in_place;
 use super::outbox::Outbox;
+
+thread_local! {
+    /// Where a session that is in the middle of nothing big receives: between two of its turns it needs no buffer of its own.
+    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; limits::READ_BYTES]);
+}
 
 /// What a step achieved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,6 +133,33 @@ impl Link {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {
+        let received = if self.framer.buffered() < limits::READ_BYTES {
+            self.poll_receive_little(cx)
+        } else {
+            self.poll_receive_much(cx)
+        };
+        received.map_ok(|count| {
+            if count == 0 {
+                self.at_end = true;
+                Progress::End
+            } else {
+                Progress::Received
+            }
+        })
+    }
+
+    fn poll_receive_little(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        RECEIVED.with_borrow_mut(|buffer| {
+            let mut received = ReadBuf::new(buffer);
+            let poll = Pin::new(&mut self.read).poll_read(cx, &mut received);
+            let received = received.filled();
+            self.framer.push(received);
+            poll.map_ok(|()| received.len())
+        })
+    }
+
+    /// Receives straight into the message that is arriving.
+    fn poll_receive_much(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let buffer = self.framer.buf_mut();
         // A buffer that finds no room where it is moves.
         let moved = if buffer.capacity() - buffer.len() < limits::READ_BYTES {
@@ -136,14 +169,6 @@ impl Link {
         };
         in_place(moved, || buffer.reserve(limits::READ_BYTES));
         // The future holds nothing between polls, so it may be made anew for each.
-        let received = pin!(self.read.read_buf(buffer));
-        received.poll(cx).map_ok(|count| {
-            if count == 0 {
-                self.at_end = true;
-                Progress::End
-            } else {
-                Progress::Received
-            }
-        })
+        pin!(self.read.read_buf(buffer)).poll(cx)
     }
 }

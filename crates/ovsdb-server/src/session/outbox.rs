@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits: [`Outbox::poll_send`] sends what the peer takes at the moment.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -14,6 +15,11 @@ use tracing::Level;
 
 use crate::limits;
 use crate::published::Text;
+
+thread_local! {
+    /// A buffer for whoever needs one next: who has nothing to send has none.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A piece of what is to be sent.
 enum Chunk {
@@ -45,7 +51,6 @@ pub(super) struct Outbox {
     queued_max: usize,
     /// Something was to be added all the same.
     is_overfull: bool,
-    spare: Vec<u8>,
 }
 
 impl Outbox {
@@ -58,7 +63,6 @@ impl Outbox {
             queued: 0,
             queued_max,
             is_overfull: false,
-            spare: Vec::new(),
         }
     }
 
@@ -138,8 +142,7 @@ impl Outbox {
             Chunk::Shared(_) => false,
         };
         if !self.chunks.back().is_some_and(has_room) {
-            let spare = std::mem::take(&mut self.spare);
-            self.chunks.push_back(Chunk::Own(spare));
+            self.chunks.push_back(Chunk::Own(SPARE.take()));
         }
         match self.chunks.back_mut() {
             Some(Chunk::Own(bytes)) => bytes,
@@ -173,7 +176,7 @@ impl Outbox {
                 && bytes.capacity() <= 2 * limits::OUTBOX_CHUNK_BYTES
             {
                 bytes.clear();
-                self.spare = bytes;
+                SPARE.set(bytes);
             }
         }
         Poll::Ready(Ok(()))

@@ -1,5 +1,6 @@
 //! The methods of the server (RFC 7047, section 4.1; ovsdb-server(7)): a line for each, then what each does.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ovsdb_engine::{Context, Outcome, effort, execute};
@@ -11,7 +12,7 @@ use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 use tokio::time::Instant;
 
 use crate::access::Access;
-use crate::database::{Served, Unsubmitted};
+use crate::database::Served;
 use crate::limits;
 use crate::locks::{LockError, LockMode};
 use crate::mailbox::{Answer, Token};
@@ -20,7 +21,7 @@ use crate::writer::Job;
 
 use super::monitors::Protocol;
 use super::transactions::IdUse;
-use super::{Session, WaitsForRoom, in_place, make_indexes};
+use super::{Outgoing, Session, in_place, make_indexes};
 
 /// The error of a transaction that was canceled (RFC 7047, section 4.1.4).
 pub(super) fn canceled() -> Json {
@@ -170,17 +171,17 @@ impl Session {
             transact,
             received,
             access: self.access_to(&database),
+            bytes,
         };
-        match database.try_submit(job, bytes) {
-            Ok(()) => {}
-            Err(Unsubmitted::NoRoom(job)) => {
-                self.waits_for_room = Some(WaitsForRoom {
-                    database,
-                    token,
-                    job: Some(job),
-                })
+        match self.outgoing.back_mut() {
+            Some(last) if Arc::ptr_eq(&last.database, &database) => {
+                last.jobs.push_back(Box::new(job));
             }
-            Err(Unsubmitted::Closed) => self.answer_closed(token),
+            _ => self.outgoing.push_back(Outgoing {
+                database,
+                jobs: VecDeque::from([Box::new(job)]),
+                waits_for_room: false,
+            }),
         }
     }
 
@@ -195,10 +196,13 @@ impl Session {
         }
     }
 
-    /// Answers a transaction whose database was removed before it came to it.
-    pub(super) fn answer_closed(&mut self, token: Token) {
-        if let Some(open) = self.transactions.close(token) {
-            self.answer(&open.id, &Answer::Canceled);
+    /// Answers the first of the transactions that are to be handed over: their database was removed before.
+    pub(super) fn answer_closed(&mut self) {
+        let jobs = self.outgoing.pop_front().map(|outgoing| outgoing.jobs);
+        for job in jobs.into_iter().flatten() {
+            if let Some(open) = self.transactions.close(job.token) {
+                self.answer(&open.id, &Answer::Canceled);
+            }
         }
     }
 
