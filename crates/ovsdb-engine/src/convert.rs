@@ -137,7 +137,7 @@ fn rebuild(
     fresh: &mut dyn FnMut() -> Uuid,
 ) -> Result<Database, OvsdbError> {
     let schema = Arc::new(evolution.schema.clone());
-    let mut draft = Draft::new(&Database::new(schema.clone()));
+    let mut draft = Draft::on(Database::new(schema.clone()));
     for (id, fate) in database.table_ids().zip(&evolution.fates) {
         let old = database.schema().table(id);
         let rows = database.table(id).iter();
@@ -172,6 +172,7 @@ fn rebuild(
             }
         }
     }
-    let (database, _) = passes::commit(draft, fresh)?;
+    passes::commit(&mut draft, fresh)?;
+    let (database, _) = draft.finish();
     Ok(database)
 }

@@ -35,16 +35,31 @@ pub(crate) struct Draft {
     touched: Vec<Touched>,
     /// Where in `touched` a row stands.
     places: HashMap<RowKey, usize, FixedState>,
+    /// Counts of references as they were before they were changed, in the order of the changes.
+    counts: Vec<Count>,
+}
+
+/// What a count of references was.
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    Strong(RowKey, usize),
+    Weak(RowKey, RowKey, usize),
 }
 
 impl Draft {
+    /// A draft that begins with `base`.
     pub(crate) fn new(base: &Database) -> Draft {
-        let mut next = base.clone();
-        next.adopt_indexes();
+        Draft::on(base.clone())
+    }
+
+    /// A draft that begins with `base`. What nobody else holds of it is changed in place; [`Draft::revert`] gives it back.
+    pub(crate) fn on(mut base: Database) -> Draft {
+        base.adopt_indexes();
         Draft {
-            next,
+            next: base,
             touched: Vec::new(),
             places: HashMap::default(),
+            counts: Vec::new(),
         }
     }
 
@@ -61,9 +76,45 @@ impl Draft {
         self.next.plan(table)
     }
 
-    /// For the maps that do not follow from one row alone; rows go through [`Draft::set`].
-    pub(crate) fn table_mut(&mut self, table: TableId) -> &mut Table {
-        self.next.table_mut(table)
+    /// How many strong references there are to a row, those from itself aside.
+    pub(crate) fn strong_count(&self, to: &RowKey) -> usize {
+        let counts = &self.table(to.0).strong_refs;
+        counts.get(&to.1).copied().unwrap_or(0)
+    }
+
+    /// Changes [`Draft::strong_count`].
+    pub(crate) fn set_strong_count(&mut self, to: RowKey, count: usize) {
+        let before = self.strong_count(&to);
+        if count == before {
+            return;
+        }
+        self.counts.push(Count::Strong(to, before));
+        let counts = &mut self.next.table_mut(to.0).strong_refs;
+        match count {
+            0 => counts.remove(&to.1),
+            count => counts.insert(to.1, count),
+        };
+    }
+
+    /// How many weak references there are from a row to another one.
+    pub(crate) fn weak_count(&self, to: &RowKey, from: &RowKey) -> usize {
+        let counts = &self.table(to.0).weak_refs;
+        counts.get(&(to.1, from.0, from.1)).copied().unwrap_or(0)
+    }
+
+    /// Changes [`Draft::weak_count`].
+    pub(crate) fn set_weak_count(&mut self, to: RowKey, from: RowKey, count: usize) {
+        let before = self.weak_count(&to, &from);
+        if count == before {
+            return;
+        }
+        self.counts.push(Count::Weak(to, from, before));
+        let entry = (to.1, from.0, from.1);
+        let counts = &mut self.next.table_mut(to.0).weak_refs;
+        match count {
+            0 => counts.remove(&entry),
+            count => counts.insert(entry, count),
+        };
     }
 
     /// The row as the transaction sees it now.
@@ -171,6 +222,24 @@ impl Draft {
                     .insert(touched.key.1, old);
             }
         }
+    }
+
+    /// Undoes everything, and gives back what the draft began with.
+    pub(crate) fn revert(mut self) -> Database {
+        for count in std::mem::take(&mut self.counts).into_iter().rev() {
+            match count {
+                Count::Strong(to, before) => self.set_strong_count(to, before),
+                Count::Weak(to, from, before) => self.set_weak_count(to, from, before),
+            }
+        }
+        for at in 0..self.touched.len() {
+            let Touched { key, old, new } = &mut self.touched[at];
+            if old.is_some() || new.is_some() {
+                let (key, old) = (*key, old.take());
+                self.set(key, old);
+            }
+        }
+        self.next
     }
 
     /// Ends the work: the next version, and the rows that it touched.

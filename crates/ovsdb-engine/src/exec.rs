@@ -92,10 +92,60 @@ pub struct Prepared {
 
 /// Runs a transaction on one version of a database.
 pub fn execute(database: &Database, transact: &Transact, context: &mut Context<'_>) -> Outcome {
+    let (next, outcome) = execute_on(database.clone(), transact, context);
+    match outcome {
+        OutcomeOn::Failed(results) => Outcome::Failed(results),
+        OutcomeOn::Blocked { timeout_ms, tables } => Outcome::Blocked { timeout_ms, tables },
+        OutcomeOn::Done(done) => Outcome::Prepared(Prepared {
+            results: done.results,
+            durable: done.durable,
+            comment: done.comment,
+            commit: done.commit,
+            next,
+        }),
+    }
+}
+
+/// What became of a transaction that was run on a database of its own.
+#[derive(Debug)]
+pub enum OutcomeOn {
+    /// See [`Outcome::Failed`].
+    Failed(Results),
+    /// See [`Outcome::Blocked`].
+    Blocked {
+        /// See [`Outcome::Blocked`].
+        timeout_ms: Option<u64>,
+        /// See [`Outcome::Blocked`].
+        tables: Vec<TableId>,
+    },
+    /// It succeeded, and the database is as it made it.
+    Done(Done),
+}
+
+/// A transaction that passed all checks and has changed the database that it was run on.
+#[derive(Debug)]
+pub struct Done {
+    /// See [`Prepared::results`].
+    pub results: Results,
+    /// See [`Prepared::durable`].
+    pub durable: bool,
+    /// See [`Prepared::comment`].
+    pub comment: Option<String>,
+    /// See [`Prepared::commit`].
+    pub commit: Option<Commit>,
+}
+
+/// [`execute`] for somebody who does not need the version before: what nobody else holds of it is changed in place. Gives
+/// back the database, with the changes or, if the transaction did not succeed, as it was.
+pub fn execute_on(
+    database: Database,
+    transact: &Transact,
+    context: &mut Context<'_>,
+) -> (Database, OutcomeOn) {
     let schema = database.schema().clone();
     let mut results = Results::new(schema, transact.n_operations);
     let mut execution = Execution {
-        draft: Draft::new(database),
+        draft: Draft::on(database),
         durable: false,
         comment: None,
     };
@@ -108,10 +158,9 @@ pub fn execute(database: &Database, transact: &Transact, context: &mut Context<'
             },
             Err(Stop::Failed(error)) => failure = Some(error),
             Err(Stop::Unmet { timeout_ms }) => {
-                return Outcome::Blocked {
-                    timeout_ms,
-                    tables: tables_of(&transact.operations[..=at]),
-                };
+                let tables = tables_of(&transact.operations[..=at]);
+                let blocked = OutcomeOn::Blocked { timeout_ms, tables };
+                return (execution.draft.revert(), blocked);
             }
         }
         if failure.is_some() {
@@ -123,23 +172,25 @@ pub fn execute(database: &Database, transact: &Transact, context: &mut Context<'
         while results.items().len() < transact.n_operations {
             results.push(OpResult::Skipped);
         }
-        return Outcome::Failed(results);
+        return (execution.draft.revert(), OutcomeOn::Failed(results));
     }
     let Execution {
-        draft,
+        mut draft,
         durable,
         comment,
     } = execution;
-    match passes::commit(draft, context.fresh) {
-        Ok((next, commit)) => Outcome::Prepared(Prepared {
-            results,
-            durable,
-            comment,
-            commit,
-            next,
-        }),
-        Err(error) => Outcome::Failed(results.with_commit_error(error)),
+    if let Err(error) = passes::commit(&mut draft, context.fresh) {
+        let failed = OutcomeOn::Failed(results.with_commit_error(error));
+        return (draft.revert(), failed);
     }
+    let (next, commit) = Commit::from_draft(draft);
+    let done = Done {
+        results,
+        durable,
+        comment,
+        commit,
+    };
+    (next, OutcomeOn::Done(done))
 }
 
 /// How many rows the operations of a transaction look at, as far as that shows before they are run: roughly what it

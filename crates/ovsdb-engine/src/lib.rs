@@ -25,7 +25,7 @@ mod usage;
 pub use commit::{Commit, RowChange};
 pub use convert::{Conversion, convert};
 pub use database::{Database, Row, Table};
-pub use exec::{Context, Outcome, Prepared, effort, execute};
+pub use exec::{Context, Done, Outcome, OutcomeOn, Prepared, effort, execute, execute_on};
 pub use indexing::IndexByUse;
 pub use rbac::{Access, Unreadable};
 pub use results::{OpResult, Results};

@@ -19,28 +19,27 @@ use ovsdb_proto::text::datum_to_string;
 use ovsdb_proto::types::{BaseType, ColumnType};
 use ovsdb_proto::uuid::Uuid;
 
-use crate::commit::Commit;
-use crate::database::{Database, Row, index_key};
+use crate::database::{Row, index_key};
 use crate::draft::{Draft, RowKey};
 
-/// Checks and completes a draft: the next version and the commit, or why there is neither.
+/// Checks and completes a draft, or says why it cannot be.
 pub(crate) fn commit(
-    mut draft: Draft,
+    draft: &mut Draft,
     fresh: &mut dyn FnMut() -> Uuid,
-) -> Result<(Database, Option<Commit>), OvsdbError> {
+) -> Result<(), OvsdbError> {
     draft.drop_unchanged();
     if draft.touched().is_empty() {
-        return Ok(Commit::from_draft(draft));
+        return Ok(());
     }
-    let candidates = count_references(&mut draft)?;
-    check_deleted_rows_are_unreferenced(&draft)?;
-    collect_garbage(&mut draft, candidates);
-    check_row_limits(&draft)?;
-    settle_weak_references(&mut draft)?;
-    index_weak_references(&mut draft);
-    check_indexes(&draft)?;
-    renew_versions(&mut draft, fresh);
-    Ok(Commit::from_draft(draft))
+    let candidates = count_references(draft)?;
+    check_deleted_rows_are_unreferenced(draft)?;
+    collect_garbage(draft, candidates);
+    check_row_limits(draft)?;
+    settle_weak_references(draft)?;
+    index_weak_references(draft);
+    check_indexes(draft)?;
+    renew_versions(draft, fresh);
+    Ok(())
 }
 
 /// Calls `f` with every row that `datum` refers to by a reference that `wanted` picks.
@@ -82,27 +81,13 @@ fn added_removed(old: Option<&Row>, new: Option<&Row>, column: ColumnId) -> (Dat
     }
 }
 
-fn reference_count(draft: &Draft, key: &RowKey) -> usize {
-    draft
-        .table(key.0)
-        .strong_refs
-        .get(&key.1)
-        .copied()
-        .unwrap_or(0)
-}
-
 /// Changes the number of strong references to a row and gives back the new one.
 fn adjust_reference_count(draft: &mut Draft, key: &RowKey, delta: i64) -> usize {
-    let counts = &mut draft.table_mut(key.0).strong_refs;
-    let before = counts.get(&key.1).copied().unwrap_or(0);
-    let after = before
+    let after = draft
+        .strong_count(key)
         .checked_add_signed(delta as isize)
         .expect("every reference that goes was counted when it came");
-    if after == 0 {
-        counts.remove(&key.1);
-    } else if after != before {
-        counts.insert(key.1, after);
-    }
+    draft.set_strong_count(*key, after);
     after
 }
 
@@ -172,7 +157,7 @@ fn check_deleted_rows_are_unreferenced(draft: &Draft) -> Result<(), OvsdbError> 
         .iter()
         .filter(|touched| touched.new.is_none())
     {
-        let count = reference_count(draft, &touched.key);
+        let count = draft.strong_count(&touched.key);
         if count > 0 {
             let (table, row) = touched.key;
             let table = &draft.schema().table(table).name;
@@ -194,7 +179,7 @@ fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey
     let schema = draft.schema().clone();
     while let Some(key) = candidates.pop() {
         let table = schema.table(key.0);
-        if table.is_root || reference_count(draft, &key) > 0 {
+        if table.is_root || draft.strong_count(&key) > 0 {
             continue;
         }
         let Some(row) = draft.row(&key).cloned() else {
@@ -456,19 +441,13 @@ fn index_weak_references(draft: &mut Draft) {
         }
     }
     for (to, from, delta) in deltas {
-        let sources = &mut draft.table_mut(to.0).weak_refs;
-        let entry = (to.1, from.0, from.1);
-        let before = sources.get(&entry).copied().unwrap_or(0);
         // The order of the deltas is that of the columns: a count never passes below zero, since what is
         // removed from one column was counted for that column.
-        let after = before
+        let after = draft
+            .weak_count(&to, &from)
             .checked_add_signed(delta as isize)
             .expect("every reference that goes was counted when it came");
-        if after == 0 {
-            sources.remove(&entry);
-        } else {
-            sources.insert(entry, after);
-        }
+        draft.set_weak_count(to, from, after);
     }
 }
 

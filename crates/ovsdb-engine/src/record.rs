@@ -367,7 +367,8 @@ pub fn replay(
         }
         replay_table(&mut draft, table, is_diff, text, fresh)?;
     }
-    Ok(passes::commit(draft, fresh)?)
+    passes::commit(&mut draft, fresh)?;
+    Ok(Commit::from_draft(draft))
 }
 
 /// The members of the object that `text` is: how the value of each begins, and its text. The last of equal names

@@ -23,7 +23,7 @@ use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
 use crate::queue::{Closed, Queue};
 use crate::runtime;
 use crate::transaction_id;
-use crate::writer::{Conversion, Event, Job, Status, Writer, WriterOptions};
+use crate::writer::{Conversion, Event, Job, Rest, Status, Writer, WriterOptions};
 
 /// Where a served database's commits go.
 pub enum Storage {
@@ -236,16 +236,18 @@ impl Served {
         // Whoever has the writer looks into the queue again after having given it back. So whatever was put there before
         // this is found, be it by others.
         while let Some(mut writer) = self.writer.try_lock() {
-            let at_work = self.lookout.as_deref().map(Lookout::at_work);
-            let is_done = writer.combine(self.lookout.as_deref());
+            let _at_work = self.lookout.as_deref().map(Lookout::at_work);
+            let rest = writer.combine(self.lookout.as_deref());
             drop(writer);
-            drop(at_work);
-            if !is_done {
-                self.queue.nudge();
-                return;
-            }
-            if self.queue.is_empty() {
-                return;
+            match rest {
+                Rest::Nothing if self.queue.is_empty() => return,
+                Rest::Nothing => {}
+                Rest::Thread => return self.queue.nudge(),
+                Rest::Sync(sync) => {
+                    sync.run();
+                    // After its close the writer has no use for answers.
+                    let _ = self.queue.push_all([Event::JournalReady]);
+                }
             }
         }
     }

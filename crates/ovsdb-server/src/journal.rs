@@ -1,8 +1,8 @@
 //! Where commits are made to last: the one way in which rows may change.
 //!
-//! A [`Journal`] answers a proposal at once ([`Proposal::Accepted`], [`Proposal::Refused`]), together with others when it
-//! is told to write them ([`Proposal::Staged`]), or later ([`Proposal::Pending`]); it calls back when it has answers to
-//! fetch. Nothing here knows sessions or the engine.
+//! A [`Journal`] answers a proposal at once ([`Proposal::Accepted`]), together with others when it is told to write them
+//! ([`Proposal::Staged`]), or later ([`Proposal::Pending`]); it calls back when it has answers to fetch. Nothing here
+//! knows sessions or the engine.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -33,8 +33,15 @@ pub enum Proposal {
     Staged,
     /// An answer for this ticket, or for a later one, will come.
     Pending(Ticket),
-    /// The record is not kept, nor is any later one that stands on it.
-    Refused(JournalError),
+}
+
+/// What has been written.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    /// What the answer about the durable part of it will be for; `None` if no part is durable.
+    pub ticket: Option<Ticket>,
+    /// The caller is to run this, for there to be an answer.
+    pub sync: Option<SyncHere>,
 }
 
 /// Why a journal does not keep a record.
@@ -92,16 +99,18 @@ pub trait Journal: Send {
     /// Proposes the record of a commit, a JSON text. `durable`: it is to survive a crash of the machine.
     fn propose(&mut self, record: Vec<u8>, durable: bool) -> Proposal;
 
+    /// Whether it answers for each record, so that one may be accepted and the next one refused.
+    fn answers_each(&self) -> bool {
+        false
+    }
+
     /// Writes the records that are staged: all of them or, on an error, none. If some of them are to survive a crash of the
     /// machine, an answer for the ticket returned, or for a later one, will come: about the first of those, and everything
-    /// after it. It is there already if the journal has found that the caller `may_wait` for the disk.
+    /// after it. `may_wait` is asked whether the caller has nothing else to do before that.
     ///
     /// # Errors
     /// None of the staged records is kept.
-    fn flush(
-        &mut self,
-        may_wait: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Ticket>, JournalError>;
+    fn flush(&mut self, may_wait: &mut dyn FnMut() -> bool) -> Result<Flushed, JournalError>;
 
     /// The transaction id of the version to which everything proposed and not refused leads. Right after a proposal that
     /// is not refused it is that of the commit proposed.
@@ -166,11 +175,8 @@ impl Journal for MemoryJournal {
         Proposal::Accepted
     }
 
-    fn flush(
-        &mut self,
-        _may_wait: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Ticket>, JournalError> {
-        Ok(None)
+    fn flush(&mut self, _may_wait: &mut dyn FnMut() -> bool) -> Result<Flushed, JournalError> {
+        Ok(Flushed::default())
     }
 
     fn id(&self) -> Uuid {
@@ -215,7 +221,7 @@ impl Journal for MemoryJournal {
 ///
 /// Records are written on the caller's thread, with one write for all that are staged. Syncing happens on a thread of its
 /// own: one `fsync` serves all durable records written before it began. Only where nobody has anything else to do, and the
-/// disk is quick, the way to that thread and back costs more than it is worth.
+/// disk is quick, it is left to the caller ([`SyncHere`]): the way to that thread and back costs more than it is worth.
 pub struct FileJournal {
     log: Log,
     /// The transaction id of what the records amount to.
@@ -236,6 +242,7 @@ pub struct FileJournal {
     /// What is pending has been carried over to a new file, whose name may not last: its folder could not be synced.
     carried_in_doubt: bool,
     sync: Arc<Queue<SyncOrder>>,
+    answer: SyncAnswer,
     synced: mpsc::Receiver<Synced>,
     thread: Started,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -273,16 +280,47 @@ struct SyncRequest {
     handle: SyncHandle,
 }
 
-impl SyncRequest {
-    fn sync(self) -> Synced {
+/// Where it is told what came of a sync.
+#[derive(Clone)]
+struct SyncAnswer {
+    synced: mpsc::Sender<Synced>,
+    /// One sync at a time: the system tells of a failure once, and who is told nothing must have begun after that.
+    turn: Arc<Mutex<()>>,
+}
+
+impl SyncAnswer {
+    /// Brings records to the disk, and says whether anybody wants to know.
+    fn sync(&self, SyncRequest { upto, handle }: SyncRequest) -> bool {
+        let _turn = self.turn.lock();
         let begun = Instant::now();
-        let result = self.handle.sync();
-        Synced {
-            upto: self.upto,
-            handle: self.handle,
+        let result = handle.sync();
+        let synced = Synced {
+            upto,
+            handle,
             result,
             took: begun.elapsed(),
-        }
+        };
+        self.synced.send(synced).is_ok()
+    }
+}
+
+/// What has been written, and is left to the caller to bring to the disk.
+pub struct SyncHere {
+    request: SyncRequest,
+    answer: SyncAnswer,
+}
+
+impl std::fmt::Debug for SyncHere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SyncHere").field(&self.request.upto).finish()
+    }
+}
+
+impl SyncHere {
+    /// Brings it to the disk, and waits for that. Then the journal has an answer to fetch.
+    pub fn run(self) {
+        // Nobody wants to know any more if the journal has gone.
+        let _ = self.answer.sync(self.request);
     }
 }
 
@@ -306,10 +344,14 @@ impl FileJournal {
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> std::io::Result<FileJournal> {
         let sync = Arc::new(Queue::new(0));
-        let (answer, synced) = mpsc::channel();
+        let (sender, synced) = mpsc::channel();
+        let answer = SyncAnswer {
+            synced: sender,
+            turn: Arc::default(),
+        };
         let syncer = Syncer {
             orders: sync.clone(),
-            answer,
+            answer: answer.clone(),
             wake: wake.clone(),
             is_stopped: false,
         };
@@ -328,6 +370,7 @@ impl FileJournal {
             sync_failed: false,
             carried_in_doubt: false,
             sync,
+            answer,
             synced,
             thread,
             wake,
@@ -424,17 +467,14 @@ impl Journal for FileJournal {
         Proposal::Staged
     }
 
-    fn flush(
-        &mut self,
-        may_wait: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Ticket>, JournalError> {
+    fn flush(&mut self, may_wait: &mut dyn FnMut() -> bool) -> Result<Flushed, JournalError> {
         let Staged {
             records,
             id_before: Some(id_before),
             durable_from,
         } = std::mem::take(&mut self.staged)
         else {
-            return Ok(None);
+            return Ok(Flushed::default());
         };
         if let Err(error) = self.write_staged() {
             self.log.unstage();
@@ -444,7 +484,7 @@ impl Journal for FileJournal {
         self.records += records;
         self.records_since_base += records;
         let Some((start, id_before)) = durable_from else {
-            return Ok(None);
+            return Ok(Flushed::default());
         };
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -459,15 +499,22 @@ impl Journal for FileJournal {
             handle: self.log.sync_handle(),
         };
         let is_quick = |took| took <= limits::SYNC_INLINE_MAX;
-        if is_only && self.sync_took.is_some_and(is_quick) && may_wait() {
-            let synced = request.sync();
-            self.take_in(synced);
-            return Ok(Some(ticket));
+        let by_caller = is_only && self.sync_took.is_some_and(is_quick) && may_wait();
+        let mut flushed = Flushed {
+            ticket: Some(ticket),
+            sync: None,
+        };
+        if by_caller {
+            flushed.sync = Some(SyncHere {
+                request,
+                answer: self.answer.clone(),
+            });
+        } else {
+            self.sync
+                .push(SyncOrder::Sync(request))
+                .expect("nobody closes this queue");
         }
-        self.sync
-            .push(SyncOrder::Sync(request))
-            .expect("nobody closes this queue");
-        Ok(Some(ticket))
+        Ok(flushed)
     }
 
     fn id(&self) -> Uuid {
@@ -570,7 +617,7 @@ impl Drop for FileJournal {
 /// Brings records to the disk.
 struct Syncer {
     orders: Arc<Queue<SyncOrder>>,
-    answer: mpsc::Sender<Synced>,
+    answer: SyncAnswer,
     wake: Arc<dyn Fn() + Send + Sync>,
     is_stopped: bool,
 }
@@ -585,11 +632,10 @@ impl Worker for Syncer {
                 SyncOrder::Stop => self.is_stopped = true,
             }
         }
-        if let Some(request) = last {
-            // Nobody wants to know any more if the journal has gone.
-            if self.answer.send(request.sync()).is_ok() {
-                (self.wake)();
-            }
+        if let Some(request) = last
+            && self.answer.sync(request)
+        {
+            (self.wake)();
         }
         match self.is_stopped {
             true => Turn::Closed,

@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ovsdb_engine::record::{self, RecordOptions};
-use ovsdb_engine::{Context, Database, Outcome, Prepared, Results, effort, execute};
+use ovsdb_engine::{Context, Database, Done, OutcomeOn, Results, effort, execute_on};
 use ovsdb_log::Replacement;
-use ovsdb_proto::operation::Transact;
+use ovsdb_proto::operation::{Operation, Transact};
 use ovsdb_proto::schema::{Schema, TableId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -30,7 +30,9 @@ use tokio::time::Instant;
 use crate::access::Access;
 use crate::compaction::{self, Compacted};
 use crate::hub::Hub;
-use crate::journal::{CompactionClock, Journal, JournalError, MemoryJournal, Proposal, Ticket};
+use crate::journal::{
+    CompactionClock, Flushed, Journal, JournalError, MemoryJournal, Proposal, SyncHere, Ticket,
+};
 use crate::limits;
 use crate::locks::Locks;
 use crate::lookout::Lookout;
@@ -57,6 +59,14 @@ pub struct Job {
     pub access: Access,
     /// The size of the request.
     pub bytes: usize,
+}
+
+impl Job {
+    /// Whether the commit is to survive a crash of the machine, if there is one.
+    fn is_durable(&self) -> bool {
+        let mut operations = self.transact.operations.iter();
+        operations.any(|operation| matches!(operation, Operation::Commit { durable: true }))
+    }
 }
 
 pub use self::convert::{Conversion, Converted};
@@ -118,11 +128,15 @@ pub struct Writer {
     options: WriterOptions,
     /// The newest version, `ahead` included.
     head: Database,
+    /// Stands in for it while a transaction works on it.
+    nothing: Database,
     ahead: VecDeque<Segment>,
     /// What has been executed and is not written yet. Empty between the pieces of the writer's work.
     staged: Vec<Segment>,
     /// How many transactions the two hold.
     executed: usize,
+    /// A sync that is left to the session's thread that is at work here.
+    sync: Option<SyncHere>,
     parked: Parked<Box<Job>>,
     /// Tables changed by published commits for which parked transactions have not been tried again.
     touched: Vec<TableId>,
@@ -146,6 +160,17 @@ impl std::fmt::Debug for Writer {
             .field("backlog", &self.backlog.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What is left to do when a session's thread has worked on what there was.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Something that is for the writer's thread.
+    Thread,
+    /// A sync, which needs nobody else. Then the journal has an answer.
+    Sync(SyncHere),
 }
 
 /// Work on a thread that others wait for.
@@ -172,6 +197,7 @@ impl Writer {
         options: WriterOptions,
     ) -> Writer {
         let head = hub.version().database.clone();
+        let nothing = Database::new(head.schema().clone());
         Writer {
             queue,
             hub,
@@ -180,9 +206,11 @@ impl Writer {
             journal,
             options,
             head,
+            nothing,
             ahead: VecDeque::new(),
             staged: Vec::new(),
             executed: 0,
+            sync: None,
             parked: Parked::new(),
             touched: Vec::new(),
             backlog: VecDeque::new(),
@@ -207,11 +235,9 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Takes what has arrived and works on it, as long as it is small and nothing is held back. False if the rest is left
-    /// to the writer's thread.
-    ///
-    /// `lookout` has others look after the caller's duties when the disk is waited for.
-    pub(crate) fn combine(&mut self, lookout: Option<&Lookout>) -> bool {
+    /// Takes what has arrived and works on it, as long as it is small and nothing is held back. `lookout` has others look
+    /// after the caller's duties when the disk is waited for.
+    pub(crate) fn combine(&mut self, lookout: Option<&Lookout>) -> Rest {
         let _guard = AbortOnPanic;
         self.take_in();
         for _ in 0..limits::BATCHES_INLINE_MAX {
@@ -221,13 +247,20 @@ impl Writer {
             }
             self.run_batch(Some(Inline { lookout }));
             self.wake_touched();
+            if let Some(sync) = self.sync.take() {
+                return Rest::Sync(sync);
+            }
         }
         self.compact_if_due();
         // The thread does not know of new deadlines, nor that what it waits for has come about.
-        !self.can_work()
+        let is_done = !self.can_work()
             && self.parked.is_empty()
             && self.stop.is_none()
-            && self.heal_at.is_none()
+            && self.heal_at.is_none();
+        match is_done {
+            true => Rest::Nothing,
+            false => Rest::Thread,
+        }
     }
 
     /// Whether the next transaction may run on a thread that others wait for.
@@ -376,12 +409,13 @@ impl Writer {
             return;
         }
         // Time spent in queues is not time spent waiting.
-        match self.execute(&job, 0) {
-            Outcome::Failed(results) => self.settle(job, results),
-            Outcome::Prepared(prepared) => self.propose(job, prepared),
+        self.prepare_for(job.is_durable());
+        match execute_on_head(&mut self.head, &self.nothing, &self.locks, &job, 0) {
+            OutcomeOn::Failed(results) => self.settle(job, results),
+            OutcomeOn::Done(done) => self.propose(job, done),
             // Its session's end was noticed before it came to this; nobody would ever take it out.
-            Outcome::Blocked { .. } if job.mailbox.is_abandoned() => {}
-            Outcome::Blocked { timeout_ms, tables } => {
+            OutcomeOn::Blocked { .. } if job.mailbox.is_abandoned() => {}
+            OutcomeOn::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(&job, timeout_ms);
                 let (mailbox, token) = (job.mailbox.clone(), job.token);
                 self.parked
@@ -393,35 +427,30 @@ impl Writer {
         }
     }
 
-    fn execute(&self, job: &Job, elapsed_ms: u64) -> Outcome {
-        let session = job.mailbox.id();
-        let mut context = Context {
-            elapsed_ms,
-            holds_lock: &|name| self.locks.is_owner(session, name),
-            read_only: job.access.read_only,
-            access: job.access.of_role(),
-            // What clients ask of such a database is read-only; the rest is the server's own.
-            may_change_reserved: true,
-            may_block: true,
-            fresh: &mut fresh_uuid,
-        };
-        execute(&self.head, &job.transact, &mut context)
-    }
-
     fn unpark(&mut self, id: ParkedId) -> Option<Box<Job>> {
         let job = self.parked.remove(id)?;
         self.status.parked.fetch_sub(1, Ordering::Relaxed);
         Some(job)
     }
 
-    fn propose(&mut self, job: Box<Job>, prepared: Prepared) {
-        let Prepared {
+    /// Keeps the newest version, if what has led to it may be accepted and the next transaction refused.
+    fn prepare_for(&mut self, is_durable: bool) {
+        ahead::end_before(
+            &mut self.staged,
+            &self.head,
+            is_durable,
+            self.journal.answers_each(),
+        );
+    }
+
+    /// Proposes what a transaction has changed.
+    fn propose(&mut self, job: Box<Job>, done: Done) {
+        let Done {
             results,
             durable,
             comment,
             commit,
-            next,
-        } = prepared;
+        } = done;
         let Some(commit) = commit else {
             return self.settle(job, results);
         };
@@ -430,7 +459,7 @@ impl Writer {
             comment: comment.as_deref(),
             column_diff: self.options.column_diff,
         };
-        let (proposal, id) = match record::commit_record(next.schema(), &commit, options) {
+        let (proposal, id) = match record::commit_record(self.head.schema(), &commit, options) {
             Some(record) => {
                 let proposal = self.journal.propose(record, durable);
                 (proposal, self.journal.id())
@@ -445,20 +474,14 @@ impl Writer {
             Proposal::Accepted => Awaits::Flush { durable: false },
             Proposal::Staged => Awaits::Flush { durable },
             Proposal::Pending(ticket) => Awaits::Answer(ticket),
-            Proposal::Refused(error) => {
-                let results = results.with_commit_error(error.to_ovsdb_error());
-                *self.status.trouble.lock() = Some(error);
-                return self.settle(job, results);
-            }
         };
-        self.head = next.clone();
         self.executed += 1;
         let executed = Executed {
             job,
             results,
             commit: Some((Arc::new(commit), id)),
         };
-        ahead::add_commit(&mut self.staged, executed, next, awaits);
+        ahead::add_commit(&mut self.staged, executed, awaits);
     }
 
     /// Has a transaction that changes nothing answered after everything before it.
@@ -475,21 +498,17 @@ impl Writer {
     /// Has the journal write what is staged, and tells of what it accepts at once.
     fn flush(&mut self, inline: Option<Inline<'_>>) {
         while !self.staged.is_empty() {
+            ahead::end(&mut self.staged, &self.head);
             let is_alone = self.is_alone();
-            let mut waited = false;
-            let flushed = self.journal.flush(&mut || {
-                waited = is_alone && inline.is_some_and(Inline::is_relieved);
-                waited
-            });
+            let mut may_wait = || is_alone && inline.is_some_and(Inline::is_relieved);
+            let flushed = self.journal.flush(&mut may_wait);
             if let Some(running) = &self.compaction {
                 running.end.store(self.journal.end(), Ordering::Release);
             }
             match flushed {
-                Ok(ticket) => {
+                Ok(Flushed { ticket, sync }) => {
                     self.pass_on(ticket);
-                    if waited {
-                        self.fetch_answers();
-                    }
+                    self.sync = sync.or(self.sync.take());
                 }
                 Err(error) => self.refuse(error),
             }
@@ -519,7 +538,7 @@ impl Writer {
                 self.ahead.push_back(segment);
             }
         }
-        if accepted.iter().any(|segment| segment.next.is_some()) {
+        if self.journal.trouble().is_none() {
             self.status.trouble.lock().take();
         }
         self.complete(accepted);
@@ -669,22 +688,25 @@ impl Writer {
     }
 
     fn try_parked(&mut self, id: ParkedId) {
-        let Some(job) = self.parked.get(id) else {
+        let Some(is_durable) = self.parked.get(id).map(|job| job.is_durable()) else {
             return;
         };
-        match self.execute(job, job.received.elapsed().as_millis() as u64) {
-            Outcome::Blocked { timeout_ms, tables } => {
+        self.prepare_for(is_durable);
+        let job = self.parked.get(id).expect("it was there before");
+        let elapsed_ms = job.received.elapsed().as_millis() as u64;
+        match execute_on_head(&mut self.head, &self.nothing, &self.locks, job, elapsed_ms) {
+            OutcomeOn::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(job, timeout_ms);
                 self.parked.update(id, deadline, tables);
             }
-            Outcome::Failed(results) => {
+            OutcomeOn::Failed(results) => {
                 if let Some(job) = self.unpark(id) {
                     self.settle(job, results);
                 }
             }
-            Outcome::Prepared(prepared) => {
+            OutcomeOn::Done(done) => {
                 if let Some(job) = self.unpark(id) {
-                    self.propose(job, prepared);
+                    self.propose(job, done);
                 }
             }
         }
@@ -849,6 +871,31 @@ fn answer_all(
         // Who asked may have gone.
         let _ = reply.send(result.clone());
     }
+}
+
+/// Runs a transaction on the newest version, in place. `nothing` is there meanwhile.
+fn execute_on_head(
+    head: &mut Database,
+    nothing: &Database,
+    locks: &Locks,
+    job: &Job,
+    elapsed_ms: u64,
+) -> OutcomeOn {
+    let session = job.mailbox.id();
+    let mut context = Context {
+        elapsed_ms,
+        holds_lock: &|name| locks.is_owner(session, name),
+        read_only: job.access.read_only,
+        access: job.access.of_role(),
+        // What clients ask of such a database is read-only; the rest is the server's own.
+        may_change_reserved: true,
+        may_block: true,
+        fresh: &mut fresh_uuid,
+    };
+    let before = std::mem::replace(head, nothing.clone());
+    let (after, outcome) = execute_on(before, &job.transact, &mut context);
+    *head = after;
+    outcome
 }
 
 fn deadline_of(job: &Job, timeout_ms: Option<u64>) -> Option<Instant> {

@@ -17,7 +17,7 @@ use ovsdb_server::Access;
 use ovsdb_server::fresh_uuid;
 use ovsdb_server::hub::Hub;
 use ovsdb_server::journal::{
-    Answer as JournalAnswer, Journal, JournalError, Proposal, Replaced, Ticket,
+    Answer as JournalAnswer, Flushed, Journal, JournalError, Proposal, Replaced, Ticket,
 };
 use ovsdb_server::locks::Locks;
 use ovsdb_server::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
@@ -53,11 +53,12 @@ impl Journal for LateJournal {
         Proposal::Pending(Ticket(script.records.len() as u64))
     }
 
-    fn flush(
-        &mut self,
-        _may_wait: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Ticket>, JournalError> {
-        Ok(None)
+    fn answers_each(&self) -> bool {
+        true
+    }
+
+    fn flush(&mut self, _may_wait: &mut dyn FnMut() -> bool) -> Result<Flushed, JournalError> {
+        Ok(Flushed::default())
     }
 
     fn id(&self) -> Uuid {

@@ -39,7 +39,9 @@ pub(super) enum Awaits {
 /// Transactions that the journal accepts together. See the module's documentation.
 pub(super) struct Segment {
     pub(super) executed: Vec<Executed>,
-    /// The version that they lead to; `None` if they change nothing.
+    /// Whether some of them change anything.
+    changes: bool,
+    /// The version that they lead to, once it is known that nothing more will be added.
     pub(super) next: Option<Database>,
     /// Waits until its records are on the disk.
     pub(super) is_durable: bool,
@@ -55,6 +57,7 @@ impl Segment {
         };
         Segment {
             executed: Vec::new(),
+            changes: false,
             next: None,
             is_durable,
             ticket,
@@ -63,26 +66,46 @@ impl Segment {
 
     /// Whether a commit that waits for `awaits` is accepted when what is here is.
     fn takes(&self, awaits: Awaits) -> bool {
+        let is_open = self.next.is_none() && self.ticket.is_none();
         match awaits {
-            Awaits::Flush { durable } => self.ticket.is_none() && (self.is_durable || !durable),
+            Awaits::Flush { durable } => is_open && (self.is_durable || !durable),
             Awaits::Answer(_) => false,
         }
     }
 }
 
-/// Adds a commit, which leads to the version `next`, behind what has been executed before it.
-pub(super) fn add_commit(
-    segments: &mut Vec<Segment>,
-    executed: Executed,
-    next: Database,
-    awaits: Awaits,
+/// Ends what has been executed with the version `head`, to which it leads.
+pub(super) fn end(segments: &mut [Segment], head: &Database) {
+    if let Some(last) = segments.last_mut()
+        && last.changes
+        && last.next.is_none()
+    {
+        last.next = Some(head.clone());
+    }
+}
+
+/// The same, if the commit of the transaction to be executed next may be accepted later than that. What is ended without
+/// need costs a few copies more. `answers_each`: the journal answers for each record.
+pub(super) fn end_before(
+    segments: &mut [Segment],
+    head: &Database,
+    durable: bool,
+    answers_each: bool,
 ) {
+    let is_earlier = |last: &Segment| answers_each || durable && !last.is_durable;
+    if segments.last().is_some_and(is_earlier) {
+        end(segments, head);
+    }
+}
+
+/// Adds a commit behind what has been executed before it.
+pub(super) fn add_commit(segments: &mut Vec<Segment>, executed: Executed, awaits: Awaits) {
     if !segments.last().is_some_and(|last| last.takes(awaits)) {
         segments.push(Segment::new(awaits));
     }
     if let Some(last) = segments.last_mut() {
         last.executed.push(executed);
-        last.next = Some(next);
+        last.changes = true;
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ovsdb_engine::convert;
+use ovsdb_engine::{Database, convert};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::schema::Schema;
 
@@ -106,6 +106,7 @@ impl Writer {
         self.heal_at = None;
         self.touched.clear();
         self.head = database.clone();
+        self.nothing = Database::new(database.schema().clone());
         let mut history = self.hub.retire();
         if !converted.keeps_past {
             history.clear_to(id, database.rows());
