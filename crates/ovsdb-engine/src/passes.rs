@@ -23,10 +23,7 @@ use crate::database::{Row, index_key};
 use crate::draft::{Draft, RowKey};
 
 /// Checks and completes a draft, or says why it cannot be.
-pub(crate) fn commit(
-    draft: &mut Draft,
-    fresh: &mut dyn FnMut() -> Uuid,
-) -> Result<(), OvsdbError> {
+pub(crate) fn commit(draft: &mut Draft, fresh: &mut dyn FnMut() -> Uuid) -> Result<(), OvsdbError> {
     draft.drop_unchanged();
     if draft.touched().is_empty() {
         return Ok(());

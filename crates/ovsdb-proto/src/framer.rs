@@ -198,6 +198,10 @@ impl Framer {
             }
             Scan::Incomplete if self.buffer.len() > self.max_message_bytes => self.too_long(),
             Scan::Incomplete => {
+                if self.buffer.is_empty() {
+                    // A stream on which nothing is under way needs no memory.
+                    self.buffer = BytesMut::new();
+                }
                 if self.buffer.len() >= self.check_at {
                     self.check_at = self.buffer.len().saturating_mul(2);
                     self.check(self.buffer.len())?;

@@ -284,10 +284,12 @@ impl Served {
         let _ = self.queue.push(Event::Cancel(session, token, answer));
     }
 
-    /// Forgets whatever a session that has gone left behind.
-    pub fn disconnected(&self, session: SessionId) {
+    /// Forgets whatever a session that has gone left behind. `has_parked`: transactions of it may be held back.
+    pub fn disconnected(&self, session: SessionId, has_parked: bool) {
         self.hub.unsubscribe(session);
-        let _ = self.queue.push(Event::Disconnected(session));
+        if has_parked {
+            let _ = self.queue.push(Event::Disconnected(session));
+        }
     }
 
     /// Compacts the file, while everything goes on.

@@ -92,6 +92,8 @@ pub struct Mailbox {
     inbox: Mutex<Inbox>,
     bell: Notify,
     abandoned: AtomicBool,
+    /// A writer has held back a transaction of the session, or is about to.
+    has_parked: AtomicBool,
     db_change_aware: AtomicBool,
 }
 
@@ -103,6 +105,7 @@ impl Mailbox {
             inbox: Mutex::default(),
             bell: Notify::new(),
             abandoned: AtomicBool::new(false),
+            has_parked: AtomicBool::new(false),
             db_change_aware: AtomicBool::new(false),
         })
     }
@@ -163,14 +166,18 @@ impl Mailbox {
         pin!(self.bell.notified()).enable();
     }
 
-    /// Whether the session has ended, so that nobody reads the letters.
-    pub fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
+    /// Records that the session has ended. Says whether a writer may hold transactions of it back.
+    pub fn abandon(&self) -> bool {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.has_parked.load(Ordering::SeqCst)
     }
 
-    /// Records that the session has ended.
-    pub fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
+    /// Records that a writer is about to hold back a transaction of the session. False if the session has ended, so that
+    /// nobody would ever take it out.
+    pub fn note_parked(&self) -> bool {
+        // In this order, and the reverse one when a session ends: one of the two sees the other.
+        self.has_parked.store(true, Ordering::SeqCst);
+        !self.abandoned.load(Ordering::SeqCst)
     }
 
     /// Whether the client looks after changes of the set of databases itself (`set_db_change_aware`), so that

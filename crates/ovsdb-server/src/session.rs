@@ -193,7 +193,11 @@ impl Session {
         };
         reconnect.lock().disconnected(self.server.now_ms(), &why);
         // What it has not been told may be much.
-        runtime::in_place(|| drop(self));
+        let size = match self.monitors.len() {
+            0 => self.held_bytes() + self.link.backlog(),
+            _ => usize::MAX,
+        };
+        in_place(size, || drop(self));
     }
 
     async fn serve(&mut self, reconnect: &Mutex<Reconnect>) -> Result<End, End> {
@@ -336,8 +340,7 @@ impl Session {
 
     /// Accounts for what the session's requests hold, and ends it if its peer is owed too much.
     fn check_limits(&mut self) -> Result<(), End> {
-        let waiting = self.held.bytes() + self.transactions.bytes();
-        self.share.set(self.link.received() + waiting);
+        self.share.set(self.held_bytes());
         let Some(max) = self.link.out().overfull() else {
             return Ok(());
         };
@@ -347,6 +350,11 @@ impl Session {
             self.link.backlog(), self.link.name()
         );
         Err(End::from(std::io::Error::from_raw_os_error(E2BIG)))
+    }
+
+    /// What the session's requests hold.
+    fn held_bytes(&self) -> usize {
+        self.link.received() + self.held.bytes() + self.transactions.bytes()
     }
 
     /// Why the session ends, once nothing more is due to the peer.
@@ -764,10 +772,10 @@ impl Drop for Session {
         // Should the task have been given up while it waited.
         self.return_to_desk();
         let id = self.mailbox.id();
-        self.mailbox.abandon();
+        let has_parked = self.mailbox.abandon();
         self.server.locks().release_all(id);
         for database in self.server.databases() {
-            database.disconnected(id);
+            database.disconnected(id, has_parked);
         }
         self.server.forget_session(id);
     }

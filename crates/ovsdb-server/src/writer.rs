@@ -268,7 +268,9 @@ impl Writer {
         let job = match (self.again.front(), self.backlog.front()) {
             (Some(job), _) | (None, Some(Event::Transact(job))) => job,
             (None, None) => return true,
-            (None, Some(event)) => return matches!(event, Event::Cancel(..) | Event::Disconnected(_)),
+            (None, Some(event)) => {
+                return matches!(event, Event::Cancel(..) | Event::Disconnected(_));
+            }
         };
         self.is_small(job)
     }
@@ -281,7 +283,11 @@ impl Writer {
     /// About how many rows a transaction looks at.
     fn effort(&self, job: &Job) -> usize {
         let is_current = Arc::ptr_eq(&job.schema, self.head.schema());
-        if is_current { effort(&self.head, &job.transact) } else { 0 }
+        if is_current {
+            effort(&self.head, &job.transact)
+        } else {
+            0
+        }
     }
 
     /// Takes what has arrived, and sees to the journal's answers.
@@ -414,7 +420,7 @@ impl Writer {
             OutcomeOn::Failed(results) => self.settle(job, results),
             OutcomeOn::Done(done) => self.propose(job, done),
             // Its session's end was noticed before it came to this; nobody would ever take it out.
-            OutcomeOn::Blocked { .. } if job.mailbox.is_abandoned() => {}
+            OutcomeOn::Blocked { .. } if !job.mailbox.note_parked() => {}
             OutcomeOn::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(&job, timeout_ms);
                 let (mailbox, token) = (job.mailbox.clone(), job.token);
@@ -567,8 +573,7 @@ impl Writer {
         while let Some(first) = executed.next() {
             let mailbox = first.job.mailbox.clone();
             let mut letters = vec![first.into_letter()];
-            while let Some(next) =
-                executed.next_if(|next| Arc::ptr_eq(&next.job.mailbox, &mailbox))
+            while let Some(next) = executed.next_if(|next| Arc::ptr_eq(&next.job.mailbox, &mailbox))
             {
                 letters.push(next.into_letter());
             }

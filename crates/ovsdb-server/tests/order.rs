@@ -29,6 +29,40 @@ fn a_client_that_has_its_reply_has_seen_its_own_change() {
 }
 
 #[test]
+fn a_client_that_sends_many_transactions_at_once_has_seen_each_change_before_its_reply() {
+    const COUNT: usize = 200;
+    let fixture = Fixture::new(&["D"]);
+    let mut clients = [fixture.connect(), fixture.connect()];
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.call("monitor", r#"["D","m",{"T":{"columns":["name"]}}]"#);
+        let requests = (0..COUNT).map(|id| {
+            let insert = insert(&format!("{number}-{id}."));
+            format!(r#"{{"id":{id},"method":"transact","params":["D",{insert}]}}"#)
+        });
+        let requests: String = requests.collect();
+        client
+            .raw
+            .send(requests.as_bytes())
+            .expect("the server reads");
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        let (mut seen, mut replies) = (String::new(), 0);
+        while replies < COUNT {
+            let message = client.next();
+            if message.contains(r#""method":"update""#) {
+                seen += &message;
+                continue;
+            }
+            let expected =
+                format!(r#"{{"error":null,"id":{replies},"result":[{{"uuid":["uuid","U"]}}]}}"#);
+            assert_eq!(message, expected);
+            assert!(seen.contains(&format!("\"{number}-{replies}.\"")), "{seen}");
+            replies += 1;
+        }
+    }
+}
+
+#[test]
 fn others_see_a_change_too() {
     let fixture = Fixture::new(&["D"]);
     let (mut writer, mut watcher) = (fixture.connect(), fixture.connect());

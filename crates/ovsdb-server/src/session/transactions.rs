@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ovsdb_proto::json::Json;
 
 use crate::database::Served;
@@ -31,11 +32,29 @@ pub(super) enum IdUse {
 /// See the module's documentation.
 #[derive(Default)]
 pub(super) struct Transactions {
-    open: HashMap<Token, Open>,
-    by_id: HashMap<Vec<u8>, Token>,
+    open: HashMap<Token, Open, RandomState>,
+    by_id: HashMap<Id, Token, RandomState>,
     parked: Sum,
     in_flight: Sum,
     last: u64,
+}
+
+/// A request id, to be compared with others.
+#[derive(Eq, Hash, PartialEq)]
+enum Id {
+    /// What most clients send.
+    Number(i64),
+    /// Anything else, as text.
+    Other(Vec<u8>),
+}
+
+impl Id {
+    fn of(json: &Json) -> Id {
+        match json {
+            Json::Integer(number) => Id::Number(*number),
+            other => Id::Other(other.to_bytes()),
+        }
+    }
 }
 
 /// A number of transactions and the size of their requests.
@@ -84,7 +103,7 @@ impl Transactions {
         if self.open.is_empty() {
             return IdUse::Free;
         }
-        match self.by_id.get(&id.to_bytes()) {
+        match self.by_id.get(&Id::of(id)) {
             None => IdUse::Free,
             Some(token) if self.open.get(token).is_some_and(|open| open.parked) => {
                 IdUse::Parked(*token)
@@ -97,7 +116,7 @@ impl Transactions {
     pub(super) fn open(&mut self, id: Json, database: Arc<Served>, bytes: usize) -> Token {
         self.last += 1;
         let token = Token(self.last);
-        self.by_id.insert(id.to_bytes(), token);
+        self.by_id.insert(Id::of(&id), token);
         self.in_flight.add(bytes);
         self.open.insert(
             token,
@@ -140,7 +159,7 @@ impl Transactions {
             &mut self.in_flight
         };
         sum.take(open.bytes);
-        self.by_id.remove(&open.id.to_bytes());
+        self.by_id.remove(&Id::of(&open.id));
         Some(open)
     }
 }
