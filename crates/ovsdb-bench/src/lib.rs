@@ -13,6 +13,7 @@ mod options;
 mod probe;
 mod process;
 mod progress;
+mod replica;
 mod report;
 mod rows;
 mod section;
