@@ -13,7 +13,6 @@ mod options;
 mod probe;
 mod process;
 mod progress;
-mod replica;
 mod report;
 mod rows;
 mod section;

@@ -34,16 +34,15 @@ impl Weighed for Pair {
     }
 }
 
-/// The bytes of nodes and of the strings in them.
-fn bytes_beside<E: Weighed>(this: View<'_, E>, other: View<'_, E>) -> usize {
-    let mut walk = Walk::unshared(this, other);
+fn bytes_beside<E: Weighed>(this: View<'_, E>, other: View<'_, E>, element_bytes: usize) -> usize {
     let of_step = |step| match step {
-        Step::Left(element) => E::heap_bytes_beside(element, None),
-        Step::Both(element, other) => element.heap_bytes_beside(Some(other)),
+        Step::Left(element) => element_bytes + E::heap_bytes_beside(element, None),
+        Step::Both(element, other) => element_bytes + element.heap_bytes_beside(Some(other)),
         Step::Right(_) => 0,
     };
-    let strings: usize = walk.by_ref().map(of_step).sum();
-    strings + walk.left_node_bytes()
+    let mut walk = Walk::differences(this, other);
+    let elements: usize = walk.by_ref().map(of_step).sum();
+    elements + walk.left_branch_bytes()
 }
 
 impl Datum {
@@ -53,12 +52,12 @@ impl Datum {
         if self.is_empty() || self.is_shared_with(other) {
             0
         } else if self.is_map() {
-            SHARED_BYTES + bytes_beside(self.pairs(), other.pairs())
-        } else if let Some(atom) = self.as_atom() {
+            SHARED_BYTES + bytes_beside(self.pairs(), other.pairs(), size_of::<Pair>())
+        } else if self.len() == 1 {
             // The atom itself is in the row.
-            atom.heap_bytes_beside(other.as_atom())
+            bytes_beside(self.atoms(), other.atoms(), 0)
         } else {
-            SHARED_BYTES + bytes_beside(self.atoms(), other.atoms())
+            SHARED_BYTES + bytes_beside(self.atoms(), other.atoms(), size_of::<Atom>())
         }
     }
 }
