@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use memchr::memmem::Finder;
-use ovsdb_proto::json::Json;
+use ovsdb_proto::json::{Json, JsonError};
 use ovsdb_proto::jsonrpc::{Message, ParseError, write_request};
 
 use crate::cutter::Cutter;
@@ -28,6 +28,8 @@ pub(crate) enum ClientError {
     Silence,
     #[error("{0}")]
     Parse(#[from] ParseError),
+    #[error("{0}")]
+    Json(#[from] JsonError),
     #[error("expected the reply to request {expected}, got {got}")]
     Order { expected: i64, got: String },
     #[error("request refused: {0}")]

@@ -5,6 +5,7 @@
 //! its options, for the man page; [`workloads`] names what it can measure.
 
 mod client;
+mod contents;
 mod cutter;
 mod download;
 mod load;

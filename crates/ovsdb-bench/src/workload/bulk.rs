@@ -1,10 +1,10 @@
 //! One big transaction, and the download of what it wrote.
 
-use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::Message;
 
 use super::{Bench, Figure, Unit, Workload, WorkloadError, expect_rows};
 use crate::client::{ClientError, succeeded};
+use crate::contents;
 use crate::probe::Probe;
 use crate::rows::{NETWORK_TABLES, network};
 
@@ -57,15 +57,7 @@ impl Workload for Bulk {
         let section = bench.section(Probe::Read)?;
         let reply = client.call_raw("monitor", request)?;
         let download = section.end()?;
-        let found = match Message::parse(reply).map_err(ClientError::from)? {
-            Message::Reply { result, .. } => NETWORK_TABLES
-                .iter()
-                .filter_map(|table| result.get(table).and_then(Json::as_object))
-                .map(|rows| rows.len())
-                .sum(),
-            _ => 0,
-        };
-        expect_rows(count, found)?;
+        contents::check(reply, &NETWORK_TABLES, count)?;
         bench.record("insert", insert.ms(), &insert);
         bench.record("download", download.ms(), &download);
         Ok(())

@@ -49,6 +49,11 @@ impl Workload for Conns {
     fn figures(&self) -> &'static [Figure] {
         const FIGURES: &[Figure] = &[
             Figure::new(
+                "arrive",
+                Unit::PerSecond,
+                "clients that come and begin to watch, 2,000 of them at once",
+            ),
+            Figure::new(
                 "rate",
                 Unit::PerSecond,
                 "connections that come, ask for an echo and go, one after the other",
@@ -85,10 +90,13 @@ fn idle(bench: &mut Bench) -> Result<(), WorkloadError> {
     bench.client()?.transact(&network(0, 100))?;
     let resident = |bench: &Bench| bench.server().resident_bytes();
     let before = resident(bench);
+    let section = bench.section(Probe::Write)?;
     let mut watchers = Watchers::connect(bench.method(), clients)?;
     let told = watchers.call(Protocol::Since.method(), |_| {
         Protocol::Since.params("{\"Datapath\":[{}]}")
     })?;
+    let effort = section.end()?;
+    bench.record("arrive", effort.rate(clients), &effort);
     match (before, resident(bench)) {
         (Ok(before), Ok(after)) => {
             let added = mebibytes(after.saturating_sub(before));

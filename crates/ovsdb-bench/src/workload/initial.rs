@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use ovsdb_proto::json::Json;
-use ovsdb_proto::jsonrpc::Message;
-
-use super::{Bench, Figure, Unit, Workload, WorkloadError, expect_rows, fill};
-use crate::client::ClientError;
+use super::{Bench, Figure, Unit, Workload, WorkloadError, fill};
+use crate::contents;
 use crate::download::Downloads;
 use crate::probe::Probe;
 use crate::rows::{DATABASE, NETWORK_TABLES};
@@ -57,7 +54,8 @@ impl Workload for Initial {
         let section = bench.section(Probe::Write)?;
         let end: Instant = one.run()?;
         let effort = section.end_at(end)?;
-        let expected = check(one.kept()?, count).map(|()| one.received().next())?;
+        contents::check(one.kept()?, &NETWORK_TABLES, count)?;
+        let expected = one.received().next();
         bench.record("one", effort.ms(), &effort);
         drop(one);
 
@@ -80,20 +78,4 @@ impl Workload for Initial {
         bench.record("fifty", effort.ms(), &effort);
         Ok(())
     }
-}
-
-/// The reply must tell of so many rows.
-fn check(reply: &[u8], rows: usize) -> Result<(), WorkloadError> {
-    let found = match Message::parse(reply).map_err(ClientError::from)? {
-        Message::Reply {
-            result: Json::Array(result),
-            ..
-        } => {
-            let tables = NETWORK_TABLES.iter();
-            let tables = tables.filter_map(|table| result.last()?.get(table)?.as_object());
-            tables.map(|rows| rows.len()).sum()
-        }
-        _ => 0,
-    };
-    expect_rows(rows, found)
 }
