@@ -1,6 +1,7 @@
 //! A client that costs next to nothing: blocking, one connection, requests as ready-made text.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use ovsdb_proto::json::{Json, JsonError};
@@ -254,8 +255,10 @@ pub(crate) fn answer_to_echo(message: &[u8]) -> Result<Vec<u8>, ClientError> {
 /// Whether the reply to a transaction tells of success throughout: it says `"error":null` once and no other error.
 /// For transactions whose results hold no strings of rows.
 pub(crate) fn check_success(reply: &[u8]) -> Result<(), ClientError> {
-    let mut errors = memchr::memmem::find_iter(reply, b"\"error\":");
-    let null = |at: usize| reply[at + b"\"error\":".len()..].starts_with(b"null");
+    // Made once: it costs more than to search a short reply.
+    static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\":"));
+    let mut errors = ERROR.find_iter(reply);
+    let null = |at: usize| reply[at + ERROR.needle().len()..].starts_with(b"null");
     match (errors.next(), errors.next()) {
         (Some(only), None) if null(only) => Ok(()),
         _ => Err(ClientError::Failed(

@@ -19,7 +19,6 @@ pub mod pmap;
 mod query;
 mod rbac;
 pub mod record;
-pub mod replay;
 mod results;
 mod usage;
 

@@ -6,8 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ovsdb_engine::record::ReplayError;
-use ovsdb_engine::replay::Replayer;
+use ovsdb_engine::record::{self, ReplayError};
 use ovsdb_engine::{Commit, Database};
 use ovsdb_log::{
     CLUSTERED_MAGIC, Digest, Disk, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault,
@@ -159,7 +158,7 @@ fn load_with_history(
         if step.first || step.end <= recent {
             return;
         }
-        let begin = || History::new(step.id_before, step.rows_before);
+        let begin = || History::new(step.id_before, step.before.rows());
         let history = history.get_or_insert_with(begin);
         match step.commit {
             Some(commit) => history.push(step.id, Arc::new(commit)),
@@ -177,11 +176,11 @@ pub fn replay(log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> L
 }
 
 /// What came of a record.
-struct Replayed {
+struct Replayed<'a> {
     /// Where in the file it ends.
     end: u64,
-    /// The number of rows before it, and the transaction id.
-    rows_before: usize,
+    /// The version before it, and its transaction id.
+    before: &'a Database,
     id_before: Uuid,
     /// The transaction id of the version that it leads to.
     id: Uuid,
@@ -191,9 +190,8 @@ struct Replayed {
     first: bool,
 }
 
-fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
+fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'_>)) -> Loaded {
     let mut database = Database::new(schema.clone());
-    let mut replayer = Replayer::new(&schema);
     let mut records = 1;
     let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
     let mut id = transaction_id::after_record(Uuid::ZERO, &of_schema);
@@ -205,20 +203,12 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed))
             Err(error) => break Some(error.into()),
             Ok(Some(read)) => read,
         };
-        let rows_before = database.rows();
         let replayed = match contents {
-            Contents::Made(made) => {
-                database = made;
-                Ok(None)
-            }
-            Contents::Text(text) => {
-                let replayed;
-                (database, replayed) = replayer.replay(database, &text, &mut fresh_uuid);
-                replayed
-            }
+            Contents::Made(database) => Ok((database, None)),
+            Contents::Text(text) => record::replay(&database, &text, &mut fresh_uuid),
         };
-        let commit = match replayed {
-            Ok(commit) => commit,
+        let (next, commit) = match replayed {
+            Ok(replayed) => replayed,
             Err(ReplayError::Json(error)) => {
                 break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
             }
@@ -236,12 +226,13 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed))
         }
         each(Replayed {
             end: log.offset(),
-            rows_before,
+            before: &database,
             id_before,
             id,
             commit,
             first,
         });
+        database = next;
     };
     Loaded {
         database,

@@ -27,6 +27,7 @@ use crate::history::{History, Missed, Shown};
 use crate::mailbox::{Mailbox, SessionId};
 use crate::published::{Published, Text, VersionId};
 use crate::routes::Routes;
+use crate::runtime;
 use crate::tellers::{Desk, Tellers};
 
 /// A version of a database that the journal has accepted.
@@ -156,12 +157,14 @@ impl Hub {
 
     /// A hub whose first version is `database`, to which `history` leads.
     pub fn with_history(database: Database, history: History) -> Hub {
+        let version = Version {
+            database,
+            number: 0,
+            id: history.last(),
+        };
+        runtime::published(&version, &[]);
         Hub {
-            current: ArcSwap::from_pointee(Version {
-                database,
-                number: 0,
-                id: history.last(),
-            }),
+            current: ArcSwap::from_pointee(version),
             is_telling: AtomicBool::new(false),
             registry: Mutex::new(Registry {
                 routes: Routes::default(),
@@ -218,6 +221,12 @@ impl Hub {
     pub fn publish_all(&self, database: Database, commits: &[(Arc<Commit>, Uuid)]) {
         let mut registry = self.registry.lock();
         let mut name = self.current.load().name();
+        let version = Version {
+            number: name.number + commits.len() as u64,
+            id: commits.last().map_or(name.id, |(_, id)| *id),
+            database,
+        };
+        runtime::published(&version, commits);
         // Feeds first: whoever sees the version and then looks at its feed finds the commit there.
         self.is_telling.store(true, Ordering::Release);
         for (commit, id) in commits {
@@ -231,11 +240,7 @@ impl Hub {
                 feed.push(*watch, &published, concern);
             });
         }
-        self.current.store(Arc::new(Version {
-            database,
-            number: name.number,
-            id: name.id,
-        }));
+        self.current.store(Arc::new(version));
         self.is_telling.store(false, Ordering::Release);
         drop(registry);
         let mut tripwires = self.tripwires.lock();
@@ -350,6 +355,11 @@ impl Hub {
         // What nobody has taken may be much to drop. The writer need not wait for that.
         drop(registry);
         drop((entries, watches));
+    }
+
+    /// How many sessions have feeds.
+    pub fn feeds(&self) -> usize {
+        self.registry.lock().feeds.len()
     }
 
     /// How many monitors watch this database.

@@ -142,6 +142,12 @@ impl Locks {
         owner.is_some_and(|owner| owner.mailbox.id() == session)
     }
 
+    /// Whether nobody has a lock, or waits for one.
+    pub fn is_empty(&self) -> bool {
+        let table = self.table.lock();
+        table.lines.is_empty() && table.requested.is_empty()
+    }
+
     /// Every lock that the session has asked for and not given back, sorted by name.
     pub fn of(&self, session: SessionId) -> Vec<(String, LockState)> {
         let table = self.table.lock();

@@ -11,13 +11,14 @@ use ovsdb_net::{
     Stream,
 };
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::limits;
 use crate::locks::LockState;
 use crate::mailbox::Letter;
-use crate::runtime;
+use crate::runtime::{self, Who};
 use crate::server::Server;
 use crate::session::{Session, SessionOptions};
 
@@ -286,7 +287,8 @@ pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &Remot
         access: options.access(&stream),
     };
     let session = Session::new(server.clone(), mailbox, stream, settings);
-    runtime::spawn_session(async move { session.run(&Mutex::new(reconnect)).await });
+    let task = async move { session.run(&Mutex::new(reconnect)).await };
+    runtime::spawn(&Handle::current(), Who::Session, task);
 }
 
 async fn accept_loop(

@@ -16,10 +16,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use ovsdb_engine::Commit;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
+
+use crate::hub::Version;
 
 /// What a simulation puts in the place of the operating system, apart from the clock, which is that of its tokio runtime,
 /// and from files and connections, which the server is given.
@@ -36,6 +40,13 @@ pub trait World {
 
     /// Whether a session finds another thread at work in the writer right now.
     fn is_writer_taken(&self) -> bool;
+
+    /// Hears of every version of every database that is published, before anybody else does, and by which commits it came
+    /// about since the one before, each with the id of the version that it makes. Of the first version there are none.
+    fn published(&self, version: &Version, commits: &[(Arc<Commit>, Uuid)]) {
+        // Not every simulation wants to know.
+        let _ = (version, commits);
+    }
 }
 
 /// Those who can be held up in a simulation.
@@ -49,6 +60,8 @@ pub enum Who {
     Compaction,
     /// The task of a session.
     Session,
+    /// A task that tells sessions' clients what is new.
+    Teller,
 }
 
 impl Who {
@@ -59,6 +72,7 @@ impl Who {
             Who::Sync => "sync",
             Who::Compaction => "compaction",
             Who::Session => "session",
+            Who::Teller => "teller",
         }
     }
 }
@@ -143,6 +157,11 @@ pub(crate) fn is_writer_taken() -> bool {
     simulated(|world| world.is_writer_taken()).unwrap_or(false)
 }
 
+/// Tells a simulation of a version that is about to be published.
+pub(crate) fn published(version: &Version, commits: &[(Arc<Commit>, Uuid)]) {
+    simulated(|world| world.published(version, commits));
+}
+
 /// Does a long piece of work without holding up the other tasks of this thread, if others can take them over.
 pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
     let alone = Handle::try_current()
@@ -154,12 +173,12 @@ pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs the task of a session.
-pub(crate) fn spawn_session(session: impl Future<Output = ()> + Send + 'static) {
+/// Runs a task in `runtime`.
+pub(crate) fn spawn(runtime: &Handle, who: Who, task: impl Future<Output = ()> + Send + 'static) {
     if is_simulated() {
-        tokio::spawn(held_up(Who::Session, session));
+        runtime.spawn(held_up(who, task));
     } else {
-        tokio::spawn(session);
+        runtime.spawn(task);
     }
 }
 
@@ -246,15 +265,15 @@ impl Bell for NeverWaits {
 pub(crate) enum Started {
     /// `None` once it is known to have ended.
     Thread(Option<std::thread::JoinHandle<()>>),
-    /// Its task may be anywhere between two turns.
-    Task(Arc<Mutex<dyn Worker>>),
+    /// Its task is somewhere between two turns.
+    Task(Arc<Mutex<dyn Worker>>, AbortHandle),
 }
 
 impl fmt::Debug for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Started::Thread(_) => f.write_str("Thread"),
-            Started::Task(_) => f.write_str("Task"),
+            Started::Task(..) => f.write_str("Task"),
         }
     }
 }
@@ -263,7 +282,7 @@ impl Started {
     /// To be called before this thread waits for something that the worker makes. Where the two share a thread, the worker
     /// takes a turn now.
     pub(crate) fn go_on(&self) {
-        if let Started::Task(worker) = self {
+        if let Started::Task(worker, _) = self {
             worker.lock().turn();
         }
     }
@@ -277,7 +296,10 @@ impl Started {
                     let _ = thread.join();
                 }
             }
-            Started::Task(worker) => while worker.lock().turn() != Turn::Closed {},
+            Started::Task(worker, task) => {
+                while worker.lock().turn() != Turn::Closed {}
+                task.abort();
+            }
         }
     }
 }
@@ -293,7 +315,7 @@ pub(crate) fn start<W: Worker>(
 ) -> std::io::Result<Started> {
     if is_simulated() {
         let shared = worker.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let mut deadline = None;
             loop {
                 bell.rung(deadline).await;
@@ -307,7 +329,7 @@ pub(crate) fn start<W: Worker>(
                 }
             }
         });
-        return Ok(Started::Task(shared));
+        return Ok(Started::Task(shared, task.abort_handle()));
     }
     let work = move || {
         let mut deadline = None;

@@ -48,7 +48,6 @@ use self::held::Held;
 use self::link::{Link, Progress};
 use self::monitors::{Monitors, Protocol};
 use self::outbox::Outbox;
-use self::requests::ReadTransact;
 use self::transactions::{IdUse, Transactions};
 
 /// Settings of a session.
@@ -83,13 +82,6 @@ pub struct Session {
     lingers_until: Option<Instant>,
     /// Why nothing more is taken from the peer. What it had asked for before is still answered.
     failed: Option<End>,
-}
-
-/// What has come in.
-enum Incoming {
-    Message(Message),
-    /// A request that has been read as far as its operations.
-    Transact(Box<ReadTransact>),
 }
 
 /// Transactions of one database on their way to its writer.
@@ -401,9 +393,9 @@ impl Session {
     fn handle_requests(&mut self) -> Result<Handled, End> {
         for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
             let message = match self.next_held() {
-                Some(message) => Incoming::Message(message),
+                Some(message) => message,
                 None if self.may_receive() => match self.next_message()? {
-                    Some(Incoming::Message(message)) if self.must_hold(&message) => {
+                    Some(message) if self.must_hold(&message) => {
                         let bytes = self.last_message_bytes;
                         self.held.push(message, bytes, Instant::now());
                         continue;
@@ -431,7 +423,7 @@ impl Session {
         Some(message)
     }
 
-    fn next_message(&mut self) -> Result<Option<Incoming>, End> {
+    fn next_message(&mut self) -> Result<Option<Message>, End> {
         let next = in_place(self.link.unexamined(), || self.link.next_message());
         let bytes = match next {
             Ok(Some(bytes)) => bytes,
@@ -442,9 +434,6 @@ impl Session {
             }
         };
         self.last_message_bytes = bytes.len();
-        if let Some(read) = self.read_transact(&bytes) {
-            return Ok(Some(Incoming::Transact(Box::new(read))));
-        }
         let parsed = in_place(bytes.len(), || Message::parse(&bytes));
         let message = parsed.map_err(|error| {
             let name = self.link.name();
@@ -459,7 +448,7 @@ impl Session {
             protocol_error()
         })?;
         tracing::debug!(target: "jsonrpc", "{}: received {message}", self.link.name());
-        Ok(Some(Incoming::Message(message)))
+        Ok(Some(message))
     }
 
     /// Whether a message that has just come has to wait.
@@ -507,18 +496,11 @@ impl Session {
         }
     }
 
-    fn handle(&mut self, message: Incoming) -> Result<(), End> {
+    fn handle(&mut self, message: Message) -> Result<(), End> {
         in_place(self.last_message_bytes, || self.handle_here(message))
     }
 
-    fn handle_here(&mut self, message: Incoming) -> Result<(), End> {
-        let message = match message {
-            Incoming::Message(message) => message,
-            Incoming::Transact(read) => {
-                self.submit(*read);
-                return Ok(());
-            }
-        };
+    fn handle_here(&mut self, message: Message) -> Result<(), End> {
         let kind = message.kind();
         match message {
             Message::Request { method, params, id } => {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::limits;
+use crate::runtime::{self, Who};
 use crate::session::Joined;
 
 /// Where a session leaves what it takes to tell its client something, while it has nothing else to do.
@@ -139,7 +140,7 @@ impl Tellers {
         queue.at_work += usize::from(start);
         drop(queue);
         if start {
-            crew.runtime.spawn(work(self.clone()));
+            runtime::spawn(&crew.runtime, Who::Teller, work(self.clone()));
         }
     }
 

@@ -38,18 +38,12 @@ fn list<'a>(json: &'a Json, name: &str) -> &'a [Json] {
     json.get(name).and_then(Json::as_array).unwrap_or_default()
 }
 
-#[test]
-fn every_workload_measures_our_server_and_every_check_passes() {
+/// Runs workloads on our server, all of which must be measured, and says which they were.
+fn measured(arguments: &[&str]) -> Vec<String> {
     let program = ours("ovsdb-server");
     let program = program.to_str().expect("the path is UTF-8");
-    let output = bench(&[&SMALL[..], &[program]].concat());
+    let output = bench(&[arguments, &["--quick", "--json", program]].concat());
     let workloads = workloads(&output);
-    let names: Vec<&str> = workloads
-        .iter()
-        .map(|workload| text(workload, "name"))
-        .collect();
-    let known: Vec<&str> = ovsdb_bench::workloads().map(|(name, _)| name).collect();
-    assert_eq!(names, known);
     for workload in &workloads {
         let name = text(workload, "name");
         let outcome = &list(workload, "servers")[0];
@@ -61,6 +55,34 @@ fn every_workload_measures_our_server_and_every_check_passes() {
         }
     }
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let names = workloads.iter().map(|workload| text(workload, "name"));
+    names.map(str::to_owned).collect()
+}
+
+/// The names of all workloads that `keep` wants.
+fn known(keep: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = ovsdb_bench::workloads().map(|(name, _)| name);
+    names.filter(|name| keep(name)).map(str::to_owned).collect()
+}
+
+fn is_named_only(name: &str) -> bool {
+    name == "soak" || name.starts_with("hostile_")
+}
+
+#[test]
+fn every_workload_measures_our_server_and_every_check_passes() {
+    assert_eq!(measured(&["--scale=1"]), known(|name| !is_named_only(name)));
+}
+
+#[test]
+fn hostile_clients_leave_our_server_within_its_bounds() {
+    let hostile = known(|name| name.starts_with("hostile_"));
+    assert_eq!(measured(&["--only=hostile", "--scale=5"]), hostile);
+}
+
+#[test]
+fn a_short_soak_leaves_our_server_as_it_was() {
+    assert_eq!(measured(&["--only=soak", "--scale=1"]), ["soak"]);
 }
 
 #[test]

@@ -29,6 +29,14 @@ impl Updates {
         let json: Json = serde_json::from_slice(text).unwrap_or_else(|error| {
             panic!("{error}: {}", String::from_utf8_lossy(text));
         });
+        Updates::from_json(&json)
+    }
+
+    /// [`Updates::parse`] of what is JSON already.
+    ///
+    /// # Panics
+    /// If they are none.
+    pub fn from_json(json: &Json) -> Updates {
         let mut updates = ByRow::new();
         for (name, rows) in json.as_object().expect("updates are an object") {
             let table = table(name);
