@@ -14,6 +14,7 @@ mod options;
 mod probe;
 mod process;
 mod progress;
+mod replica;
 mod report;
 mod rows;
 mod section;

@@ -32,8 +32,11 @@ mod cond3000;
 mod conns;
 mod fanout;
 pub(crate) mod fill;
+mod groups;
 mod hostile;
 mod initial;
+mod mutate_big_set;
+mod refs_gc;
 mod soak;
 mod startup;
 mod txn_par;
@@ -62,6 +65,8 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &cond::ONE,
     &cond::TWENTY,
     &cond3000::Cond3000,
+    &mutate_big_set::MutateBigSet,
+    &refs_gc::RefsGc,
     &startup::Startup,
     &compact::Compact,
     &conns::Conns,
@@ -211,6 +216,14 @@ pub(crate) enum WorkloadError {
         early: u64,
         late: u64,
     },
+    #[error("{found} elements are in {column}, {expected} should be")]
+    Elements {
+        column: &'static str,
+        expected: usize,
+        found: usize,
+    },
+    #[error("what a client was told does not lead to what is there: {0}")]
+    Replica(String),
     #[error("a client's thread has panicked")]
     Thread,
 }

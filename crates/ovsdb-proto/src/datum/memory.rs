@@ -34,15 +34,16 @@ impl Weighed for Pair {
     }
 }
 
-fn bytes_beside<E: Weighed>(this: View<'_, E>, other: View<'_, E>, element_bytes: usize) -> usize {
+/// The bytes of nodes and of the strings in them.
+fn bytes_beside<E: Weighed>(this: View<'_, E>, other: View<'_, E>) -> usize {
+    let mut walk = Walk::unshared(this, other);
     let of_step = |step| match step {
-        Step::Left(element) => element_bytes + E::heap_bytes_beside(element, None),
-        Step::Both(element, other) => element_bytes + element.heap_bytes_beside(Some(other)),
+        Step::Left(element) => E::heap_bytes_beside(element, None),
+        Step::Both(element, other) => element.heap_bytes_beside(Some(other)),
         Step::Right(_) => 0,
     };
-    let mut walk = Walk::differences(this, other);
-    let elements: usize = walk.by_ref().map(of_step).sum();
-    elements + walk.left_branch_bytes()
+    let strings: usize = walk.by_ref().map(of_step).sum();
+    strings + walk.left_node_bytes()
 }
 
 impl Datum {
@@ -52,12 +53,12 @@ impl Datum {
         if self.is_empty() || self.is_shared_with(other) {
             0
         } else if self.is_map() {
-            SHARED_BYTES + bytes_beside(self.pairs(), other.pairs(), size_of::<Pair>())
-        } else if self.len() == 1 {
+            SHARED_BYTES + bytes_beside(self.pairs(), other.pairs())
+        } else if let Some(atom) = self.as_atom() {
             // The atom itself is in the row.
-            bytes_beside(self.atoms(), other.atoms(), 0)
+            atom.heap_bytes_beside(other.as_atom())
         } else {
-            SHARED_BYTES + bytes_beside(self.atoms(), other.atoms(), size_of::<Atom>())
+            SHARED_BYTES + bytes_beside(self.atoms(), other.atoms())
         }
     }
 }

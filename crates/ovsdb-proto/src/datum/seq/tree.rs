@@ -214,16 +214,33 @@ impl<E: Element> Branch<E> {
         }
     }
 
-    fn child(&self, at: usize) -> Node<'_, E> {
+    /// How many children there are.
+    pub(super) fn fan(&self) -> usize {
+        self.children.len()
+    }
+
+    pub(super) fn child(&self, at: usize) -> Node<'_, E> {
         match &self.children {
             Children::Leaves(leaves) => Node::Leaf(&leaves[at]),
             Children::Branches(branches) => Node::Branch(&branches[at]),
         }
     }
 
-    /// The child number `at`, if there is one.
-    pub(super) fn get_child(&self, at: usize) -> Option<Node<'_, E>> {
-        (at < self.children.len()).then(|| self.child(at))
+    /// How many children the two share in the beginning, and how many others at the end.
+    pub(super) fn shared_ends(&self, other: &Branch<E>) -> (usize, usize) {
+        fn ends<T: ?Sized>(a: &[Arc<T>], b: &[Arc<T>]) -> (usize, usize) {
+            let is_same = |(a, b): &(&Arc<T>, &Arc<T>)| Arc::ptr_eq(a, b);
+            let before = a.iter().zip(b).take_while(is_same).count();
+            let (a, b) = (a[before..].iter().rev(), b[before..].iter().rev());
+            let after = a.zip(b).take_while(is_same).count();
+            work::add(before + after);
+            (before, after)
+        }
+        match (&self.children, &other.children) {
+            (Children::Leaves(a), Children::Leaves(b)) => ends(a, b),
+            (Children::Branches(a), Children::Branches(b)) => ends(a, b),
+            _ => (0, 0),
+        }
     }
 
     /// About how many bytes it takes, what is below it aside.

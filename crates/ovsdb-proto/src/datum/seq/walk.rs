@@ -6,15 +6,22 @@ use super::tree::{Branch, Node};
 use super::{Element, View};
 use crate::work;
 
-/// Branches on the way to a node, each with the number of the child to be visited next.
-type Stack<'a, E> = SmallVec<[(&'a Branch<E>, usize); 4]>;
+/// Children of a branch that are still to be visited.
+struct Siblings<'a, E> {
+    branch: &'a Branch<E>,
+    next: usize,
+    end: usize,
+}
+
+/// Branches on the way to a node, the lowest last.
+type Stack<'a, E> = SmallVec<[Siblings<'a, E>; 4]>;
 
 /// The next node in order, which is not below the one that was next before.
 fn next_node<'a, E: Element>(stack: &mut Stack<'a, E>) -> Option<Node<'a, E>> {
-    while let Some((branch, next)) = stack.last_mut() {
-        if let Some(child) = branch.get_child(*next) {
-            *next += 1;
-            return Some(child);
+    while let Some(siblings) = stack.last_mut() {
+        if siblings.next < siblings.end {
+            siblings.next += 1;
+            return Some(siblings.branch.child(siblings.next - 1));
         }
         stack.pop();
     }
@@ -55,14 +62,12 @@ impl<'a, E: Element> Iterator for Elements<'a, E> {
                 return Some(element);
             }
             let (branch, next) = self.stack.last_mut()?;
-            match branch.get_child(*next) {
-                Some(child) => {
-                    *next += 1;
-                    self.enter(child);
-                }
-                None => {
-                    self.stack.pop();
-                }
+            if *next < branch.fan() {
+                let child = branch.child(*next);
+                *next += 1;
+                self.enter(child);
+            } else {
+                self.stack.pop();
             }
         }
     }
@@ -95,17 +100,67 @@ impl<'a, E: Element> Walk<'a, E> {
         }
     }
 
-    /// Leaves out nodes that both sides share: all that differs is visited, and some of what does not.
+    /// Leaves out what both sides share or begin and end with: all that differs is visited, and some of what does not.
     pub(in super::super) fn differences(left: View<'a, E>, right: View<'a, E>) -> Walk<'a, E> {
+        let mut walk = Walk::unshared(left, right);
+        if let (Some(Node::Leaf(left)), Some(Node::Leaf(right))) = (walk.left.node, walk.right.node)
+            && walk.left.stack.is_empty()
+            && walk.right.stack.is_empty()
+        {
+            let is_same = |(a, b): &(&E, &E)| a.key() == b.key() && a.has_value_of(b);
+            let both = left.iter().zip(right);
+            let before = both.take_while(is_same).count();
+            let (left, right) = (&left[before..], &right[before..]);
+            let both = left.iter().rev().zip(right.iter().rev());
+            let after = both.take_while(is_same).count();
+            work::add(before + after);
+            walk.left = Cursor::of_leaf(&left[..left.len() - after]);
+            walk.right = Cursor::of_leaf(&right[..right.len() - after]);
+        }
+        walk
+    }
+
+    /// Leaves out nodes that both sides share: all others are visited, and some that they share.
+    pub(in super::super) fn unshared(left: View<'a, E>, right: View<'a, E>) -> Walk<'a, E> {
+        let (mut left, mut right) = (left.0, right.0);
+        let mut bytes = 0;
+        // From the top down, as long as the two differ in one place.
+        while let (Node::Branch(a), Node::Branch(b)) = (left, right) {
+            if left.is_same(right) {
+                break;
+            }
+            let (before, after) = a.shared_ends(b);
+            let (a_end, b_end) = (a.fan() - after, b.fan() - after);
+            bytes += a.own_bytes();
+            if (a_end, b_end) != (before + 1, before + 1) {
+                let mut left = Cursor::between(a, before, a_end);
+                left.node_bytes = bytes;
+                return Walk {
+                    left,
+                    right: Cursor::between(b, before, b_end),
+                    skip_shared: true,
+                };
+            }
+            (left, right) = (a.child(before), b.child(before));
+        }
+        let is_same = left.is_same(right);
+        let cursor = |node: Node<'a, E>| match is_same {
+            true => Cursor::of_leaf(&[]),
+            false => Cursor::new(View(node)),
+        };
+        let mut left = cursor(left);
+        left.node_bytes = bytes;
         Walk {
+            left,
+            right: cursor(right),
             skip_shared: true,
-            ..Walk::all(left, right)
         }
     }
 
-    /// About how many bytes the branches take that the left side does not share, as far as they have been visited.
-    pub(in super::super) fn left_branch_bytes(&self) -> usize {
-        self.left.branch_bytes
+    /// About how many bytes the nodes take that the left side does not share, as far as they have been visited, without
+    /// what their elements take elsewhere.
+    pub(in super::super) fn left_node_bytes(&self) -> usize {
+        self.left.node_bytes
     }
 
     /// Goes past the nodes ahead that both sides share, from the top down.
@@ -140,7 +195,7 @@ impl<'a, E: Element> Iterator for Walk<'a, E> {
     type Item = Step<'a, E>;
 
     fn next(&mut self) -> Option<Step<'a, E>> {
-        if self.skip_shared {
+        if self.skip_shared && self.left.node.is_some() && self.right.node.is_some() {
             self.skip_shared();
         }
         work::add(1);
@@ -180,9 +235,8 @@ struct Cursor<'a, E> {
     node: Option<Node<'a, E>>,
     /// What is left of the leaf that has been looked into; empty while there is a `node`, and at the end.
     leaf: &'a [E],
-    /// The element that comes next, if it has been looked for.
-    first: Option<&'a E>,
-    branch_bytes: usize,
+    /// How much the nodes take that have been looked into.
+    node_bytes: usize,
 }
 
 impl<'a, E: Element> Cursor<'a, E> {
@@ -191,43 +245,60 @@ impl<'a, E: Element> Cursor<'a, E> {
             stack: Stack::new(),
             node: (view.len() > 0).then_some(view.0),
             leaf: &[],
-            first: None,
-            branch_bytes: 0,
+            node_bytes: 0,
         }
     }
 
-    fn peek(&mut self) -> Option<&'a E> {
-        if self.first.is_none() {
-            self.first = match self.node {
-                Some(node) => node.first(),
-                None => self.leaf.first(),
-            };
+    /// Some of the children of a branch.
+    fn between(branch: &'a Branch<E>, next: usize, end: usize) -> Cursor<'a, E> {
+        let mut cursor = Cursor::of_leaf(&[]);
+        cursor.stack.push(Siblings { branch, next, end });
+        cursor.node = next_node(&mut cursor.stack);
+        cursor
+    }
+
+    /// Some of the elements of a leaf.
+    fn of_leaf(leaf: &'a [E]) -> Cursor<'a, E> {
+        Cursor {
+            stack: Stack::new(),
+            node: None,
+            leaf,
+            node_bytes: size_of_val(leaf),
         }
-        self.first
+    }
+
+    fn peek(&self) -> Option<&'a E> {
+        match self.node {
+            None => self.leaf.first(),
+            Some(node) => node.first(),
+        }
     }
 
     /// Goes past the node that comes next.
     fn skip(&mut self) {
-        self.first = None;
         self.node = next_node(&mut self.stack);
     }
 
     /// Looks into the branch that comes next.
     fn open(&mut self) {
         if let Some(Node::Branch(branch)) = self.node {
-            self.branch_bytes += branch.own_bytes();
-            self.stack.push((branch, 0));
+            self.node_bytes += branch.own_bytes();
+            self.stack.push(Siblings {
+                branch,
+                next: 0,
+                end: branch.fan(),
+            });
             self.node = next_node(&mut self.stack);
         }
     }
 
     /// Goes past the element that comes next, of which there is one.
     fn advance(&mut self) {
-        self.first = None;
         while let Some(Node::Branch(_)) = self.node {
             self.open();
         }
         if let Some(Node::Leaf(elements)) = self.node.take() {
+            self.node_bytes += size_of_val(elements);
             self.leaf = elements;
         }
         self.leaf = &self.leaf[1..];
