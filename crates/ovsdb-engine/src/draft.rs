@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
@@ -33,11 +32,14 @@ pub(crate) struct Draft {
     next: Database,
     /// The touched rows, in the order in which they were first touched.
     touched: Vec<Touched>,
-    /// Where in `touched` a row stands.
+    /// Where in `touched` a row stands, once there are more than [`SCANNED_MAX`].
     places: HashMap<RowKey, usize, FixedState>,
     /// Counts of references as they were before they were changed, in the order of the changes.
     counts: Vec<Count>,
 }
+
+/// So few touched rows are looked through more quickly than found by their keys.
+const SCANNED_MAX: usize = 8;
 
 /// What a count of references was.
 #[derive(Clone, Copy, Debug)]
@@ -84,16 +86,12 @@ impl Draft {
 
     /// Changes [`Draft::strong_count`].
     pub(crate) fn set_strong_count(&mut self, to: RowKey, count: usize) {
-        let before = self.strong_count(&to);
-        if count == before {
-            return;
-        }
-        self.counts.push(Count::Strong(to, before));
         let counts = &mut self.next.table_mut(to.0).strong_refs;
-        match count {
+        let before = match count {
             0 => counts.remove(&to.1),
             count => counts.insert(to.1, count),
         };
+        self.counts.push(Count::Strong(to, before.unwrap_or(0)));
     }
 
     /// How many weak references there are from a row to another one.
@@ -104,17 +102,13 @@ impl Draft {
 
     /// Changes [`Draft::weak_count`].
     pub(crate) fn set_weak_count(&mut self, to: RowKey, from: RowKey, count: usize) {
-        let before = self.weak_count(&to, &from);
-        if count == before {
-            return;
-        }
-        self.counts.push(Count::Weak(to, from, before));
         let entry = (to.1, from.0, from.1);
         let counts = &mut self.next.table_mut(to.0).weak_refs;
-        match count {
+        let before = match count {
             0 => counts.remove(&entry),
             count => counts.insert(entry, count),
         };
+        self.counts.push(Count::Weak(to, from, before.unwrap_or(0)));
     }
 
     /// The row as the transaction sees it now.
@@ -124,7 +118,7 @@ impl Draft {
 
     /// What the transaction did to a row, if it touched it.
     pub(crate) fn touch(&self, key: &RowKey) -> Option<&Touched> {
-        self.places.get(key).map(|&at| &self.touched[at])
+        self.place(key).map(|at| &self.touched[at])
     }
 
     /// Whether there is such a row, or was one before the transaction deleted it.
@@ -164,16 +158,33 @@ impl Draft {
             }
         }
         table.change_indexes(uuid, before.as_deref(), new.as_deref());
-        match self.places.entry(key) {
-            Entry::Occupied(place) => self.touched[*place.get()].new = new,
-            Entry::Vacant(place) => {
-                place.insert(self.touched.len());
-                self.touched.push(Touched {
-                    key,
-                    old: before,
-                    new,
-                });
+        match self.place(&key) {
+            Some(at) => self.touched[at].new = new,
+            None => {
+                let old = before;
+                self.touched.push(Touched { key, old, new });
+                self.note_places();
             }
+        }
+    }
+
+    /// Where in `touched` a row stands.
+    fn place(&self, key: &RowKey) -> Option<usize> {
+        if self.touched.len() <= SCANNED_MAX {
+            let mut touched = self.touched.iter();
+            touched.position(|touched| touched.key == *key)
+        } else {
+            self.places.get(key).copied()
+        }
+    }
+
+    /// Brings `places` up to date with what was added to `touched`.
+    fn note_places(&mut self) {
+        if self.touched.len() > SCANNED_MAX {
+            let known = self.places.len();
+            let new = self.touched.iter().enumerate().skip(known);
+            self.places
+                .extend(new.map(|(at, touched)| (touched.key, at)));
         }
     }
 
@@ -207,12 +218,7 @@ impl Draft {
             .partition(unchanged);
         self.touched = kept;
         self.places.clear();
-        self.places.extend(
-            self.touched
-                .iter()
-                .enumerate()
-                .map(|(at, touched)| (touched.key, at)),
-        );
+        self.note_places();
         for touched in forgotten {
             if let Some(old) = touched.old {
                 // What it was is what it is: no index has to follow.

@@ -84,7 +84,9 @@ fn adjust_reference_count(draft: &mut Draft, key: &RowKey, delta: i64) -> usize 
         .strong_count(key)
         .checked_add_signed(delta as isize)
         .expect("every reference that goes was counted when it came");
-    draft.set_strong_count(*key, after);
+    if delta != 0 {
+        draft.set_strong_count(*key, after);
+    }
     after
 }
 

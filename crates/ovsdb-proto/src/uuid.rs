@@ -48,6 +48,18 @@ static DIGITS: [u8; 256] = {
 
 const NO_DIGIT: u8 = 0xff;
 
+/// Every byte as two hexadecimal digits.
+static TWO_DIGITS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    table
+};
+
 /// Positions of the hyphens in the text form.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
@@ -99,16 +111,9 @@ impl Uuid {
 
     /// The text form as ASCII bytes, in lower case.
     pub fn to_text(&self) -> [u8; Uuid::TEXT_LEN] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; Uuid::TEXT_LEN];
-        let mut at = 0;
-        for byte in self.0 {
-            if HYPHENS.contains(&at) {
-                at += 1;
-            }
-            text[at] = DIGITS[usize::from(byte >> 4)];
-            text[at + 1] = DIGITS[usize::from(byte & 0xf)];
-            at += 2;
+        for (byte, at) in self.0.into_iter().zip(PAIRS) {
+            [text[at], text[at + 1]] = TWO_DIGITS[usize::from(byte)];
         }
         text
     }

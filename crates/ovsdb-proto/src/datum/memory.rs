@@ -9,11 +9,18 @@ const SHARED_BYTES: usize = 24;
 
 /// An element that may have strings of its own.
 trait Weighed: Element {
+    /// Whether elements of this type never have strings.
+    fn is_plain(&self) -> bool;
+
     /// The bytes of its strings, without those that `other` shares.
     fn heap_bytes_beside(&self, other: Option<&Self>) -> usize;
 }
 
 impl Weighed for Atom {
+    fn is_plain(&self) -> bool {
+        self.as_str().is_none()
+    }
+
     fn heap_bytes_beside(&self, other: Option<&Atom>) -> usize {
         match (self, other) {
             (Atom::String(text), Some(Atom::String(other))) if text.as_ptr() == other.as_ptr() => 0,
@@ -26,6 +33,10 @@ impl Weighed for Atom {
 }
 
 impl Weighed for Pair {
+    fn is_plain(&self) -> bool {
+        self.key.is_plain() && self.value.is_plain()
+    }
+
     fn heap_bytes_beside(&self, other: Option<&Pair>) -> usize {
         self.key.heap_bytes_beside(other.map(|other| &other.key))
             + self
@@ -37,6 +48,12 @@ impl Weighed for Pair {
 /// The bytes of nodes and of the strings in them.
 fn bytes_beside<E: Weighed>(this: View<'_, E>, other: View<'_, E>) -> usize {
     let mut walk = Walk::unshared(this, other);
+    if let Some(leaf) = walk.left_is_leaf()
+        && leaf.first().is_some_and(E::is_plain)
+    {
+        // Elements of one datum are of one type.
+        return walk.left_node_bytes() + size_of_val(leaf);
+    }
     let of_step = |step| match step {
         Step::Left(element) => E::heap_bytes_beside(element, None),
         Step::Both(element, other) => element.heap_bytes_beside(Some(other)),

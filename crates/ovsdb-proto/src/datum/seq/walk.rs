@@ -157,6 +157,14 @@ impl<'a, E: Element> Walk<'a, E> {
         }
     }
 
+    /// The only leaf of the left side that is to be visited, if there is just one and nothing of it has been.
+    pub(in super::super) fn left_is_leaf(&self) -> Option<&'a [E]> {
+        match self.left.node {
+            Some(Node::Leaf(leaf)) if self.left.stack.is_empty() => Some(leaf),
+            _ => None,
+        }
+    }
+
     /// About how many bytes the nodes take that the left side does not share, as far as they have been visited, without
     /// what their elements take elsewhere.
     pub(in super::super) fn left_node_bytes(&self) -> usize {
