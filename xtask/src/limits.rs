@@ -19,6 +19,15 @@ const CHAPTERS: &[(&str, &[Source])] = &[
         &[
             all("crates/ovsdb-server/src/limits.rs"),
             some("crates/ovsdb-net/src/listener.rs", &["BACKLOG"]),
+            some(
+                "crates/ovsdb-engine/src/index.rs",
+                &[
+                    "INDEX_ROWS_MIN",
+                    "INDEXES_PER_TABLE_MAX",
+                    "INDEX_ENTRIES_MAX",
+                    "INDEX_ENTRIES_TOTAL_MAX",
+                ],
+            ),
         ],
     ),
     (

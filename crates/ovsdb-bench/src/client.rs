@@ -156,6 +156,12 @@ impl Client {
         Ok(())
     }
 
+    /// The reply to the next request in order as it arrived.
+    pub(crate) fn receive_raw(&mut self) -> Result<&[u8], ClientError> {
+        self.received += 1;
+        self.message()
+    }
+
     /// The result of the next request in order, and how many bytes the reply has.
     pub(crate) fn receive(&mut self) -> Result<(Json, usize), ClientError> {
         let expected = self.received;

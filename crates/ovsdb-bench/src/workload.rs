@@ -35,6 +35,7 @@ pub(crate) mod fill;
 mod groups;
 mod hostile;
 mod initial;
+mod lookup;
 mod mutate_big_set;
 mod refs_gc;
 mod soak;
@@ -65,6 +66,7 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &cond::ONE,
     &cond::TWENTY,
     &cond3000::Cond3000,
+    &lookup::Lookup,
     &mutate_big_set::MutateBigSet,
     &refs_gc::RefsGc,
     &startup::Startup,

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ovsdb_proto::atom::Atom;
 use ovsdb_proto::condition::Condition;
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
@@ -393,9 +394,11 @@ impl Execution {
     ) -> OpResult {
         let mut rows = self.matching(table, condition);
         // Rows are distinct by `_uuid`; without it, equal ones are shown once.
-        if !columns.contains(&ColumnId::UUID) {
+        if rows.len() > 1 && !columns.contains(&ColumnId::UUID) {
             let mut seen = BTreeSet::new();
-            rows.retain(|row| seen.insert(values_of(row, columns)));
+            let is_new = rows.iter().map(|row| seen.insert(Shown { row, columns }));
+            let mut is_new = is_new.collect::<Vec<bool>>().into_iter();
+            rows.retain(|_| is_new.next().unwrap_or(true));
         }
         if !sort.is_empty() {
             rows.sort_by(|a, b| {
@@ -489,25 +492,33 @@ impl Execution {
         rows: &[Vec<(ColumnId, Datum)>],
     ) -> bool {
         let schema = self.draft.schema().table(table);
-        let expected: BTreeSet<_> = rows
+        let nobody = Datum::from_atom(Atom::Uuid(Uuid::ZERO));
+        let mut expected: Vec<SmallVec<[&Datum; 2]>> = rows
             .iter()
             .map(|values| {
-                let mut row = Row::with_defaults(schema, Uuid::ZERO, Uuid::ZERO);
-                for (column, datum) in values {
-                    *row.get_mut(*column) = datum.clone();
-                }
-                values_of(&row, columns)
+                let value = |&column: &ColumnId| {
+                    let mut given = values.iter().rev();
+                    match given.find(|(given, _)| *given == column) {
+                        Some((_, datum)) => datum,
+                        None if column.is_standard() => &nobody,
+                        None => column.of(schema.defaults()),
+                    }
+                };
+                columns.iter().map(value).collect()
             })
             .collect();
-        let mut actual = BTreeSet::new();
+        expected.sort_unstable();
+        expected.dedup();
+        let mut is_found = vec![false; expected.len()];
         for row in matching_rows(self.draft.table(table), schema, condition) {
-            let values = values_of(row, columns);
-            if !expected.contains(&values) {
-                return false;
+            let shown = columns.iter().map(|&column| row.get(column));
+            match expected.binary_search_by(|expected| expected.iter().copied().cmp(shown.clone()))
+            {
+                Ok(at) => is_found[at] = true,
+                Err(_) => return false,
             }
-            actual.insert(values);
         }
-        actual.len() == expected.len()
+        is_found.into_iter().all(|is_found| is_found)
     }
 }
 
@@ -528,10 +539,31 @@ fn unmet(timeout_ms: Option<u64>, context: &Context<'_>) -> Stop {
     }
 }
 
-/// The values of some columns, to compare rows by.
-fn values_of(row: &Row, columns: &[ColumnId]) -> SmallVec<[Datum; 2]> {
-    columns
-        .iter()
-        .map(|&column| row.get(column).clone())
-        .collect()
+/// A row as far as some columns show it, to compare rows by.
+struct Shown<'a> {
+    row: &'a Row,
+    columns: &'a [ColumnId],
 }
+
+impl Ord for Shown<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let compare = |&column: &ColumnId| self.row.get(column).cmp(other.row.get(column));
+        let orders = self.columns.iter().map(compare);
+        let mut differences = orders.filter(|order| order.is_ne());
+        differences.next().unwrap_or(std::cmp::Ordering::Equal)
+    }
+}
+
+impl PartialOrd for Shown<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Shown<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Shown<'_> {}

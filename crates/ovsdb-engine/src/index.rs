@@ -37,7 +37,7 @@ use ovsdb_proto::schema::ColumnId;
 use ovsdb_proto::uuid::Uuid;
 use smallvec::SmallVec;
 
-use crate::database::Row;
+use crate::database::{Chunks, Row};
 use crate::pmap::{Difference, Iter, PMap};
 
 /// Rows that a table must have for an index to come by use. Fewer are read through as quickly.
@@ -113,7 +113,7 @@ impl ColumnIndex {
         entries_max: usize,
     ) -> Result<ColumnIndex, TooLarge> {
         let mut places: Vec<Place> = Vec::with_capacity(rows.len());
-        for (&uuid, row) in rows.iter() {
+        for &(uuid, ref row) in Chunks::new(rows, column).flatten() {
             let datum = row.get(column);
             if places.len() + datum.len().max(1) > entries_max.min(INDEX_ENTRIES_MAX) {
                 return Err(TooLarge);
@@ -264,7 +264,6 @@ impl Part<'_> {
 impl<'a> Search<'a> {
     /// Asks for rows whose column has all elements of `wanted`, or has none if that has none.
     pub(crate) fn push(&mut self, index: &'a ColumnIndex, wanted: &Datum) {
-        index.note_use();
         let mut elements = 0;
         for_each_element(wanted, |element| {
             elements += 1;

@@ -458,6 +458,24 @@ impl<'a, K, V> Iter<'a, K, V> {
     }
 }
 
+impl<'a, K, V> Iter<'a, K, V> {
+    /// What is left of the leaf that has been begun, or the next one: some entries that follow one another in memory.
+    pub fn next_chunk(&mut self) -> Option<&'a [(K, V)]> {
+        loop {
+            let leaf = std::mem::take(&mut self.leaf).as_slice();
+            if !leaf.is_empty() {
+                return Some(leaf);
+            }
+            match self.stack.last_mut()?.next() {
+                Some(child) => self.descend(child),
+                None => {
+                    self.stack.pop();
+                }
+            }
+        }
+    }
+}
+
 impl<'a, K, V> Iterator for Iter<'a, K, V> {
     type Item = (&'a K, &'a V);
 
@@ -536,6 +554,12 @@ mod tests {
             for (map, model) in &kept {
                 check_same(map, model);
             }
+            let mut chunks = map.iter();
+            let mut first: Vec<_> = chunks.by_ref().take(5).map(|(k, v)| (*k, *v)).collect();
+            while let Some(chunk) = chunks.next_chunk() {
+                first.extend_from_slice(chunk);
+            }
+            prop_assert!(first.iter().map(|(k, v)| (k, v)).eq(model.iter()));
             for from in (0..3000u16).step_by(97) {
                 prop_assert!(map.range_from(&from).eq(model.range(from..)));
                 prop_assert_eq!(map.get(&from), model.get(&from));

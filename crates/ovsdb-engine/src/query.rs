@@ -10,7 +10,7 @@ use ovsdb_proto::schema::{ColumnId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 use smallvec::SmallVec;
 
-use crate::database::{IndexKey, Row, Table};
+use crate::database::{Chunks, IndexKey, Row, Table};
 use crate::index::{ColumnIndex, Search};
 
 /// The rows of `table` that satisfy `condition`.
@@ -35,18 +35,9 @@ pub(crate) fn matching_rows<'a>(
         Some(uuids) => {
             let rows = uuids.iter().filter_map(|uuid| table.get(uuid));
             let rows = rows.filter(|row| condition.eval(row.columns()));
-            let rows: SmallVec<_> = rows.collect();
-            let in_vain = uuids.len() - rows.len();
-            table.usage.report(&columns, in_vain, table.len());
-            Matches::Few(rows.into_iter())
+            Matches::Few(rows.collect::<SmallVec<_>>().into_iter())
         }
-        None => Matches::Scan(Scan {
-            rows: table.rows.iter(),
-            condition,
-            table,
-            columns,
-            in_vain: 0,
-        }),
+        None => Matches::Scan(Scan::begin(table, condition, columns)),
     }
 }
 
@@ -70,8 +61,8 @@ fn key_of_index(schema: &TableSchema, condition: &Condition) -> Option<(usize, I
     })
 }
 
-/// The rows that can meet all of `condition`, in ascending order, if indexes that have come by use tell; and the columns
-/// that could help with another one.
+/// The rows that can meet all of `condition`, in ascending order, if indexes that have come by use tell; if not, the columns
+/// whose index could tell.
 fn find(table: &Table, condition: &Condition) -> (Option<Vec<Uuid>>, Vec<ColumnId>) {
     let mut columns = Vec::new();
     let mut indexes: SmallVec<[(ColumnIndex, &Clause); 1]> = SmallVec::new();
@@ -90,8 +81,12 @@ fn find(table: &Table, condition: &Condition) -> (Option<Vec<Uuid>>, Vec<ColumnI
         search.push(index, &clause.arg);
     }
     let mut found = Vec::new();
-    let is_found = search.find(table.len() / 2, &mut found);
-    (is_found.then_some(found), columns)
+    if search.find(table.len() / 2, &mut found) {
+        indexes.iter().for_each(|(index, _)| index.note_use());
+        (Some(found), Vec::new())
+    } else {
+        (None, columns)
+    }
 }
 
 /// Whether an index of its column would help to find the rows that meet a clause.
@@ -114,12 +109,28 @@ pub(crate) enum Matches<'a> {
 
 /// A look at each row.
 pub(crate) struct Scan<'a> {
-    rows: crate::pmap::Iter<'a, Uuid, Arc<Row>>,
+    chunks: Chunks<'a>,
+    chunk: std::slice::Iter<'a, (Uuid, Arc<Row>)>,
     condition: &'a Condition,
     table: &'a Table,
     /// Columns that could have spared it with an index.
     columns: Vec<ColumnId>,
     in_vain: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn begin(table: &'a Table, condition: &'a Condition, columns: Vec<ColumnId>) -> Scan<'a> {
+        table.usage.begin_scan(&columns, table.len());
+        let first = condition.clauses().first();
+        Scan {
+            chunks: table.chunks(first.map_or(ColumnId::UUID, |clause| clause.column)),
+            chunk: [].iter(),
+            condition,
+            table,
+            columns,
+            in_vain: 0,
+        }
+    }
 }
 
 impl<'a> Iterator for Matches<'a> {
@@ -138,19 +149,21 @@ impl<'a> Iterator for Scan<'a> {
     type Item = &'a Arc<Row>;
 
     fn next(&mut self) -> Option<&'a Arc<Row>> {
-        for (_, row) in self.rows.by_ref() {
-            if self.condition.eval(row.columns()) {
-                return Some(row);
+        loop {
+            for (_, row) in self.chunk.by_ref() {
+                if self.condition.eval(row.columns()) {
+                    return Some(row);
+                }
+                self.in_vain += 1;
             }
-            self.in_vain += 1;
+            self.chunk = self.chunks.next()?.iter();
         }
-        None
     }
 }
 
 impl Drop for Scan<'_> {
     fn drop(&mut self) {
-        let usage = &self.table.usage;
-        usage.report(&self.columns, self.in_vain, self.table.len());
+        let others = self.table.len() - self.in_vain;
+        self.table.usage.end_scan(&self.columns, others);
     }
 }

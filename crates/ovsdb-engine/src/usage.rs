@@ -71,18 +71,30 @@ impl Usage {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that `count` of a table's `rows` were looked at in vain, for want of an index of one of `columns`.
-    pub(crate) fn report(&self, columns: &[ColumnId], count: usize, rows: usize) {
-        if rows < INDEX_ROWS_MIN || count == 0 {
+    /// Notes that a table's `rows` are being looked at for want of an index of one of `columns`. They count as looked at in
+    /// vain from now on, so that of many who begin at the same time the third one knows better.
+    pub(crate) fn begin_scan(&self, columns: &[ColumnId], rows: usize) {
+        if rows < INDEX_ROWS_MIN {
             return;
         }
         for column in columns {
             let Some((_, in_vain)) = self.in_vain.get(column.index()) else {
                 continue;
             };
-            let before = in_vain.fetch_add(count, Ordering::Relaxed);
-            if before.saturating_add(count) >= in_vain_max(rows) {
+            let before = in_vain.fetch_add(rows, Ordering::Relaxed);
+            if before.saturating_add(rows) >= in_vain_max(rows) {
                 self.signals.is_wanted.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Notes that `count` of these rows were looked at with good reason.
+    pub(crate) fn end_scan(&self, columns: &[ColumnId], count: usize) {
+        for column in columns {
+            if let Some((_, in_vain)) = self.in_vain.get(column.index()) {
+                let less = |in_vain: usize| Some(in_vain.saturating_sub(count));
+                // It always finds a value.
+                let _ = in_vain.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
         }
     }

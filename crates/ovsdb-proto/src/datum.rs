@@ -120,6 +120,7 @@ impl Datum {
     }
 
     /// The number of atoms or pairs.
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Empty => 0,

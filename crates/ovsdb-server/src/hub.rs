@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 
 use crate::feed::{Bell, Feed, News, Range, Taken, WatchId};
 use crate::history::{History, Missed, Shown};
+use crate::indexing::Indexing;
 use crate::mailbox::{Mailbox, SessionId};
 use crate::published::{Published, Text, VersionId};
 use crate::routes::Routes;
@@ -61,6 +62,7 @@ pub struct Hub {
     tripwires: Mutex<Vec<Tripwire>>,
     known: Mutex<Known>,
     hasher: RandomState,
+    indexing: Indexing,
     /// What somebody still has to send to those who begin.
     beginnings: Mutex<Vec<Beginning>>,
 }
@@ -174,6 +176,7 @@ impl Hub {
             tripwires: Mutex::default(),
             known: Mutex::default(),
             hasher: RandomState::default(),
+            indexing: Indexing::default(),
             beginnings: Mutex::default(),
         }
     }
@@ -209,6 +212,23 @@ impl Hub {
     /// Whether look-ups have cost so much that an index should be made.
     pub fn wants_indexes(&self) -> bool {
         self.current.load().database.wants_indexes()
+    }
+
+    /// Makes the indexes that are wanted. The writer and readers go on meanwhile.
+    pub fn make_indexes(&self) {
+        let _guard = self.indexing.begin();
+        let version = self.version();
+        version.database.build_indexes();
+    }
+
+    /// Whether somebody is making indexes.
+    pub fn is_indexing(&self) -> bool {
+        self.indexing.is_going_on()
+    }
+
+    /// Waits until nobody is making indexes.
+    pub async fn indexed(&self) {
+        self.indexing.ended().await;
     }
 
     /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.

@@ -20,6 +20,7 @@ pub mod feed;
 pub mod file;
 pub mod history;
 pub mod hub;
+mod indexing;
 pub mod journal;
 pub mod limits;
 mod loading;

@@ -273,6 +273,8 @@ impl Session {
             let deadlines = [probe, echo, self.lingers_until];
             let deadline = deadlines.into_iter().flatten().min();
             let backlog = self.link.backlog();
+            let first = self.held.front();
+            let indexing = first.and_then(|message| self.indexing_for(message));
             self.leave_desk();
             // Whoever was ready first, everything is looked at anyway.
             let ready = tokio::select! {
@@ -280,6 +282,7 @@ impl Session {
                 progress = self.link.progress(self.may_receive()) => Ready::Progress(progress),
                 () = self.mailbox.rung() => Ready::Other,
                 taken = Outgoing::taken(&mut self.outgoing) => Ready::Taken(taken),
+                () = indexed(indexing) => Ready::Other,
                 () = sleep_until(deadline) => Ready::Other,
             };
             self.return_to_desk();
@@ -456,8 +459,11 @@ impl Session {
         !is_probe_answer(message) && (!self.held.is_empty() || self.must_wait(message))
     }
 
-    /// Whether a message has to wait for the transactions before it.
+    /// Whether a message has to wait for the transactions before it, or for indexes that it may need.
     fn must_wait(&self, message: &Message) -> bool {
+        if self.indexing_for(message).is_some() {
+            return true;
+        }
         if self.transactions.in_flight() == 0 {
             return false;
         }
@@ -547,7 +553,6 @@ impl Session {
             Letter::Done(token, answer) => {
                 if let Some(open) = self.transactions.close(token) {
                     self.answer(&open.id, &answer);
-                    make_indexes(&open.database);
                 }
             }
             Letter::Parked(token) => {
@@ -805,8 +810,15 @@ fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
 /// Makes the indexes that look-ups in a database have shown to be wanted. The writer and other sessions go on meanwhile.
 fn make_indexes(database: &Served) {
     if database.hub().wants_indexes() {
-        let version = database.version();
-        runtime::in_place(|| version.database.build_indexes());
+        runtime::in_place(|| database.hub().make_indexes());
+    }
+}
+
+/// Waits until the indexes of a database are made; without one, for ever.
+async fn indexed(database: Option<Arc<Served>>) {
+    match database {
+        Some(database) => database.hub().indexed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -128,6 +128,10 @@ fn ovsdb_server() -> Page {
                         "Serve a database no longer. Its file stays.",
                     ),
                     Item("ovsdb-server/list-dbs", "List the databases."),
+                    Item(
+                        "ovsdb-server/list-indexes",
+                        "List the columns that have got an index because rows were looked up by them, with the number of its entries.",
+                    ),
                     Item("ovsdb-server/add-remote REMOTE", "Open another remote."),
                     Item(
                         "ovsdb-server/remove-remote REMOTE",

@@ -138,15 +138,16 @@ impl Filter {
             let rows = found.iter().filter_map(|uuid| table.get(uuid));
             return rows.filter(|row| clauses.admit(row)).for_each(tell);
         }
-        let mut in_vain = 0;
-        for row in table.iter() {
+        let missing = clauses.missing(table);
+        table.usage.begin_scan(&missing, table.len());
+        let mut found = 0;
+        for (_, row) in table.chunks(clauses.first_column()).flatten() {
             if clauses.admit(row) {
                 tell(row);
-            } else {
-                in_vain += 1;
+                found += 1;
             }
         }
-        clauses.report(table, in_vain);
+        table.usage.end_scan(&missing, found);
     }
 
     /// How many rows of `table` [`Filter::for_each`] looks at.
@@ -187,6 +188,15 @@ impl Clauses {
         keys
     }
 
+    /// The column that [`Clauses::admit`] looks at first.
+    fn first_column(&self) -> ColumnId {
+        let values = self.values.iter().map(|(column, _)| *column);
+        let elements = self.elements.iter().map(|(column, _)| *column);
+        let others = self.others.iter().map(|clause| clause.column);
+        let mut columns = values.chain(elements).chain(others);
+        columns.next().unwrap_or(ColumnId::UUID)
+    }
+
     /// See [`Filter::find`].
     fn find(&self, table: &Table) -> Option<Vec<Uuid>> {
         if !self.others.is_empty() {
@@ -221,10 +231,10 @@ impl Clauses {
         Some(found)
     }
 
-    /// Notes that so many rows of `table` were looked at that are of no interest, because [`Clauses::find`] did not tell.
-    fn report(&self, table: &Table, in_vain: usize) {
+    /// The columns for want of whose index [`Clauses::find`] does not tell.
+    fn missing(&self, table: &Table) -> Vec<ColumnId> {
         if !self.others.is_empty() {
-            return;
+            return Vec::new();
         }
         let is_served = |(column, unique): (&ColumnId, &Option<usize>)| {
             unique.is_some() || column.is_standard() || table.index_of(*column).is_some()
@@ -239,7 +249,7 @@ impl Clauses {
         let mut columns: Vec<ColumnId> = columns.map(|(column, _)| *column).collect();
         columns.sort_unstable();
         columns.dedup();
-        table.usage.report(&columns, in_vain, table.len());
+        columns
     }
 }
 
@@ -248,7 +258,11 @@ fn find_by(index: &ColumnIndex, wanted: &Datum, max: usize, found: &mut Vec<Uuid
     let mut search = Search::default();
     search.push(index, wanted);
     let room = max.checked_sub(found.len())?;
-    search.find(room, found).then_some(())
+    let is_found = search.find(room, found);
+    if is_found {
+        index.note_use();
+    }
+    is_found.then_some(())
 }
 
 /// Whether `value` includes all of one of `elements`, which are sorted by their first.

@@ -12,6 +12,7 @@ pub struct TableId(pub u32);
 
 impl TableId {
     /// The number as an index.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -53,6 +54,7 @@ impl ColumnId {
     }
 
     /// The place in rows.
+    #[inline]
     pub const fn index(self) -> usize {
         (self.0 >> FILL_BITS) as usize
     }
@@ -63,6 +65,7 @@ impl ColumnId {
     }
 
     /// The column's value in a row of its table that may end before it.
+    #[inline]
     pub fn of(self, row: &[Datum]) -> &Datum {
         match row.get(self.index()) {
             Some(datum) => datum,

@@ -117,11 +117,6 @@ impl Monitors {
             .sum()
     }
 
-    /// The databases that are monitored.
-    pub(super) fn databases(&self) -> impl Iterator<Item = &Served> {
-        self.attached.iter().map(|attached| &*attached.database)
-    }
-
     /// Finds a monitor by its id.
     pub(super) fn find(&self, id: &Json) -> Option<Place> {
         let mut attached = self.attached.iter().enumerate();

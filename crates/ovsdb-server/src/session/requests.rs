@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ovsdb_engine::{Context, Outcome, effort, execute};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
+use ovsdb_proto::jsonrpc::Message;
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::parser::is_id;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
@@ -65,12 +66,10 @@ impl Session {
             Method::Convert => return self.convert(&params, id),
             Method::Monitor => return self.monitor(method, Protocol::Monitor, &params, &id),
             Method::MonitorCond | Method::Monitor2 => {
-                self.monitor(method, Protocol::Cond, &params, &id);
-                return self.make_indexes_for_monitors();
+                return self.monitor(method, Protocol::Cond, &params, &id);
             }
             Method::MonitorCondSince => {
-                self.monitor(method, Protocol::CondSince, &params, &id);
-                return self.make_indexes_for_monitors();
+                return self.monitor(method, Protocol::CondSince, &params, &id);
             }
             Method::MonitorCondChange => self.monitor_cond_change(&params),
             Method::GetSchema => return self.get_schema(&params, &id),
@@ -89,14 +88,34 @@ impl Session {
             Ok(result) => self.reply(&id, |out| result.write_to(out)),
             Err(error) => self.refuse(&id, &error),
         }
-        if method == Method::MonitorCondChange {
-            self.make_indexes_for_monitors();
-        }
     }
 
-    /// Makes the indexes that the conditions of monitors have shown to be wanted.
-    fn make_indexes_for_monitors(&self) {
-        self.monitors.databases().for_each(make_indexes);
+    /// The database whose indexes somebody is making, if the message is one whose conditions may ask for them. If they are
+    /// wanted and nobody makes them, they are made.
+    pub(super) fn indexing_for(&self, message: &Message) -> Option<Arc<Served>> {
+        let Message::Request { method, params, .. } = message else {
+            return None;
+        };
+        let has_conditions = |method: &Method| {
+            matches!(
+                method,
+                Method::MonitorCond
+                    | Method::Monitor2
+                    | Method::MonitorCondSince
+                    | Method::MonitorCondChange
+            )
+        };
+        let method = Method::from_text(method).filter(has_conditions)?;
+        let database = match method {
+            Method::MonitorCondChange => self
+                .monitors
+                .at(self.monitors.find(params.first()?)?)
+                .0
+                .clone(),
+            _ => self.server.database(params.first()?.as_str()?)?,
+        };
+        make_indexes(&database);
+        database.hub().is_indexing().then_some(database)
     }
 
     pub(super) fn handle_notification(&mut self, method: &str, params: &[Json]) {
@@ -148,6 +167,7 @@ impl Session {
             Ok(database) => database,
             Err(error) => return self.refuse(&id, &error),
         };
+        make_indexes(&database);
         if let Some(error) = self.duplicate_id(Method::Transact, &params, &id) {
             return self.refuse(&id, &error);
         }
@@ -159,8 +179,7 @@ impl Session {
             && self.transactions.in_flight() == 0
             && let Some(answer) = self.read(&database, &transact)
         {
-            self.answer(&id, &answer);
-            return make_indexes(&database);
+            return self.answer(&id, &answer);
         }
         let bytes = self.last_message_bytes;
         let token = self.transactions.open(id, database.clone(), bytes);

@@ -82,6 +82,7 @@ impl Control {
         add.command("ovsdb-server/add-db", "DB", 1, 1, Control::add_db);
         add.command("ovsdb-server/remove-db", "DB", 1, 1, Control::remove_db);
         add.command("ovsdb-server/list-dbs", "", 0, 0, Control::list_dbs);
+        add.command("ovsdb-server/list-indexes", "", 0, 0, Control::list_indexes);
         add.command("ovsdb-server/sync-status", "", 0, 0, Control::sync_status);
         add.command(
             "ovsdb-server/get-db-storage-status",
@@ -218,6 +219,25 @@ impl Control {
         ))
     }
 
+    /// The indexes that have come by use, a line each.
+    async fn list_indexes(self: Arc<Control>, _: Vec<String>) -> Reply {
+        let mut names = Vec::new();
+        for served in self.server.databases() {
+            let version = served.version();
+            let schema = version.database.schema();
+            for index in version.database.indexes_by_use() {
+                let table = schema.table(index.table);
+                let column = &table.column(index.column).name;
+                names.push(format!(
+                    "{} {}.{column}: {} entries",
+                    schema.name, table.name, index.entries
+                ));
+            }
+        }
+        names.sort();
+        Ok(lines(names))
+    }
+
     /// No database here is a backup.
     async fn sync_status(self: Arc<Control>, _: Vec<String>) -> Reply {
         Ok(String::from("state: active\n"))
@@ -274,6 +294,14 @@ fn count(server: &Server) -> memory::Report {
         }
         let version = served.version();
         let database = &version.database;
+        let entries = database
+            .indexes_by_use()
+            .iter()
+            .map(|index| index.entries)
+            .sum();
+        if entries > 0 {
+            add("index-entries", entries);
+        }
         for id in database.table_ids() {
             let (table, schema) = (database.table(id), database.schema().table(id));
             add("cells", table.len() * schema.columns.len());
