@@ -114,7 +114,7 @@ impl Results {
         match item {
             OpResult::Inserted(uuid) => {
                 out.extend_from_slice(b"{\"uuid\":[\"uuid\",\"");
-                out.extend_from_slice(uuid.to_string().as_bytes());
+                out.extend_from_slice(&uuid.to_text());
                 out.extend_from_slice(b"\"]}");
             }
             OpResult::Count(count) => {

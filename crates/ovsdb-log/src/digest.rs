@@ -25,6 +25,17 @@ impl Digest {
         Digest(bytes)
     }
 
+    /// The text form: lower-case hexadecimal digits.
+    pub(crate) fn to_text(self) -> [u8; 2 * DIGEST_BYTES] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 2 * DIGEST_BYTES];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        text
+    }
+
     /// The 20 bytes.
     pub const fn as_bytes(&self) -> &[u8; DIGEST_BYTES] {
         &self.0
@@ -92,13 +103,7 @@ impl LeadHasher {
 /// Lower-case hexadecimal digits.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 2 * DIGEST_BYTES];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 0xf)];
-        }
-        f.write_str(std::str::from_utf8(&text).expect("the digits are ASCII"))
+        f.write_str(std::str::from_utf8(&self.to_text()).expect("the digits are ASCII"))
     }
 }
 

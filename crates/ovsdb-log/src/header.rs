@@ -70,8 +70,14 @@ pub fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) -> Digest {
 
 /// Puts the header line of a record with so many bytes of data behind `out`.
 pub(crate) fn compose_known(magic: &str, length: u64, digest: &Digest, out: &mut Vec<u8>) {
+    out.extend_from_slice(LEAD);
+    out.extend_from_slice(magic.as_bytes());
+    out.push(b' ');
     // Writing to a vector does not fail.
-    let _ = writeln!(out, "OVSDB {magic} {length} {digest}");
+    let _ = write!(out, "{length}");
+    out.push(b' ');
+    out.extend_from_slice(&digest.to_text());
+    out.push(b'\n');
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {

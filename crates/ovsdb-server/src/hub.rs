@@ -255,9 +255,11 @@ impl Hub {
                 id: *id,
             };
             registry.history.push(*id, commit.clone());
-            let published = Arc::new(Published::new(commit.clone(), name));
+            // Often it concerns nobody.
+            let mut published = None;
             registry.routes.concerned(commit, |(feed, watch), concern| {
-                feed.push(*watch, &published, concern);
+                let new = || Arc::new(Published::new(commit.clone(), name));
+                feed.push(*watch, published.get_or_insert_with(new), concern);
             });
         }
         self.current.store(Arc::new(version));

@@ -7,20 +7,21 @@
 //! Transactions that are waiting at the same time are run as a batch: their records are written together, then they are
 //! published together, then they are answered.
 //!
-//! Small transactions are run by the thread that brings them ([`Writer::combine`]), with those that others have brought
+//! Small transactions are run by the thread that brings them (`Writer::combine`), with those that others have brought
 //! meanwhile: on a busy machine the way to another thread and back costs more than the transaction.
 
 mod ahead;
+mod compacting;
 mod convert;
+mod settling;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ovsdb_engine::record::{self, RecordOptions};
-use ovsdb_engine::{Context, Database, Done, OutcomeOn, Results, effort, execute_on};
-use ovsdb_log::Replacement;
+use ovsdb_engine::{Context, Database, Done, OutcomeOn, effort, execute_on};
 use ovsdb_proto::operation::{Operation, Transact};
 use ovsdb_proto::schema::{Schema, TableId};
 use parking_lot::Mutex;
@@ -28,18 +29,16 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::access::Access;
-use crate::compaction::{self, Compacted};
+use crate::compaction::Compacted;
 use crate::hub::Hub;
-use crate::journal::{
-    CompactionClock, Flushed, Journal, JournalError, MemoryJournal, Proposal, SyncHere, Ticket,
-};
+use crate::journal::{CompactionClock, Journal, JournalError, MemoryJournal, Proposal, SyncHere};
 use crate::limits;
 use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
-use crate::runtime::{self, Started, Turn, Who, Worker, date_ms, fresh_uuid};
+use crate::runtime::{self, Turn, Who, Worker, date_ms, fresh_uuid};
 use crate::transaction_id;
 
 /// A transaction on its way through the writer.
@@ -72,6 +71,7 @@ impl Job {
 pub use self::convert::{Conversion, Converted};
 
 use self::ahead::{Awaits, Executed, Segment};
+use self::compacting::Running;
 
 /// Everything that can happen to a writer.
 #[derive(Debug)]
@@ -108,14 +108,6 @@ pub struct Status {
 pub struct WriterOptions {
     /// Write differences of columns instead of their values (`_is_diff` records).
     pub column_diff: bool,
-}
-
-struct Running {
-    replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
-    /// Where the journal's records end, for the compacting thread.
-    end: Arc<AtomicU64>,
-    attempts: u32,
-    thread: Started,
 }
 
 /// See the module's documentation.
@@ -490,175 +482,6 @@ impl Writer {
         ahead::add_commit(&mut self.staged, executed, awaits);
     }
 
-    /// Has a transaction that changes nothing answered after everything before it.
-    fn settle(&mut self, job: Box<Job>, results: Results) {
-        self.executed += 1;
-        let executed = Executed {
-            job,
-            results,
-            commit: None,
-        };
-        ahead::add_unchanging(&mut self.staged, executed);
-    }
-
-    /// Has the journal write what is staged, and tells of what it accepts at once.
-    fn flush(&mut self, inline: Option<Inline<'_>>) {
-        while !self.staged.is_empty() {
-            ahead::end(&mut self.staged, &self.head);
-            let is_alone = self.is_alone();
-            let mut may_wait = || is_alone && inline.is_some_and(Inline::is_relieved);
-            let flushed = self.journal.flush(&mut may_wait);
-            if let Some(running) = &self.compaction {
-                running.end.store(self.journal.end(), Ordering::Release);
-            }
-            match flushed {
-                Ok(Flushed { ticket, sync }) => {
-                    self.pass_on(ticket);
-                    self.sync = sync.or(self.sync.take());
-                }
-                Err(error) => self.refuse(error),
-            }
-        }
-    }
-
-    /// Whether there is nothing to do but for one transaction that is staged and durable.
-    fn is_alone(&self) -> bool {
-        self.executed == 1
-            && self.staged.iter().any(|segment| segment.is_durable)
-            && self.backlog.is_empty()
-            && self.again.is_empty()
-            && self.parked.is_empty()
-            && self.queue.is_empty()
-    }
-
-    /// Passes on what has been written: `ticket` is what the durable part of it waits for.
-    fn pass_on(&mut self, ticket: Option<Ticket>) {
-        let mut accepted = Vec::new();
-        for mut segment in self.staged.drain(..) {
-            if segment.is_durable {
-                segment.ticket = ticket;
-            }
-            if segment.ticket.is_none() && self.ahead.is_empty() {
-                accepted.push(segment);
-            } else {
-                self.ahead.push_back(segment);
-            }
-        }
-        if self.journal.trouble().is_none() {
-            self.status.trouble.lock().take();
-        }
-        self.complete(accepted);
-    }
-
-    /// Publishes and answers transactions, in this order: whoever has the reply finds the update waiting.
-    fn complete(&mut self, accepted: Vec<Segment>) {
-        let (mut latest, mut commits) = (None, Vec::new());
-        let mut executed = Vec::new();
-        for mut segment in accepted {
-            latest = segment.next.or(latest);
-            for executed in &mut segment.executed {
-                commits.extend(executed.commit.take());
-            }
-            executed.append(&mut segment.executed);
-        }
-        if let Some(database) = latest {
-            if !self.parked.is_empty() {
-                let tables = commits.iter().flat_map(|(commit, _)| commit.tables());
-                self.touched.extend(tables);
-            }
-            self.hub.publish_all(database, &commits);
-        }
-        self.executed -= executed.len();
-        let mut executed = executed.into_iter().peekable();
-        while let Some(first) = executed.next() {
-            let mailbox = first.job.mailbox.clone();
-            let mut letters = vec![first.into_letter()];
-            while let Some(next) = executed.next_if(|next| Arc::ptr_eq(&next.job.mailbox, &mailbox))
-            {
-                letters.push(next.into_letter());
-            }
-            mailbox.deliver_all(letters);
-        }
-    }
-
-    /// Takes back what could not be written. If it is one transaction, that fails, and what stood on it runs again; if there
-    /// are more, each is tried alone.
-    fn refuse(&mut self, error: JournalError) {
-        let staged = std::mem::take(&mut self.staged);
-        let pending = self.ahead.iter().rev();
-        self.head = match pending.filter_map(|segment| segment.next.as_ref()).next() {
-            Some(pending) => pending.clone(),
-            None => self.hub.version().database.clone(),
-        };
-        *self.status.trouble.lock() = Some(error.clone());
-        let staged: Vec<Executed> = staged
-            .into_iter()
-            .flat_map(|segment| segment.executed)
-            .collect();
-        self.executed -= staged.len();
-        let commits = staged.iter().filter(|executed| executed.commit.is_some());
-        let mut is_alone = commits.count() == 1;
-        let mut again = VecDeque::new();
-        for Executed {
-            job,
-            results,
-            commit,
-        } in staged
-        {
-            match commit {
-                Some(_) if is_alone => {
-                    is_alone = false;
-                    self.settle(job, results.with_commit_error(error.to_ovsdb_error()));
-                }
-                None if is_alone => self.settle(job, results),
-                _ => again.push_back(job),
-            }
-        }
-        self.one_by_one = self.one_by_one.max(again.len());
-        again.append(&mut self.again);
-        self.again = again;
-        self.judge_parked_anew();
-    }
-
-    fn fetch_answers(&mut self) {
-        for (upto, result) in self.journal.answers() {
-            match result {
-                Ok(()) => {
-                    self.status.trouble.lock().take();
-                    let mut accepted = Vec::new();
-                    while let Some(next) = self
-                        .ahead
-                        .pop_front_if(|next| next.ticket.is_none_or(|ticket| ticket <= upto))
-                    {
-                        accepted.push(next);
-                    }
-                    self.complete(accepted);
-                }
-                Err(error) => self.fall_back(error),
-            }
-        }
-    }
-
-    /// Goes back to the last accepted version. The transaction that was refused fails; what stood on it runs again.
-    fn fall_back(&mut self, error: JournalError) {
-        self.head = self.hub.version().database.clone();
-        *self.status.trouble.lock() = Some(error.clone());
-        let ahead = std::mem::take(&mut self.ahead).into_iter();
-        let mut ahead = ahead.flat_map(|segment| segment.executed);
-        if let Some(Executed { job, results, .. }) = ahead.next() {
-            let results = results.with_commit_error(error.to_ovsdb_error());
-            job.mailbox
-                .deliver(Letter::Done(job.token, Answer::Results(results)));
-        }
-        self.again.extend(ahead.map(|executed| executed.job));
-        self.executed = 0;
-        self.judge_parked_anew();
-        self.flush(None);
-        if self.journal.needs_compaction() {
-            self.heal_at = Some(Instant::now());
-        }
-    }
-
     /// Tries all transactions that are held back again: they may be so because of what was never to be.
     fn judge_parked_anew(&mut self) {
         for id in self.parked.all() {
@@ -717,107 +540,6 @@ impl Writer {
         }
     }
 
-    fn compact_if_due(&mut self) {
-        if self.compaction.is_some() || self.stop.is_some() {
-            return;
-        }
-        let heals = self.heal_at.is_some_and(|at| at <= Instant::now());
-        let is_due = |growth| self.clock.is_due(&growth);
-        if heals || self.journal.growth().is_some_and(is_due) {
-            self.start_compaction(Vec::new(), 1);
-        }
-    }
-
-    fn start_compaction(
-        &mut self,
-        replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
-        attempts: u32,
-    ) {
-        let replacement = match self.journal.begin_compaction() {
-            Ok(Some(replacement)) => replacement,
-            Ok(None) => return answer_all(replies, &Ok(())),
-            Err(error) => return self.end_compaction(replies, &Err(error)),
-        };
-        // The head, not the last accepted version: the records of what is ahead are in the file already. Should one of
-        // them be taken back, the journal refuses the replacement.
-        let end = Arc::new(AtomicU64::new(self.journal.end()));
-        match compaction::start(
-            replacement,
-            self.head.clone(),
-            self.journal.id(),
-            end.clone(),
-            self.queue.clone(),
-        ) {
-            Ok(thread) => {
-                self.compaction = Some(Running {
-                    replies,
-                    end,
-                    attempts,
-                    thread,
-                });
-            }
-            Err(error) => self.end_compaction(replies, &Err(error)),
-        }
-    }
-
-    fn finish_compaction(&mut self, compacted: Compacted) {
-        let Some(Running {
-            replies, attempts, ..
-        }) = self.compaction.take()
-        else {
-            return;
-        };
-        let before = Instant::now();
-        let retracted = |error: &JournalError| {
-            matches!(
-                error,
-                JournalError::Log(ovsdb_log::LogError::StaleReplacement { .. })
-            )
-        };
-        let result = compacted
-            .result
-            .and_then(|new: Replacement| self.journal.finish_compaction(new));
-        match &result {
-            Ok(()) => {
-                self.status.trouble.lock().take();
-                compaction::log_duration(
-                    &self.head.schema().name,
-                    compacted.thread,
-                    before.elapsed(),
-                );
-            }
-            // Records were taken back meanwhile: what was written holds too much.
-            Err(error) if retracted(error) && attempts < limits::COMPACTION_ATTEMPTS_MAX => {
-                return self.start_compaction(replies, attempts + 1);
-            }
-            Err(_) => {}
-        }
-        self.end_compaction(replies, &result);
-    }
-
-    fn end_compaction(
-        &mut self,
-        replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
-        result: &Result<(), JournalError>,
-    ) {
-        match result {
-            Ok(()) => {
-                self.clock.restart();
-                self.heal_at = None;
-            }
-            Err(error) => {
-                if self.heal_at.is_some() {
-                    self.heal_at = Some(Instant::now() + limits::HEAL_INTERVAL);
-                }
-                if replies.is_empty() {
-                    tracing::info!(target: "ovsdb_server", "{error}");
-                }
-                self.clock.retry();
-            }
-        }
-        answer_all(replies, result);
-    }
-
     fn close(&mut self) {
         self.closed = true;
         for id in self.parked.all() {
@@ -865,16 +587,6 @@ impl Worker for Writer {
         } else {
             Turn::Wait(self.next_deadline())
         }
-    }
-}
-
-fn answer_all(
-    replies: Vec<oneshot::Sender<Result<(), JournalError>>>,
-    result: &Result<(), JournalError>,
-) {
-    for reply in replies {
-        // Who asked may have gone.
-        let _ = reply.send(result.clone());
     }
 }
 
