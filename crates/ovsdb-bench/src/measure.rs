@@ -26,7 +26,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<bool, MeasureError> {
     socket::set_patience(plan.patience);
     // Not being able to means that a server is left behind by Ctrl-C, no more.
     let _ = signals::install();
-    signals::on_fatal(server::kill_running);
+    signals::on_fatal(server::end_running);
     let names: Vec<String> = plan.targets.iter().map(Target::name).collect();
     let with_table = !matches!(plan.json, JsonTo::Output);
     if with_table {

@@ -1,11 +1,13 @@
 //! What a process uses: processor time and memory, as the system accounts for it.
 //!
-//! Reads only; the one thing it writes is the request to begin the peak of memory anew.
+//! Reads, but for the request to begin the peak of memory anew, and for an end at once.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
@@ -49,12 +51,28 @@ impl Process {
         Some(folder.count() as u64)
     }
 
+    /// Ends the process at once. One that has ended by itself is as well.
+    pub(crate) fn kill(self) {
+        let _ = kill(Pid::from_raw(self.0), Signal::SIGKILL);
+    }
+
     fn status(self, name: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kib * 1024)
     }
+}
+
+/// The processes whose working folder is this one.
+pub(crate) fn working_in(folder: &Path) -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let works_in = fs::read_link(entry.path().join("cwd")).ok()?;
+        (works_in == folder).then_some(Process(pid))
+    });
+    processes.collect()
 }
 
 /// Lets this process, and those that it starts, have as many descriptors as the system allows. Says how many that is.

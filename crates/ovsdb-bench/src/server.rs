@@ -5,35 +5,65 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use ovsdb_log::{LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
 use ovsdb_proto::json::{self, JsonError};
 use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::sandbox::Sandbox;
 
 use crate::client::{Client, ClientError, succeeded};
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::rows::{DATABASE, SCHEMA};
 
-/// The server that runs now and was started here, and its folder.
-static RUNNING: Mutex<Option<(i32, PathBuf)>> = Mutex::new(None);
-
-/// Ends the server that was started here and removes its folder, because this process ends before its time.
-pub(crate) fn kill_running() {
-    let running = RUNNING
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    if let Some((pid, folder)) = running {
-        // Whatever does not go: there is nobody left to tell.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        let _ = std::fs::remove_dir_all(folder);
-    }
+/// What is known of the server that was started here. Servers work in their folders, and nobody else does.
+struct Here {
+    folder: Option<PathBuf>,
+    /// This process ends: nothing is started any more.
+    ending: bool,
 }
 
-fn set_running(running: Option<(i32, PathBuf)>) {
-    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = running;
+static HERE: Mutex<Here> = Mutex::new(Here {
+    folder: None,
+    ending: false,
+});
+
+/// Ends the server that was started here, even while it starts, and removes its folder: this process ends before its time.
+pub(crate) fn end_running() {
+    /// A process that is killed is gone soon; one that cannot be killed is not waited for.
+    const ROUNDS: usize = 1_000;
+    let folder = {
+        let mut here = HERE.lock().unwrap_or_else(PoisonError::into_inner);
+        here.ending = true;
+        here.folder.take()
+    };
+    let Some(folder) = folder else {
+        return;
+    };
+    for _ in 0..ROUNDS {
+        let processes = process::working_in(&folder);
+        if processes.is_empty() {
+            break;
+        }
+        for process in processes {
+            process.kill();
+        }
+        std::thread::yield_now();
+    }
+    // What does not go stays: there is nobody left to tell.
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Notes the folder of a server that is to be started, or that there is none any more. Does not return while this process
+/// ends: what fails then fails for that reason, and is not worth telling.
+fn set_folder(folder: Option<PathBuf>) {
+    let mut here = HERE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !here.ending {
+        here.folder = folder;
+        return;
+    }
+    drop(here);
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Why a server is of no use.
@@ -71,6 +101,7 @@ impl Server {
     /// Starts `program` on an empty database.
     pub(crate) fn start(program: &Path) -> Result<Server, ServerError> {
         let sandbox = Sandbox::new();
+        set_folder(Some(sandbox.folder().to_owned()));
         let mut log = Log::open(
             &sandbox.path("bench.db"),
             OpenMode::CreateExcl,
@@ -137,7 +168,6 @@ impl Server {
             program: started.program.clone(),
             output: output.to_string(),
         })?;
-        set_running(Some((daemon.pid(), started.sandbox.folder().to_owned())));
         self.process = Process::known(daemon.pid());
         started.daemon = Some(daemon);
         Ok(took)
@@ -152,7 +182,6 @@ impl Server {
         self.process = None;
         if let Some(daemon) = started.daemon.take() {
             daemon.stop();
-            set_running(None);
         }
         Ok(())
     }
@@ -203,8 +232,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.started.is_some() {
-            set_running(None);
+        if let Some(started) = &mut self.started {
+            // Killed before it is forgotten, so that it is never running and unknown.
+            started.daemon = None;
+            set_folder(None);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Workload for Fanout {
     fn run(&self, bench: &mut Bench) -> Result<(), WorkloadError> {
         let count = bench.size().of(TRANSACTIONS);
         let mut watchers = Watchers::connect(bench.method(), bench.size().clients(WATCHERS))?;
-        let monitor = "{\"Item\":{\"columns\":[\"name\",\"value\",\"tags\"]}}";
+        let monitor = "{\"Datapath\":{},\"Flow\":{},\"Item\":{},\"Port\":{}}";
         let told = watchers.call(self.protocol.method(), |_| self.protocol.params(monitor))?;
         for (figure, in_flight) in [("one_at_a_time", 1), ("in_flight_16", 16)] {
             let requests: Vec<String> = (0..count)

@@ -9,6 +9,9 @@ pub(crate) struct MutateBigSet;
 /// Elements of each set in the end.
 const ELEMENTS: usize = 20_000;
 
+/// What the transaction with this number does.
+type Operations<'a> = dyn Fn(usize) -> Vec<String> + 'a;
+
 /// The row with the sets.
 const OWNER: usize = 0;
 
@@ -63,7 +66,7 @@ impl Workload for MutateBigSet {
             let reference = Kind::Member.reference(number);
             vec![Kind::Member.insert(number, ""), add("members", &reference)]
         };
-        let kinds: [(&str, &dyn Fn(usize) -> Vec<String>); 3] = [
+        let kinds: [(&str, &Operations<'_>); 3] = [
             ("strings", &strings),
             ("weak", &targets),
             ("strong", &members),

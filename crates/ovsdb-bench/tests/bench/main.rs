@@ -3,8 +3,11 @@
 mod proxy;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ovsdb_proto::json::{self, Json};
 use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::programs::{Side, ours};
@@ -134,4 +137,35 @@ fn a_server_that_loses_or_repeats_something_has_failed() {
             assert_eq!(output.status.code(), Some(1), "{workload}, {mischief:?}");
         }
     }
+}
+
+#[test]
+fn an_interrupted_bench_leaves_neither_server_nor_folder_behind() {
+    let sandbox = Sandbox::new();
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_ovsdb-bench"))
+        .args(["--quick", "--only=soak"])
+        .arg(ours("ovsdb-server"))
+        .env("TMPDIR", sandbox.folder())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program was built for this test");
+    let is_started = || {
+        let mut folders = fs::read_dir(sandbox.folder()).expect("the folder is ours");
+        folders.any(|folder| folder.is_ok_and(|folder| folder.path().join("bench.sock").exists()))
+    };
+    while !is_started() {
+        std::thread::yield_now();
+    }
+    let pid = i32::try_from(bench.id()).expect("process ids are small");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it runs for three minutes");
+    let status = bench.wait().expect("it is a child of this test");
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
+    let left: Vec<_> = fs::read_dir(sandbox.folder())
+        .expect("the folder is ours")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let processes = fs::read_dir("/proc").expect("this is Linux").flatten();
+    let folders = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
+    let in_there = folders.filter(|folder| folder.starts_with(sandbox.folder()));
+    assert_eq!(in_there.count(), 0);
 }
