@@ -11,6 +11,7 @@ use crate::atom::AtomType;
 use crate::datum::{Datum, Expected};
 use crate::error::{ErrorTag, OvsdbError};
 use crate::json::Json;
+use crate::json::cursor::{Cursor, Stop};
 use crate::row::unknown_column;
 use crate::schema::{ColumnId, TableSchema};
 use crate::symbols::Symbols;
@@ -77,6 +78,25 @@ impl Function {
             .into_iter()
             .find(|function| function.as_str() == text)
     }
+
+    /// What its argument has to be for a column of type `ty`; `None` if it does not go with the column.
+    fn expected(self, ty: &ColumnType) -> Option<Expected<'_>> {
+        let mut expected = Expected::exactly(ty);
+        match self {
+            Function::Lt | Function::Le | Function::Gt | Function::Ge => {
+                // The column may be empty, but there is nothing to compare with an empty argument.
+                expected.min = 1;
+                return is_number(ty).then_some(expected);
+            }
+            Function::Excludes if !ty.is_scalar() => {
+                expected.min = 0;
+                expected.max = UNLIMITED;
+            }
+            Function::Includes if !ty.is_scalar() => expected.min = 0,
+            _ => {}
+        }
+        Some(expected)
+    }
 }
 
 impl fmt::Display for Function {
@@ -134,29 +154,42 @@ impl Clause {
             ));
         };
         let ty = &table.column(column).ty;
-        let mut expected = Expected::exactly(ty);
-        match function {
-            Function::Lt | Function::Le | Function::Gt | Function::Ge => {
-                if !is_number(ty) {
-                    let details = format!(
-                        "Type mismatch: \"{function}\" operator may not be applied to column {name} of type {ty}."
-                    );
-                    return Err(OvsdbError::syntax(json, details));
-                }
-                // The column may be empty, but there is nothing to compare with an empty argument.
-                expected.min = 1;
-            }
-            Function::Excludes if !ty.is_scalar() => {
-                expected.min = 0;
-                expected.max = UNLIMITED;
-            }
-            Function::Includes if !ty.is_scalar() => expected.min = 0,
-            _ => {}
-        }
+        let Some(expected) = function.expected(ty) else {
+            let details = format!(
+                "Type mismatch: \"{function}\" operator may not be applied to column {name} of type {ty}."
+            );
+            return Err(OvsdbError::syntax(json, details));
+        };
         Ok(Clause {
             function,
             column,
             arg: expected.parse(arg, symbols)?,
+        })
+    }
+
+    /// [`Clause::from_json`] by a cursor. Whatever is not accepted, `from_json` has to be asked about.
+    fn read(
+        table: &TableSchema,
+        cursor: &mut Cursor<'_>,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Clause, Stop> {
+        if cursor.peek()? != b'[' {
+            return Ok(Clause::constant(cursor.boolean()?));
+        }
+        cursor.expect(b'[')?;
+        let column = table.column_id(&cursor.string()?).ok_or(Stop::Unexpected)?;
+        cursor.expect(b',')?;
+        let function = Function::from_text(&cursor.string()?).ok_or(Stop::Unexpected)?;
+        cursor.expect(b',')?;
+        let expected = function.expected(&table.column(column).ty);
+        let arg = expected
+            .ok_or(Stop::Unexpected)?
+            .read_one(cursor, symbols)?;
+        cursor.expect(b']')?;
+        Ok(Clause {
+            function,
+            column,
+            arg,
         })
     }
 
@@ -250,6 +283,20 @@ impl Condition {
             .iter()
             .map(|clause| Clause::from_json(table, clause, symbols));
         Ok(Condition::new(clauses.collect::<Result<_, _>>()?))
+    }
+
+    /// [`Condition::from_json`] by a cursor. Whatever is not accepted, `from_json` has to be asked about.
+    pub(crate) fn read(
+        table: &TableSchema,
+        cursor: &mut Cursor<'_>,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Condition, Stop> {
+        let mut clauses = Vec::new();
+        cursor.expect(b'[')?;
+        while cursor.another(b']', clauses.is_empty())? {
+            clauses.push(Clause::read(table, cursor, symbols)?);
+        }
+        Ok(Condition::new(clauses))
     }
 
     /// The condition as JSON.

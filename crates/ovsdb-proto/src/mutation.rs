@@ -6,6 +6,7 @@ use crate::atom::{Atom, AtomType};
 use crate::datum::{Datum, Expected};
 use crate::error::{ErrorTag, OvsdbError};
 use crate::json::Json;
+use crate::json::cursor::{Cursor, Stop};
 use crate::row::unknown_column;
 use crate::schema::{ColumnId, TableSchema};
 use crate::symbols::Symbols;
@@ -159,6 +160,63 @@ impl Mutation {
                 .parse(arg, symbols)?
             }
         };
+        Ok(Mutation {
+            column: id,
+            mutator,
+            arg,
+        })
+    }
+
+    /// [`Mutation::from_json`] by a cursor. Whatever is not accepted, `from_json` has to be asked about.
+    pub(crate) fn read(
+        table: &TableSchema,
+        cursor: &mut Cursor<'_>,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Mutation, Stop> {
+        cursor.expect(b'[')?;
+        let id = table.column_id(&cursor.string()?).ok_or(Stop::Unexpected)?;
+        cursor.expect(b',')?;
+        let mutator = Mutator::from_text(&cursor.string()?).ok_or(Stop::Unexpected)?;
+        cursor.expect(b',')?;
+        let column = table.column(id);
+        let ty = &column.ty;
+        if !column.mutable || !mutator.suits(ty) {
+            return Err(Stop::Unexpected);
+        }
+        let arg = match mutator {
+            Mutator::Insert => Expected {
+                min: 0,
+                ..Expected::exactly(ty)
+            }
+            .read_one(cursor, symbols)?,
+            Mutator::Delete => {
+                let elements = Expected::any_number(ty);
+                let mut ahead = cursor.clone();
+                match elements.read_one(&mut ahead, symbols) {
+                    Ok(arg) => {
+                        *cursor = ahead;
+                        arg
+                    }
+                    Err(_) if ty.is_map() => Expected {
+                        value: None,
+                        ..elements
+                    }
+                    .read_one(cursor, symbols)?,
+                    Err(stop) => return Err(stop),
+                }
+            }
+            _ => {
+                let number = BaseType::new(ty.key.kind);
+                Expected {
+                    key: &number,
+                    value: None,
+                    min: 1,
+                    max: 1,
+                }
+                .read_one(cursor, symbols)?
+            }
+        };
+        cursor.expect(b']')?;
         Ok(Mutation {
             column: id,
             mutator,

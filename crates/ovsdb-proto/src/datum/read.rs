@@ -265,7 +265,16 @@ impl ColumnState {
 }
 
 impl Expected<'_> {
-    /// [`Expected::parse`] by a cursor. The caller makes sure that a text that stands for different datums at different
+    /// [`Expected::parse`] by a cursor.
+    pub(crate) fn read_one(
+        self,
+        cursor: &mut Cursor<'_>,
+        symbols: &mut Symbols<'_>,
+    ) -> Result<Datum, Stop> {
+        self.read(cursor, symbols, &mut Scratch::default(), None)
+    }
+
+    /// The same where much is read. The caller makes sure that a text that stands for different datums at different
     /// times, as those with names of UUIDs do, is not kept by it.
     fn read(
         self,

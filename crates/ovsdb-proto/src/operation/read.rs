@@ -1,20 +1,23 @@
 //! The operations of a `transact` request read straight from its text.
 //!
 //! What is accepted means what [`parse_transact`](super::parse_transact) says it means. It alone has words for what is
-//! wrong, so that one has to be asked about everything that is not accepted here. `insert`s, of which some transactions
-//! have very many, are read without a tree in between.
+//! wrong, so that one has to be asked about everything that is not accepted here. The operations that change rows, of
+//! which there are very many, are read without a tree in between.
+
+mod changes;
 
 use std::borrow::Cow;
 
 use ecow::EcoString;
 
+use self::changes::Change;
 use super::{Operation, OperationParser, Place, Transact};
 use crate::datum::RowReader;
 use crate::json;
 use crate::json::cursor::{Cursor, Stop};
 use crate::parser::{Members, is_id};
 use crate::row::RowColumns;
-use crate::schema::Schema;
+use crate::schema::{Schema, TableId, TableSchema};
 use crate::symbols::Symbols;
 use crate::uuid::Uuid;
 
@@ -74,6 +77,12 @@ impl<'s> Reader<'s, '_> {
             *cursor = ahead;
             return self.insert(insert);
         }
+        let mut ahead = cursor.clone();
+        let change = Change::read(&mut ahead).and_then(|change| self.change(change));
+        if let Ok(change) = change {
+            *cursor = ahead;
+            return Ok(change);
+        }
         let text = cursor.skip()?;
         let json = json::parse_within(text.as_bytes(), LEVELS_OUTSIDE);
         let json = json.map_err(|_| Stop::Unexpected)?;
@@ -115,15 +124,7 @@ impl<'s> Reader<'s, '_> {
         };
         let uuid = uuid.ok_or(Stop::Unexpected)?;
 
-        if self.rows.len() <= id.index() {
-            self.rows.resize_with(id.index() + 1, || None);
-        }
-        let reader = self.rows[id.index()].get_or_insert_with(|| RowReader::new(table));
-        let mut row = RowColumns::with_capacity(self.columns);
-        let each = |column, datum| row.push((column, datum));
-        reader.read(&mut cursor, &mut self.symbols, each)?;
-        self.columns = row.len();
-        row.sort_unstable_by_key(|(column, _)| *column);
+        let row = self.row(id, table, &mut cursor)?;
         let lacks = |column| !row.iter().any(|(given, _)| *given == column);
         for &column in table.unsound_defaults() {
             if lacks(column) && table.check_default(column).is_err() {
@@ -137,6 +138,27 @@ impl<'s> Reader<'s, '_> {
             uuid_name: uuid_name.as_deref().map(EcoString::from),
             row,
         })
+    }
+}
+
+impl<'s> Reader<'s, '_> {
+    /// Reads a row of a table: its columns in the order of their numbers.
+    fn row(
+        &mut self,
+        id: TableId,
+        table: &'s TableSchema,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<RowColumns, Stop> {
+        if self.rows.len() <= id.index() {
+            self.rows.resize_with(id.index() + 1, || None);
+        }
+        let reader = self.rows[id.index()].get_or_insert_with(|| RowReader::new(table));
+        let mut row = RowColumns::with_capacity(self.columns);
+        let each = |column, datum| row.push((column, datum));
+        reader.read(cursor, &mut self.symbols, each)?;
+        self.columns = row.len();
+        row.sort_unstable_by_key(|(column, _)| *column);
+        Ok(row)
     }
 }
 

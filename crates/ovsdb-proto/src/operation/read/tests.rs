@@ -48,6 +48,89 @@ fn operations_of_the_usual_forms_are_read() {
 }
 
 #[test]
+fn changes_of_every_kind_are_read() {
+    let mutations = [
+        r#"["i","+=",1]"#,
+        r#"["i","*=",-2.0]"#,
+        r#"["is","-=",1]"#,
+        r#"["is","insert",["set",[3,1,2]]]"#,
+        r#"["is","insert",5]"#,
+        r#"["is","delete",["set",[]]]"#,
+        r#"["ref","insert",["named-uuid","a"]]"#,
+        r#"["ref","delete",["set",[["uuid","3f1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0"],["named-uuid","b"]]]]"#,
+        r#"["sm","insert",["map",[["b","\u00e9"],["a",""]]]]"#,
+        r#"["sm","delete",["map",[["b","x"]]]]"#,
+        r#"["sm","delete",["set",["b","a"]]]"#,
+        r#"["im","delete",3]"#,
+    ];
+    let clauses = [
+        "true",
+        "false",
+        r#"["_uuid","==",["named-uuid","c"]]"#,
+        r#"["i","<",3]"#,
+        r#"["oi",">=",3]"#,
+        r#"["is","includes",["set",[]]]"#,
+        r#"["is","excludes",["set",[1,2]]]"#,
+        r#"["sm","includes",["map",[["b","x"]]]]"#,
+        r#"["e","!=","left"]"#,
+    ];
+    let rows = [
+        r#"{"s":"x","i":2}"#,
+        r#"{"ref":["named-uuid","a"],"is":["set",[2,1]]}"#,
+        "{}",
+    ];
+    for clause in clauses {
+        let mutates = mutations.iter().map(|mutation| {
+            format!(
+                r#"{{"op":"mutate","table":"t","where":[{clause}],"mutations":[{mutation},{mutation}]}}"#
+            )
+        });
+        let updates = rows
+            .iter()
+            .map(|row| format!(r#"{{"row":{row},"where":[{clause}],"table":"t","op":"update"}}"#));
+        let delete = format!(r#"{{"op":"delete","where":[{clause},{clause}],"table":"t"}}"#);
+        for operation in mutates.chain(updates).chain([delete]) {
+            check(&format!("[{operation}]"));
+            let (schema, mut fresh) = (schema(), counter());
+            let mut reader = Reader {
+                schema: &schema,
+                symbols: Symbols::new(&mut fresh),
+                rows: Vec::new(),
+                columns: 0,
+            };
+            let text = format!("{operation} ");
+            let change = Change::read(&mut Cursor::new(&text));
+            let read = change.and_then(|change| reader.change(change));
+            assert!(read.is_ok(), "{operation} needs a tree");
+        }
+    }
+}
+
+#[test]
+fn changes_that_are_wrong_are_not_read() {
+    for text in [
+        r#"[{"op":"mutate","table":"t","where":[],"mutations":[["i","insert",1]]}]"#,
+        r#"[{"op":"mutate","table":"t","where":[],"mutations":[["fixed","+=",1]]}]"#,
+        r#"[{"op":"mutate","table":"t","where":[],"mutations":[["is","insert",["set",[1,1]]]]}]"#,
+        r#"[{"op":"mutate","table":"t","where":[],"mutations":[["ismall","insert",6]]}]"#,
+        r#"[{"op":"mutate","table":"t","where":[],"mutations":[["i","+=",1,2]]}]"#,
+        r#"[{"op":"mutate","table":"t","where":[],"mutations":[["i","+=",1]],"row":{}}]"#,
+        r#"[{"op":"mutate","table":"t","mutations":[]}]"#,
+        r#"[{"op":"update","table":"t","where":[],"row":{"fixed":1}}]"#,
+        r#"[{"op":"update","table":"t","where":[],"row":{"_uuid":["uuid","3f1bd0d6-7f5e-4c21-9a07-00ff10a0b0c0"]}}]"#,
+        r#"[{"op":"delete","table":"t","where":[["s","<","x"]]}]"#,
+        r#"[{"op":"delete","table":"t","where":[["oi","<",["set",[]]]]}]"#,
+        r#"[{"op":"delete","table":"t","where":[["none","==",1]]}]"#,
+        r#"[{"op":"delete","table":"t","where":[["i","=",1]]}]"#,
+        r#"[{"op":"delete","table":"t","where":[1]}]"#,
+        r#"[{"op":"delete","table":"none","where":[]}]"#,
+        r#"[{"op":"delete","table":"t","where":[],"x":1}]"#,
+    ] {
+        assert_eq!(read(text), Err(Stop::Unexpected), "{text}");
+    }
+}
+
+#[test]
 fn of_members_that_come_twice_the_last_one_counts() {
     check(r#"[{"op":"insert","table":"other","table":"t","row":{"i":1}}]"#);
     check(r#"[{"op":"abort","op":"insert","table":"t","row":{}}]"#);
