@@ -38,7 +38,7 @@ pub trait World {
     /// ready have had their turn.
     fn pause(&self, who: Who) -> Option<Duration>;
 
-    /// Whether a session finds another thread at work in the writer right now.
+    /// Whether a session finds another thread at work in the writer right now, or wanting to be.
     fn is_writer_taken(&self) -> bool;
 
     /// Hears of every version of every database that is published, before anybody else does, and by which commits it came
