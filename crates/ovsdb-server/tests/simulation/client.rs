@@ -303,7 +303,8 @@ impl Session<'_> {
         let world = self.client.world.clone();
         let contents = self.contents();
         let tag = world.fresh_tag();
-        let transaction = Transaction::any(&mut self.client.dice, &contents, tag);
+        let transaction =
+            Transaction::any(&mut self.client.dice, &contents, tag, world.weather.is_fat);
         if let Some(tag) = transaction.tag {
             let mut chronicle = world.chronicle.borrow_mut();
             chronicle.sends(tag, &transaction.operations);

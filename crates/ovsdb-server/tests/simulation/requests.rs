@@ -80,8 +80,9 @@ fn any_wait(dice: &mut Dice, timeout: Option<Duration>) -> Json {
 }
 
 impl Transaction {
-    /// A random transaction on a database that holds about `contents`; `tag` is its mark.
-    pub(crate) fn any(dice: &mut Dice, contents: &Contents, tag: Tag) -> Transaction {
+    /// A random transaction on a database that holds about `contents`; `tag` is its mark. With `is_fat` some values are
+    /// large.
+    pub(crate) fn any(dice: &mut Dice, contents: &Contents, tag: Tag, is_fat: bool) -> Transaction {
         let mut transaction = Transaction {
             operations: Json::Null,
             tag: None,
@@ -126,6 +127,13 @@ impl Transaction {
             );
         } else if let Json::Array(more) = any_transaction(dice, contents) {
             operations.extend(more);
+        }
+        if is_fat && dice.chance(30) {
+            let name = (*dice.pick(&["a", "b", "c"])).repeat(20_000 + dice.below(80_000));
+            operations.push(
+                json!({"op": "update", "table": "A", "where": any_filter(dice),
+                "row": {"name": name}}),
+            );
         }
         for operation in &mut operations {
             // Nobody but the server knows the versions of rows that nobody has seen.

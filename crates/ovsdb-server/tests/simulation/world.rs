@@ -49,6 +49,8 @@ pub(crate) struct Weather {
     pub(crate) breaks: u32,
     /// How often a client does something the next moment.
     pub(crate) haste: u32,
+    /// Whether some values are so large that what clients are owed piles up.
+    pub(crate) is_fat: bool,
     /// Whether disks fail.
     pub(crate) disk_fails: bool,
     /// Whether the set of databases and their schemas change.
@@ -64,6 +66,7 @@ impl Weather {
             taken: *dice.pick(&[0, 20, 100]),
             breaks: *dice.pick(&[0, 0, 15, 50]),
             haste: *dice.pick(&[20, 60, 90]),
+            is_fat: dice.chance(4),
             disk_fails: dice.chance(25),
             databases_change: dice.chance(30),
         }
@@ -179,7 +182,7 @@ impl World {
     pub(crate) fn pace(&self, dice: &mut Dice) -> Pace {
         match dice.below(20) {
             // A byte at a time.
-            0 if dice.chance(50) => Pace {
+            0 if dice.chance(50) && !self.weather.is_fat => Pace {
                 capacity: 64,
                 piece: 1,
                 pauses: 2,
