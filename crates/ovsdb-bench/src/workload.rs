@@ -36,6 +36,7 @@ mod groups;
 mod hostile;
 mod initial;
 mod lookup;
+mod memory;
 mod mutate_big_set;
 mod refs_gc;
 mod soak;
@@ -70,6 +71,8 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &mutate_big_set::MutateBigSet,
     &refs_gc::RefsGc,
     &startup::Startup,
+    &startup::StartupLog,
+    &memory::Memory,
     &compact::Compact,
     &conns::Conns,
     &hostile::ATTACKS[0],
@@ -136,7 +139,6 @@ pub(crate) enum Unit {
     /// Less is better.
     Mebibytes,
     /// Less is better.
-    #[allow(dead_code, reason = "for workloads that divide memory by rows")]
     Bytes,
 }
 

@@ -271,6 +271,8 @@ struct Unsynced {
 enum SyncOrder {
     /// Bring everything up to a ticket to the disk.
     Sync(SyncRequest),
+    /// Close a file that has been replaced. The system frees what a large one takes when it is closed, and that takes time.
+    Close(SyncHandle),
     /// Come to an end when that is done.
     Stop,
 }
@@ -560,6 +562,9 @@ impl Journal for FileJournal {
         self.records_since_base = 0;
         self.sync_failed = false;
         self.accept_all();
+        self.sync
+            .push(SyncOrder::Close(old))
+            .expect("nobody closes this queue");
         Ok(())
     }
 
@@ -629,10 +634,14 @@ struct Syncer {
 impl Worker for Syncer {
     fn turn(&mut self) -> Turn {
         let mut last = None;
+        // Closed after the sync, for which somebody waits.
+        let mut closed = Vec::new();
         for order in self.orders.take() {
             match order {
                 // Whatever was written before the sync begins is served by it.
                 SyncOrder::Sync(request) => last = Some(request),
+                // Whoever else holds it still has a sync of it under way.
+                SyncOrder::Close(replaced) => closed.push(replaced),
                 SyncOrder::Stop => self.is_stopped = true,
             }
         }
@@ -641,6 +650,7 @@ impl Worker for Syncer {
         {
             (self.wake)();
         }
+        drop(closed);
         match self.is_stopped {
             true => Turn::Closed,
             false => Turn::Wait(None),
