@@ -65,6 +65,12 @@ impl Draft {
         }
     }
 
+    /// Makes room for so many touched rows.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.touched.reserve(rows);
+        self.places.reserve(rows);
+    }
+
     pub(crate) fn schema(&self) -> &Arc<Schema> {
         self.next.schema()
     }

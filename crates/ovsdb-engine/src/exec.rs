@@ -136,6 +136,9 @@ pub struct Done {
     pub commit: Option<Commit>,
 }
 
+/// A draft need not make room beforehand for so few rows.
+const ROWS_FORESEEN: usize = 64;
+
 /// [`execute`] for somebody who does not need the version before: what nobody else holds of it is changed in place. Gives
 /// back the database, with the changes or, if the transaction did not succeed, as it was.
 pub fn execute_on(
@@ -150,6 +153,10 @@ pub fn execute_on(
         durable: false,
         comment: None,
     };
+    // Most operations of long transactions insert a row.
+    if transact.operations.len() > ROWS_FORESEEN {
+        execution.draft.reserve(transact.operations.len());
+    }
     let mut failure = None;
     for (at, operation) in transact.operations.iter().enumerate() {
         match execution.run(operation, context) {
