@@ -19,6 +19,7 @@ pub mod pmap;
 mod query;
 mod rbac;
 pub mod record;
+pub mod replay;
 mod results;
 mod usage;
 

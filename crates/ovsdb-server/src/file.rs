@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ovsdb_engine::record::{self, ReplayError};
+use ovsdb_engine::record::ReplayError;
+use ovsdb_engine::replay::Replayer;
 use ovsdb_engine::{Commit, Database};
 use ovsdb_log::{
     CLUSTERED_MAGIC, Digest, Disk, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault,
@@ -158,7 +159,7 @@ fn load_with_history(
         if step.first || step.end <= recent {
             return;
         }
-        let begin = || History::new(step.id_before, step.before.rows());
+        let begin = || History::new(step.id_before, step.rows_before);
         let history = history.get_or_insert_with(begin);
         match step.commit {
             Some(commit) => history.push(step.id, Arc::new(commit)),
@@ -176,11 +177,11 @@ pub fn replay(log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> L
 }
 
 /// What came of a record.
-struct Replayed<'a> {
+struct Replayed {
     /// Where in the file it ends.
     end: u64,
-    /// The version before it, and its transaction id.
-    before: &'a Database,
+    /// The number of rows before it, and the transaction id.
+    rows_before: usize,
     id_before: Uuid,
     /// The transaction id of the version that it leads to.
     id: Uuid,
@@ -190,8 +191,9 @@ struct Replayed<'a> {
     first: bool,
 }
 
-fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'_>)) -> Loaded {
+fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
     let mut database = Database::new(schema.clone());
+    let mut replayer = Replayer::new(&schema);
     let mut records = 1;
     let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
     let mut id = transaction_id::after_record(Uuid::ZERO, &of_schema);
@@ -203,12 +205,20 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'
             Err(error) => break Some(error.into()),
             Ok(Some(read)) => read,
         };
+        let rows_before = database.rows();
         let replayed = match contents {
-            Contents::Made(database) => Ok((database, None)),
-            Contents::Text(text) => record::replay(&database, &text, &mut fresh_uuid),
+            Contents::Made(made) => {
+                database = made;
+                Ok(None)
+            }
+            Contents::Text(text) => {
+                let replayed;
+                (database, replayed) = replayer.replay(database, &text, &mut fresh_uuid);
+                replayed
+            }
         };
-        let (next, commit) = match replayed {
-            Ok(replayed) => replayed,
+        let commit = match replayed {
+            Ok(commit) => commit,
             Err(ReplayError::Json(error)) => {
                 break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
             }
@@ -226,13 +236,12 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed<'
         }
         each(Replayed {
             end: log.offset(),
-            before: &database,
+            rows_before,
             id_before,
             id,
             commit,
             first,
         });
-        database = next;
     };
     Loaded {
         database,

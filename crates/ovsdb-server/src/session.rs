@@ -48,6 +48,7 @@ use self::held::Held;
 use self::link::{Link, Progress};
 use self::monitors::{Monitors, Protocol};
 use self::outbox::Outbox;
+use self::requests::ReadTransact;
 use self::transactions::{IdUse, Transactions};
 
 /// Settings of a session.
@@ -82,6 +83,13 @@ pub struct Session {
     lingers_until: Option<Instant>,
     /// Why nothing more is taken from the peer. What it had asked for before is still answered.
     failed: Option<End>,
+}
+
+/// What has come in.
+enum Incoming {
+    Message(Message),
+    /// A request that has been read as far as its operations.
+    Transact(Box<ReadTransact>),
 }
 
 /// Transactions of one database on their way to its writer.
@@ -396,9 +404,9 @@ impl Session {
     fn handle_requests(&mut self) -> Result<Handled, End> {
         for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
             let message = match self.next_held() {
-                Some(message) => message,
+                Some(message) => Incoming::Message(message),
                 None if self.may_receive() => match self.next_message()? {
-                    Some(message) if self.must_hold(&message) => {
+                    Some(Incoming::Message(message)) if self.must_hold(&message) => {
                         let bytes = self.last_message_bytes;
                         self.held.push(message, bytes, Instant::now());
                         continue;
@@ -426,7 +434,7 @@ impl Session {
         Some(message)
     }
 
-    fn next_message(&mut self) -> Result<Option<Message>, End> {
+    fn next_message(&mut self) -> Result<Option<Incoming>, End> {
         let next = in_place(self.link.unexamined(), || self.link.next_message());
         let bytes = match next {
             Ok(Some(bytes)) => bytes,
@@ -437,6 +445,9 @@ impl Session {
             }
         };
         self.last_message_bytes = bytes.len();
+        if let Some(read) = self.read_transact(&bytes) {
+            return Ok(Some(Incoming::Transact(Box::new(read))));
+        }
         let parsed = in_place(bytes.len(), || Message::parse(&bytes));
         let message = parsed.map_err(|error| {
             let name = self.link.name();
@@ -451,7 +462,7 @@ impl Session {
             protocol_error()
         })?;
         tracing::debug!(target: "jsonrpc", "{}: received {message}", self.link.name());
-        Ok(Some(message))
+        Ok(Some(Incoming::Message(message)))
     }
 
     /// Whether a message that has just come has to wait.
@@ -502,11 +513,18 @@ impl Session {
         }
     }
 
-    fn handle(&mut self, message: Message) -> Result<(), End> {
+    fn handle(&mut self, message: Incoming) -> Result<(), End> {
         in_place(self.last_message_bytes, || self.handle_here(message))
     }
 
-    fn handle_here(&mut self, message: Message) -> Result<(), End> {
+    fn handle_here(&mut self, message: Incoming) -> Result<(), End> {
+        let message = match message {
+            Incoming::Message(message) => message,
+            Incoming::Transact(read) => {
+                self.submit(*read);
+                return Ok(());
+            }
+        };
         let kind = message.kind();
         match message {
             Message::Request { method, params, id } => {

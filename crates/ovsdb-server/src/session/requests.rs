@@ -6,11 +6,13 @@ use std::sync::Arc;
 use ovsdb_engine::{Context, Outcome, effort, execute};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
-use ovsdb_proto::jsonrpc::Message;
-use ovsdb_proto::operation::{Transact, parse_transact};
+use ovsdb_proto::json::cursor::{Cursor, Stop};
+use ovsdb_proto::jsonrpc::{self, Message};
+use ovsdb_proto::operation::{Transact, parse_transact, read_transact};
 use ovsdb_proto::parser::is_id;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 use tokio::time::Instant;
+use tracing::Level;
 
 use crate::access::Access;
 use crate::database::Served;
@@ -36,6 +38,14 @@ pub(super) const TOO_MANY_PARKED: &str = "too many transactions of this session 
 pub(super) fn exhausted() -> Json {
     let error = OvsdbError::new(ErrorTag::ResourcesExhausted, TOO_MANY_PARKED);
     Json::Array(vec![error.to_json()])
+}
+
+/// A `transact` request whose operations have been read.
+pub(super) struct ReadTransact {
+    database: Arc<Served>,
+    id: Json,
+    transact: Transact,
+    received: Instant,
 }
 
 /// What a method answers: a result, or the `error` member of the reply.
@@ -175,6 +185,49 @@ impl Session {
             parse_transact(database.schema(), &params[1..], &mut fresh_uuid)
         });
         drop(params);
+        self.submit(ReadTransact {
+            database,
+            id,
+            transact,
+            received,
+        });
+    }
+
+    /// Reads a message straight into operations, with no tree in between: if it is a `transact` request of the usual form,
+    /// about a database that is here, and can be handled at once. All else is parsed, which has words for what is wrong.
+    pub(super) fn read_transact(&self, message: &[u8]) -> Option<ReadTransact> {
+        let received = Instant::now();
+        let is_shown = tracing::enabled!(target: "jsonrpc", Level::DEBUG);
+        let is_held = !self.held.is_empty() || self.waits_for_room() || self.is_converting;
+        if is_shown || is_held || self.transactions.is_flight_full() {
+            return None;
+        }
+        let operations = |name: &str, cursor: &mut Cursor<'_>| {
+            let database = self.server.database(name).ok_or(Stop::Unexpected)?;
+            let transact = read_transact(database.schema(), cursor, &mut fresh_uuid)?;
+            Ok((database, transact))
+        };
+        let read = in_place(message.len(), || {
+            let text = std::str::from_utf8(message).ok()?;
+            jsonrpc::read_transact(text, operations).ok()
+        });
+        let (id, (database, transact)) = read?;
+        (self.transactions.id_use(&id) == IdUse::Free).then_some(ReadTransact {
+            database,
+            id,
+            transact,
+            received,
+        })
+    }
+
+    /// Has a transaction executed.
+    pub(super) fn submit(&mut self, read: ReadTransact) {
+        let ReadTransact {
+            database,
+            id,
+            transact,
+            received,
+        } = read;
         if transact.is_read_only()
             && self.transactions.in_flight() == 0
             && let Some(answer) = self.read(&database, &transact)
