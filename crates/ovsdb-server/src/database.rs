@@ -235,7 +235,10 @@ impl Served {
         }
         // Whoever has the writer looks into the queue again after having given it back. So whatever was put there before
         // this is found, be it by others.
-        while let Some(mut writer) = self.writer.try_lock() {
+        for _ in 0..limits::BATCHES_INLINE_MAX {
+            let Some(mut writer) = self.writer.try_lock() else {
+                return;
+            };
             let _at_work = self.lookout.as_deref().map(Lookout::at_work);
             let rest = writer.combine(self.lookout.as_deref());
             drop(writer);
@@ -250,6 +253,8 @@ impl Served {
                 }
             }
         }
+        // Others bring more and more, and the thread has duties of its own.
+        self.queue.nudge();
     }
 
     /// Has at least one of some transactions executed, as soon as the writer's queue has room, and takes those out of `jobs`.
