@@ -229,6 +229,14 @@ impl LogError {
         }
     }
 
+    /// Whether the system could not read the file, which says nothing about what is in it.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(
+            self,
+            LogError::Io { .. } | LogError::ShortData { code: Some(_), .. }
+        )
+    }
+
     /// The text between class and reason.
     pub fn details(&self) -> String {
         match self {

@@ -118,7 +118,12 @@ impl Reader {
             self.bytes.drain(..skip);
             self.start = offset;
             let have = self.bytes.len();
-            self.bytes.resize(want.max(WINDOW_BYTES), 0);
+            let size = want.max(WINDOW_BYTES);
+            match have {
+                // The system hands out zeros for less than it costs to write them.
+                0 if self.bytes.capacity() < size => self.bytes = vec![0; size],
+                _ => self.bytes.resize(size, 0),
+            }
             let (got, error) = read_full(file, &mut self.bytes[have..], offset + have as u64);
             self.bytes.truncate(have + got);
             if let Some(error) = error {

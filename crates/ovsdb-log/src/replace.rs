@@ -184,7 +184,8 @@ impl Replacement {
     /// little is left for the commit.
     ///
     /// # Errors
-    /// [`LogError::Io`] or [`LogError::ShortData`]; the replacement is of no use any more.
+    /// [`LogError::Io`] or [`LogError::ShortData`], or [`LogError::StaleReplacement`] if the old file has become shorter,
+    /// because records were taken back; the replacement is of no use any more.
     pub fn catch_up(&mut self, old_offset: u64) -> Result<(), LogError> {
         if self.base.is_none() {
             self.base = Some(self.length());
@@ -196,11 +197,15 @@ impl Replacement {
             chunk.resize(want as usize, 0);
             let (got, error) = read_full(self.old.as_ref(), &mut chunk, self.caught_up);
             if got < chunk.len() {
-                return Err(LogError::ShortData {
-                    name: self.path.display().to_string(),
-                    length: want - got as u64,
-                    offset: self.caught_up,
-                    code: error.map(OsError::from),
+                let name = self.path.display().to_string();
+                return Err(match error {
+                    None => LogError::StaleReplacement { name },
+                    Some(error) => LogError::ShortData {
+                        name,
+                        length: want - got as u64,
+                        offset: self.caught_up,
+                        code: Some(OsError::from(error)),
+                    },
                 });
             }
             self.write(&chunk)?;

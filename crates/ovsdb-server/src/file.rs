@@ -130,7 +130,7 @@ pub fn load(path: &Path, mode: OpenMode, lock: LockPolicy) -> Result<Loaded, Fil
 /// Reads a whole database file to serve it: for reading and writing, locked, and with its history.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load`]; and when the system cannot read it to its end.
 pub fn load_to_serve(path: &Path) -> Result<Loaded, FileError> {
     load_to_serve_on(Arc::new(Disk), path)
 }
@@ -138,7 +138,7 @@ pub fn load_to_serve(path: &Path) -> Result<Loaded, FileError> {
 /// [`load_to_serve`] on another file system than the disk.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load_to_serve`].
 pub fn load_to_serve_on(fs: Arc<dyn FileSystem>, path: &Path) -> Result<Loaded, FileError> {
     load_with_history(fs, path, limits::HISTORY_FILE_BYTES_MAX)
 }
@@ -166,6 +166,12 @@ fn load_with_history(
             None => history.push_same(step.id),
         }
     });
+    // Behind a place that cannot be read, or not now, there may be good records. To serve the file without them would be to
+    // cut them off with the next transaction.
+    match loaded.fault {
+        Some(FileError::Log(error)) if error.is_unreadable() => return Err(error.into()),
+        fault => loaded.fault = fault,
+    }
     loaded.history = history;
     Ok(loaded)
 }

@@ -146,7 +146,8 @@ pub trait Journal: Send {
     /// Why nothing is accepted at the moment.
     fn trouble(&self) -> Option<JournalError>;
 
-    /// Whether only a compaction can end the trouble.
+    /// Whether only a compaction is sure to end the trouble. What is pending then has no answer before that, or before
+    /// something is proposed and accepted.
     fn needs_compaction(&self) -> bool;
 }
 
@@ -241,6 +242,9 @@ pub struct FileJournal {
     sync_failed: bool,
     /// What is pending has been carried over to a new file, whose name may not last: its folder could not be synced.
     carried_in_doubt: bool,
+    /// That is so, and the old file cannot be relied upon either. What is pending can be neither accepted, before a sync of
+    /// the folder succeeds, nor refused, since it cannot be taken out of the new file.
+    is_stuck: bool,
     sync: Arc<Queue<SyncOrder>>,
     answer: SyncAnswer,
     synced: mpsc::Receiver<Synced>,
@@ -371,6 +375,7 @@ impl FileJournal {
             ready: Vec::new(),
             sync_failed: false,
             carried_in_doubt: false,
+            is_stuck: false,
             sync,
             answer,
             synced,
@@ -382,6 +387,7 @@ impl FileJournal {
     /// Answers everything pending with success.
     fn accept_all(&mut self) {
         self.carried_in_doubt = false;
+        self.is_stuck = false;
         if let Some(last) = self.unsynced.last() {
             self.ready.push((last.ticket, Ok(())));
             self.unsynced.clear();
@@ -418,13 +424,13 @@ impl FileJournal {
         };
         let reason = error.reason().unwrap_or_default();
         tracing::warn!(target: "ovsdb_log", "fsync failed ({reason})");
-        // The old file is not to be relied upon, so it depends on the name of the new one.
-        if !self.log.is_current(&handle) && self.resume().is_ok() {
+        if !self.log.is_current(&handle) {
+            // The old file is not to be relied upon, so it depends on the name of the new one.
+            self.is_stuck = self.resume().is_err();
             return;
         }
         self.sync_failed = true;
-        let current = self.log.sync_handle();
-        self.log.sync_failed(&current, error.clone());
+        self.log.sync_failed(&handle, error.clone());
         // Nobody was told of what begins there, so it must not be found in the file later.
         self.id = id_before;
         if let Err(error) = self.log.retract(start) {
@@ -433,7 +439,6 @@ impl FileJournal {
         let last = self.unsynced.last().expect("one was found above");
         self.ready.push((last.ticket, Err(error.into())));
         self.unsynced.clear();
-        self.carried_in_doubt = false;
     }
 
     /// Has the log accept records again. A full disk may have room again: what a failed write left behind is cut off now,
@@ -546,16 +551,10 @@ impl Journal for FileJournal {
         let old = self.log.sync_handle();
         if let Err(error) = self.log.replace_commit(new) {
             if !self.log.is_current(&old) {
-                // Only the folder was not synced. What is pending is in the new file, at other places than before, and
-                // safe as soon as either the old file or the folder is. If it is refused nevertheless, it stays, and the
-                // file no longer tells what the database holds, until it is written anew: no id that can be found in it
-                // will do for that.
+                // Only the folder was not synced. What is pending is in the new file, among what cannot be told from it, and
+                // safe as soon as either the old file or the folder is.
+                self.sync_failed = false;
                 self.carried_in_doubt = true;
-                let end = self.log.offset();
-                for one in &mut self.unsynced {
-                    one.start = end;
-                    one.id_before = fresh_uuid();
-                }
             }
             return Err(error.into());
         }
@@ -571,6 +570,12 @@ impl Journal for FileJournal {
     fn replace(&mut self, records: &[Vec<u8>], id: Uuid) -> Replaced {
         // Afterwards it could not be refused any more: it is part of the new contents, whose name may not last.
         while !self.unsynced.is_empty() {
+            if self.carried_in_doubt {
+                match self.resume() {
+                    Ok(()) => break,
+                    Err(error) => return Replaced::Refused(error.into()),
+                }
+            }
             self.thread.go_on();
             let synced = self.synced.recv();
             self.take_in(synced.expect("the thread ends only when it is told to"));
@@ -610,7 +615,7 @@ impl Journal for FileJournal {
     }
 
     fn needs_compaction(&self) -> bool {
-        self.sync_failed
+        self.sync_failed || self.is_stuck
     }
 }
 

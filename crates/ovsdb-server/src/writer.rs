@@ -15,7 +15,7 @@ mod compacting;
 mod convert;
 mod settling;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -137,6 +137,8 @@ pub struct Writer {
     again: VecDeque<Box<Job>>,
     /// How many of those are to be written one by one, because together they could not be.
     one_by_one: usize,
+    /// Taken back by their sessions while they were ahead of the journal. They get these answers should they have to wait.
+    canceled: BTreeMap<ParkedId, Answer>,
     clock: CompactionClock,
     compaction: Option<Running>,
     /// When to write the file anew because nothing else makes it accept records again.
@@ -208,6 +210,7 @@ impl Writer {
             backlog: VecDeque::new(),
             again: VecDeque::new(),
             one_by_one: 0,
+            canceled: BTreeMap::new(),
             clock: CompactionClock::new(),
             compaction: None,
             heal_at: None,
@@ -378,8 +381,12 @@ impl Writer {
                 self.flush(None);
             }
             Event::Cancel(session, token, answer) => {
-                if let Some(job) = self.unpark((session, token)) {
+                let id = (session, token);
+                let is = |job: &Job| (job.mailbox.id(), job.token) == id;
+                if let Some(job) = self.unpark(id) {
                     job.mailbox.deliver(Letter::Done(job.token, answer));
+                } else if self.unsettled().any(is) {
+                    self.canceled.insert(id, answer);
                 }
             }
             Event::Disconnected(session) => {
@@ -396,6 +403,13 @@ impl Writer {
             Event::Compacted(compacted) => self.finish_compaction(*compacted),
             Event::Stop(done) => self.stop = Some(done),
         }
+    }
+
+    /// The transactions that have been executed, or will be again, and have no answer yet.
+    fn unsettled(&self) -> impl Iterator<Item = &Job> {
+        let ahead = self.ahead.iter().flat_map(|segment| &segment.executed);
+        let again = self.again.iter().map(|job| &**job);
+        ahead.map(|executed| &*executed.job).chain(again)
     }
 
     /// Runs a transaction that is not parked. What comes of it is told after the next flush.
@@ -416,6 +430,9 @@ impl Writer {
             OutcomeOn::Blocked { timeout_ms, tables } => {
                 let deadline = deadline_of(&job, timeout_ms);
                 let (mailbox, token) = (job.mailbox.clone(), job.token);
+                if let Some(answer) = self.canceled.remove(&(mailbox.id(), token)) {
+                    return mailbox.deliver(Letter::Done(token, answer));
+                }
                 self.parked
                     .insert((mailbox.id(), token), job, deadline, tables);
                 self.status.parked.fetch_add(1, Ordering::Relaxed);
@@ -542,6 +559,16 @@ impl Writer {
 
     fn close(&mut self) {
         self.closed = true;
+        // What became of these is not known, and will not be as long as the disk is as it is.
+        let trouble = self.journal.trouble();
+        let ahead = std::mem::take(&mut self.ahead).into_iter();
+        for Executed { job, results, .. } in ahead.flat_map(|segment| segment.executed) {
+            let answer = match &trouble {
+                Some(error) => Answer::Results(results.with_commit_error(error.to_ovsdb_error())),
+                None => Answer::Canceled,
+            };
+            job.mailbox.deliver(Letter::Done(job.token, answer));
+        }
         for id in self.parked.all() {
             if let Some(job) = self.unpark(id) {
                 job.mailbox
@@ -579,7 +606,8 @@ impl Worker for Writer {
         self.work();
         self.wake_overdue();
         self.compact_if_due();
-        if self.stop.is_some() && self.ahead.is_empty() {
+        // Where only a compaction helps, the journal has nothing to say before it.
+        if self.stop.is_some() && (self.ahead.is_empty() || self.journal.needs_compaction()) {
             self.close();
             Turn::Closed
         } else if self.can_work() {

@@ -375,6 +375,32 @@ fn what_runs_again_for_a_session_that_has_gone_is_not_parked() {
 }
 
 #[test]
+fn what_was_taken_back_while_it_was_ahead_is_canceled_when_it_would_have_to_wait() {
+    let mut fixture = Fixture::new();
+    let wait_for_the_first = concat!(
+        r#"{"op":"wait","table":"U","where":[],"columns":["n"],"until":"==","rows":[{"n":1}]},"#,
+        r#"{"op":"insert","table":"T","row":{}}"#
+    );
+    fixture.transact(INSERT);
+    fixture.transact(wait_for_the_first);
+    let cancel = Event::Cancel(fixture.mailbox.id(), Token(2), Answer::Canceled);
+    fixture.queue.push(cancel).expect("the writer runs");
+    fixture.transact(r#"{"op":"insert","table":"T","row":{"name":"b"}}"#);
+    fixture.wait_for_records(3);
+    fixture.refuse(1);
+    fixture.wait_for_records(4);
+    fixture.accept(4);
+    assert_eq!(
+        fixture.letters(3),
+        [
+            format!(r#"1 [{{"uuid":["uuid","U"]}},{REFUSED}]"#),
+            String::from("2 canceled"),
+            String::from(r#"3 [{"uuid":["uuid","U"]}]"#)
+        ]
+    );
+}
+
+#[test]
 fn a_conversion_completes_what_is_ahead_of_it_and_cancels_what_was_meant_for_the_old_schema() {
     let mut fixture = Fixture::new();
     fixture.transact(

@@ -121,6 +121,9 @@ impl Writer {
                     tracing::info!(target: "ovsdb_server", "{error}");
                 }
                 self.clock.retry();
+                if let Some(trouble) = self.journal.trouble() {
+                    *self.status.trouble.lock() = Some(trouble);
+                }
             }
         }
         answer_all(replies, result);

@@ -160,6 +160,12 @@ impl Writer {
                 Err(error) => self.fall_back(error),
             }
         }
+        if self.journal.needs_compaction() {
+            self.heal_at.get_or_insert_with(Instant::now);
+        }
+        if self.ahead.is_empty() && self.again.is_empty() {
+            self.canceled.clear();
+        }
     }
 
     /// Goes back to the last accepted version. The transaction that was refused fails; what stood on it runs again.
@@ -177,8 +183,5 @@ impl Writer {
         self.executed = 0;
         self.judge_parked_anew();
         self.flush(None);
-        if self.journal.needs_compaction() {
-            self.heal_at = Some(Instant::now());
-        }
     }
 }

@@ -426,7 +426,8 @@ impl File for Handle {
                 inode.sync(upto);
                 Ok(())
             }
-            Some((Fault::Kept(errno), _)) => Err(errno.into()),
+            // Whoever was interrupted has not yet begun.
+            Some((Fault::Kept(errno) | Fault::Error(errno @ Errno::EINTR), _)) => Err(errno.into()),
             Some((_, Some(errno))) => {
                 inode.forget(upto, is_discarded, &mut state.random);
                 Err(errno.into())
