@@ -10,6 +10,7 @@
 //! that ceases to is deleted.
 
 mod filter;
+mod initial;
 mod object;
 mod shape;
 mod updates;
@@ -27,6 +28,7 @@ use crate::commit::{Commit, RowChange};
 use crate::database::{Database, Row};
 
 pub use self::filter::{Filter, Key};
+pub use self::initial::{Initial, PieceMax, Place};
 pub use self::shape::{Form, RowUpdate, Shape};
 use self::updates::UpdatesWriter;
 

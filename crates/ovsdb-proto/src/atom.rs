@@ -176,9 +176,10 @@ impl Atom {
             Atom::Boolean(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Atom::String(text) => json::write::string(text, out),
             Atom::Uuid(uuid) => {
-                out.extend_from_slice(b"[\"uuid\",\"");
-                out.extend_from_slice(&uuid.to_text());
-                out.extend_from_slice(b"\"]");
+                const BEGIN: usize = 9;
+                let mut text = *b"[\"uuid\",\"------------------------------------\"]";
+                text[BEGIN..BEGIN + Uuid::TEXT_LEN].copy_from_slice(&uuid.to_text());
+                out.extend_from_slice(&text);
             }
         }
     }

@@ -113,6 +113,9 @@ impl Datum {
 
     /// True for the value of [`Datum::default_for`].
     pub fn is_default(&self, ty: &ColumnType) -> bool {
+        if let Repr::One(atom) = &self.0 {
+            return ty.min == 1 && atom.is_default();
+        }
         self.len() == ty.min as usize
             && self
                 .iter()

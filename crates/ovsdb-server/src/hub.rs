@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use ovsdb_engine::monitor::{Form, Monitor, Pending, Shape};
+use ovsdb_engine::monitor::{Form, Initial, Monitor, Pending, Shape};
 use ovsdb_engine::{Commit, Database};
 use ovsdb_proto::condition::Condition;
 use ovsdb_proto::monitor::MonitorRequests;
@@ -22,6 +22,7 @@ use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::contents::{Contents, Reader};
 use crate::feed::{Bell, Feed, News, Range, Taken, WatchId};
 use crate::history::{History, Missed, Shown};
 use crate::indexing::Indexing;
@@ -65,6 +66,7 @@ pub struct Hub {
     indexing: Indexing,
     /// What somebody still has to send to those who begin.
     beginnings: Mutex<Vec<Beginning>>,
+    contents: Mutex<Vec<ContentsAt>>,
 }
 
 /// What changes with every version.
@@ -93,6 +95,15 @@ struct Beginning {
     since: Option<Uuid>,
     number: u64,
     text: Weak<std::sync::OnceLock<Vec<u8>>>,
+}
+
+/// What a monitor shows at one version, for as long as somebody reads it.
+#[derive(Debug)]
+struct ContentsAt {
+    /// The address of the monitor, which the contents keep, so that no other gets it.
+    monitor: usize,
+    number: u64,
+    contents: Weak<Contents>,
 }
 
 #[derive(Debug)]
@@ -178,6 +189,7 @@ impl Hub {
             hasher: RandomState::default(),
             indexing: Indexing::default(),
             beginnings: Mutex::default(),
+            contents: Mutex::default(),
         }
     }
 
@@ -455,6 +467,26 @@ impl Hub {
     ) -> Vec<Taken> {
         let known = self.current.load().name();
         feed.take_unless(known, is_told)
+    }
+
+    /// What a monitor begins with that goes on from nothing, in pieces; each is written once for all who begin with the same.
+    pub fn contents(&self, monitor: &Arc<Monitor>, start: &Start) -> Reader {
+        let mut known = self.contents.lock();
+        known.retain(|known| known.contents.strong_count() > 0);
+        let (address, number) = (Arc::as_ptr(monitor).addr(), start.version.number);
+        let is_same = |known: &&ContentsAt| (known.monitor, known.number) == (address, number);
+        let same = known.iter().find(is_same);
+        if let Some(contents) = same.and_then(|known| known.contents.upgrade()) {
+            return contents.reader();
+        }
+        let initial = Initial::new(monitor.clone(), start.version.database.clone());
+        let contents = Contents::new(initial);
+        known.push(ContentsAt {
+            monitor: address,
+            number,
+            contents: Arc::downgrade(&contents),
+        });
+        contents.reader()
     }
 
     /// What a monitor begins with, written once for all who begin with the same.

@@ -15,6 +15,7 @@ mod access;
 pub mod budget;
 pub mod compaction;
 pub mod configuration;
+pub mod contents;
 pub mod database;
 pub mod feed;
 pub mod file;

@@ -134,6 +134,20 @@ pub const SYNC_INLINE_MAX: Duration = Duration::from_millis(1);
 /// answer comes.
 pub const WRITER_AHEAD_MAX: usize = 4096;
 
+/// Bytes of a piece of initial contents, of which many pieces are made and sent one after the other. Its last row may
+/// exceed it. What a client that stops in the middle holds is two of them.
+pub const CONTENTS_PIECE_BYTES: usize = 256 << 10;
+
+/// Rows that are looked at for one piece.
+pub const CONTENTS_PIECE_ROWS: usize = 8192;
+
+/// Bytes of pieces that are kept, once made, for other clients that have not come to them. Beyond it those made first are
+/// forgotten, and made again for whoever is so slow.
+pub const CONTENTS_KEPT_BYTES: usize = 32 << 20;
+
+/// Buffers of pieces that are kept to be used again while the same contents are sent.
+pub const CONTENTS_SPARE_MAX: usize = 8;
+
 /// Sessions whose clients a teller tells what is new before requests that have arrived get their turn.
 pub const TELLS_IN_A_ROW: usize = 16;
 

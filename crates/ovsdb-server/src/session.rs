@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::budget::Share;
+use crate::contents::Reader;
 use crate::database::Served;
 use crate::feed::{News, Words};
 use crate::limits;
@@ -280,7 +281,7 @@ impl Session {
             let echo = self.held.overdue_at().filter(|_| self.has_room());
             let deadlines = [probe, echo, self.lingers_until];
             let deadline = deadlines.into_iter().flatten().min();
-            let backlog = self.link.backlog();
+            let (backlog, taken) = (self.link.backlog(), self.link.taken());
             let first = self.held.front();
             let indexing = first.and_then(|message| self.indexing_for(message));
             self.leave_desk();
@@ -316,7 +317,7 @@ impl Session {
             }
             // A peer that takes what had been waiting for it is alive. What the system takes at once says nothing: it
             // has room for much that may never arrive.
-            if self.link.backlog() < backlog {
+            if backlog > 0 && self.link.taken() > taken {
                 reconnect.lock().activity(self.server.now_ms());
             }
         }
@@ -666,15 +667,16 @@ impl Session {
     /// [`Session::reply_at_once`] with a result of which other sessions send a part as well: `before`, that part,
     /// `after`.
     fn reply_shared(&mut self, id: &Json, before: &[u8], part: Text, after: &[u8]) {
-        let (mut message, mut place) = (Vec::new(), 0);
-        let write = |out: &mut Vec<u8>| {
-            out.extend_from_slice(before);
-            place = out.len();
-            out.extend_from_slice(after);
-        };
-        jsonrpc::write_reply_with(id, write, &mut message);
+        let (message, place) = reply_around(id, before, after);
         let (before, after) = message.split_at(place);
         self.link.out().send_shared(before, part, after);
+    }
+
+    /// [`Session::reply_at_once`] with a result that consists of `before`, `contents` and `after`.
+    fn reply_in_pieces(&mut self, id: &Json, before: &[u8], contents: Reader, after: &[u8]) {
+        let (message, place) = reply_around(id, before, after);
+        let (before, after) = message.split_at(place);
+        self.link.out().send_pieces(before, contents, after);
     }
 
     /// Answers a request with an error.
@@ -721,6 +723,18 @@ impl Session {
         self.monitors
             .take_news(of, |id, protocol, news| tell(out, id, protocol, news));
     }
+}
+
+/// A reply whose result begins with `before` and ends with `after`, and the place between the two.
+fn reply_around(id: &Json, before: &[u8], after: &[u8]) -> (Vec<u8>, usize) {
+    let (mut message, mut place) = (Vec::new(), 0);
+    let write = |out: &mut Vec<u8>| {
+        out.extend_from_slice(before);
+        place = out.len();
+        out.extend_from_slice(after);
+    };
+    jsonrpc::write_reply_with(id, write, &mut message);
+    (message, place)
 }
 
 /// Sends the notification of what is new for a monitor.

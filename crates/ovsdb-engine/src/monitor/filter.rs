@@ -150,6 +150,13 @@ impl Filter {
         table.usage.end_scan(&missing, found);
     }
 
+    /// Notes that so many rows of `table` were looked at that are of no interest, because [`Filter::find`] did not tell.
+    pub(crate) fn looked_in_vain(&self, table: &Table, count: usize) {
+        if let (Filter::Any(clauses), 1..) = (self, count) {
+            clauses.report(table, count);
+        }
+    }
+
     /// How many rows of `table` [`Filter::for_each`] looks at.
     pub(crate) fn rows_tried(&self, table: &Table) -> usize {
         self.find(table).map_or(table.len(), |found| found.len())

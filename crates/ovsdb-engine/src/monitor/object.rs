@@ -2,6 +2,14 @@
 
 use ovsdb_proto::json::write;
 
+/// A member's name as it is written behind another member.
+pub(super) fn key(name: &str) -> Box<[u8]> {
+    let mut key = vec![b','];
+    write::string(name, &mut key);
+    key.push(b':');
+    key.into()
+}
+
 /// An object that is being written.
 pub(super) struct ObjectWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -21,6 +29,14 @@ impl<'a> ObjectWriter<'a> {
         }
         write::string(name, self.out);
         self.out.push(b':');
+        self.out
+    }
+
+    /// Begins a member with a name that has been [written](key) before.
+    pub(super) fn member_of(&mut self, key: &[u8]) -> &mut Vec<u8> {
+        // With the comma in front.
+        let from = usize::from(std::mem::take(&mut self.empty));
+        self.out.extend_from_slice(&key[from..]);
         self.out
     }
 

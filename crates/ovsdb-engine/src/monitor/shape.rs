@@ -7,7 +7,7 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::monitor::{MonitorRequests, Select};
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 
-use super::object::ObjectWriter;
+use super::object::{ObjectWriter, key};
 use crate::commit::RowChange;
 use crate::database::Row;
 
@@ -42,6 +42,8 @@ pub(super) struct ShapeTable {
 #[derive(Debug)]
 struct ShapeColumn {
     id: ColumnId,
+    /// Its name, as it is written.
+    key: Box<[u8]>,
     select: Select,
 }
 
@@ -52,6 +54,7 @@ impl Shape {
             let table = schema.table(request.table);
             let columns = request.columns.iter().map(|column| ShapeColumn {
                 id: column.column,
+                key: key(&table.column(column.column).name),
                 select: column.select,
             });
             let mut columns: Vec<ShapeColumn> = columns.collect();
@@ -117,11 +120,9 @@ impl ShapeTable {
         columns.any(|column| old.get(column.id) != new.get(column.id))
     }
 
-    fn columns(&self, kind: Select) -> impl Iterator<Item = ColumnId> + Clone {
+    fn columns(&self, kind: Select) -> impl Iterator<Item = &ShapeColumn> + Clone {
         let columns = self.columns.iter();
-        columns
-            .filter(move |column| column.select.contains(kind))
-            .map(|column| column.id)
+        columns.filter(move |column| column.select.contains(kind))
     }
 }
 
@@ -162,15 +163,15 @@ impl RowUpdate<'_> {
         if let Some(new) = new {
             let mut object = update.object("new");
             for column in columns.clone() {
-                write_column(table, column, new.get(column), &mut object);
+                write_column(table, column, new.get(column.id), &mut object);
             }
             object.close();
         }
         if let Some(old) = old {
             let mut object = update.object("old");
             for column in columns {
-                if new.is_none_or(|new| new.get(column) != old.get(column)) {
-                    write_column(table, column, old.get(column), &mut object);
+                if new.is_none_or(|new| new.get(column.id) != old.get(column.id)) {
+                    write_column(table, column, old.get(column.id), &mut object);
                 }
             }
             object.close();
@@ -185,9 +186,9 @@ impl RowUpdate<'_> {
             (Select::MODIFY, Some(old), Some(new)) => {
                 let mut object = update.object("modify");
                 for column in columns {
-                    let (old, new) = (old.get(column), new.get(column));
+                    let (old, new) = (old.get(column.id), new.get(column.id));
                     if old != new {
-                        let difference = Datum::diff(old, new, &table.column(column).ty);
+                        let difference = Datum::diff(old, new, &table.column(column.id).ty);
                         write_column(table, column, &difference, &mut object);
                     }
                 }
@@ -204,8 +205,8 @@ impl RowUpdate<'_> {
                 };
                 let mut object = update.object(name);
                 for column in columns {
-                    let value = new.get(column);
-                    if !value.is_default(&table.column(column).ty) {
+                    let value = new.get(column.id);
+                    if !value.is_default(&table.column(column.id).ty) {
                         write_column(table, column, value, &mut object);
                     }
                 }
@@ -218,10 +219,10 @@ impl RowUpdate<'_> {
 
 fn write_column(
     table: &TableSchema,
-    column: ColumnId,
+    column: &ShapeColumn,
     value: &Datum,
     object: &mut ObjectWriter<'_>,
 ) {
-    let column = table.column(column);
-    value.write_json(&column.ty, object.member(&column.name));
+    let ty = &table.column(column.id).ty;
+    value.write_json(ty, object.member_of(&column.key));
 }

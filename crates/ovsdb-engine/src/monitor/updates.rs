@@ -15,11 +15,26 @@ pub(super) struct UpdatesWriter<'a> {
 
 impl<'a> UpdatesWriter<'a> {
     pub(super) fn new(shape: &'a Shape, out: &'a mut Vec<u8>) -> UpdatesWriter<'a> {
-        UpdatesWriter {
-            shape,
-            out,
-            table: None,
-        }
+        UpdatesWriter::resume(shape, out, None)
+    }
+
+    /// Goes on where another one has stopped, which had come to a row of the table at a position of the shape.
+    pub(super) fn resume(
+        shape: &'a Shape,
+        out: &'a mut Vec<u8>,
+        table: Option<usize>,
+    ) -> UpdatesWriter<'a> {
+        UpdatesWriter { shape, out, table }
+    }
+
+    /// The position in the shape of the table of the last row.
+    pub(super) fn table(&self) -> Option<usize> {
+        self.table
+    }
+
+    /// How much there is in the buffer.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
     }
 
     /// Begins a row of the table at a position of the shape; the caller writes what is told of it. All rows of a table
@@ -34,9 +49,10 @@ impl<'a> UpdatesWriter<'a> {
             self.out.extend_from_slice(b":{");
             self.table = Some(at);
         }
-        self.out.push(b'"');
-        self.out.extend_from_slice(&uuid.to_text());
-        self.out.extend_from_slice(b"\":");
+        let mut name = [b'"'; Uuid::TEXT_LEN + 3];
+        name[1..=Uuid::TEXT_LEN].copy_from_slice(&uuid.to_text());
+        name[Uuid::TEXT_LEN + 2] = b':';
+        self.out.extend_from_slice(&name);
         self.out
     }
 

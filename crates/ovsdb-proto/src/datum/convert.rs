@@ -1,7 +1,7 @@
 //! Datums from JSON and to JSON (RFC 7047, section 5.1: `<value>`, `<set>`, `<map>`, `<pair>`, `<atom>`).
 
-use super::seq::Element;
-use super::{Datum, Pair, duplicate_error};
+use super::seq::{Element, Seq};
+use super::{Datum, Pair, Repr, duplicate_error};
 use crate::atom::{Atom, AtomType};
 use crate::error::OvsdbError;
 use crate::json::{self, Json};
@@ -248,24 +248,35 @@ impl Datum {
                 } else {
                     b"[\"set\",["
                 });
-                for (i, (key, value)) in self.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    match value {
-                        Some(value) => {
-                            out.push(b'[');
-                            key.write_json(out);
-                            out.push(b',');
-                            value.write_json(out);
-                            out.push(b']');
-                        }
-                        None => key.write_json(out),
-                    }
+                // Most are small, and those are written without a walk through a tree.
+                match &self.0 {
+                    Repr::Map(Seq::Small(pairs)) => write_pairs(pairs.iter(), out),
+                    Repr::Map(pairs) => write_pairs(pairs.view().iter(), out),
+                    Repr::Set(Seq::Small(atoms)) => write_atoms(atoms.iter(), out),
+                    _ => write_atoms(self.atoms().iter(), out),
                 }
                 out.extend_from_slice(b"]]");
             }
         }
+    }
+}
+
+fn write_atoms<'a>(atoms: impl Iterator<Item = &'a Atom>, out: &mut Vec<u8>) {
+    for (i, atom) in atoms.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        atom.write_json(out);
+    }
+}
+
+fn write_pairs<'a>(pairs: impl Iterator<Item = &'a Pair>, out: &mut Vec<u8>) {
+    for (i, Pair { key, value }) in pairs.enumerate() {
+        out.extend_from_slice(if i > 0 { b",[" } else { b"[" });
+        key.write_json(out);
+        out.push(b',');
+        value.write_json(out);
+        out.push(b']');
     }
 }
 

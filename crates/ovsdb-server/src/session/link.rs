@@ -85,6 +85,11 @@ impl Link {
         self.out.as_ref().map_or(0, |out| out.backlog())
     }
 
+    /// Bytes that the peer has taken so far, as long as nothing is lent.
+    pub(super) fn taken(&self) -> u64 {
+        self.out.as_ref().map_or(0, |out| out.taken())
+    }
+
     /// Bytes that have arrived and are not yet returned as messages.
     pub(super) fn received(&self) -> usize {
         self.framer.buffered()

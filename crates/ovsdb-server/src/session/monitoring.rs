@@ -65,6 +65,10 @@ impl Session {
                 out.extend_from_slice(after);
             });
         }
+        if !start.is_resumed() && !self.link.out().is_logged() {
+            let contents = database.hub().contents(&monitor, &start);
+            return self.reply_in_pieces(id, &before, contents, after);
+        }
         let text = in_place(size, || database.hub().beginning(&monitor, &start));
         self.reply_shared(id, &before, text, after);
     }

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -13,6 +13,7 @@ use ovsdb_net::WriteHalf;
 use tokio::io::AsyncWrite;
 use tracing::Level;
 
+use crate::contents::{Piece, Reader};
 use crate::limits;
 use crate::published::Text;
 
@@ -27,13 +28,19 @@ enum Chunk {
     Own(Vec<u8>),
     /// The greater part of one message, which others send as well.
     Shared(Text),
+    /// The same, piece by piece: the one at hand, and where the others come from.
+    Pieces(Option<Arc<Piece>>, Reader),
 }
+
+/// What pieces count in the backlog before the last of them has been sent: more than with what a session takes requests.
+const PIECES_BYTES: usize = limits::OUTBOX_BYTES_MAX + 1;
 
 impl Chunk {
     fn bytes(&self) -> &[u8] {
         match self {
             Chunk::Own(bytes) => bytes,
             Chunk::Shared(text) => text.get().map_or(&[], Vec::as_slice),
+            Chunk::Pieces(piece, _) => piece.as_deref().map_or(&[], Piece::bytes),
         }
     }
 }
@@ -47,6 +54,8 @@ pub(super) struct Outbox {
     /// How much of the first chunk has been sent.
     sent: usize,
     queued: usize,
+    /// Bytes that the peer has taken so far.
+    taken: u64,
     /// Size of `chunks` beyond which nothing is added to it.
     queued_max: usize,
     /// Something was to be added all the same.
@@ -61,6 +70,7 @@ impl Outbox {
             chunks: VecDeque::new(),
             sent: 0,
             queued: 0,
+            taken: 0,
             queued_max,
             is_overfull: false,
         }
@@ -69,6 +79,11 @@ impl Outbox {
     /// Bytes that wait to be sent.
     pub(super) fn backlog(&self) -> usize {
         self.queued
+    }
+
+    /// Bytes that the peer, or the system for it, has taken so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// If the peer was owed more than may wait for it, so that something was left out: the most that may.
@@ -129,6 +144,18 @@ impl Outbox {
         self.own_chunk().extend_from_slice(after);
     }
 
+    /// Queues one message that consists of `before`, of contents that others may send too, and of `after`. It is not
+    /// logged.
+    pub(super) fn send_pieces(&mut self, before: &[u8], contents: Reader, after: &[u8]) {
+        if !self.may_add() {
+            return;
+        }
+        self.queued += before.len() + PIECES_BYTES + after.len();
+        self.own_chunk().extend_from_slice(before);
+        self.chunks.push_back(Chunk::Pieces(None, contents));
+        self.own_chunk().extend_from_slice(after);
+    }
+
     /// Whether a message can be added to the outbox. Once one could not, none can: what comes later makes no sense alone.
     fn may_add(&mut self) -> bool {
         self.is_overfull |= self.queued > self.queued_max;
@@ -139,7 +166,7 @@ impl Outbox {
     fn own_chunk(&mut self) -> &mut Vec<u8> {
         let has_room = |chunk: &Chunk| match chunk {
             Chunk::Own(bytes) => bytes.len() < limits::OUTBOX_CHUNK_BYTES,
-            Chunk::Shared(_) => false,
+            Chunk::Shared(_) | Chunk::Pieces(..) => false,
         };
         if !self.chunks.back().is_some_and(has_room) {
             self.chunks.push_back(Chunk::Own(SPARE.take()));
@@ -158,20 +185,44 @@ impl Outbox {
 
     /// Sends until nothing is left or the peer takes no more.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(chunk) = self.chunks.front() {
+        while let Some(chunk) = self.chunks.front_mut() {
+            let is_counted = !matches!(chunk, Chunk::Pieces(..));
             let bytes = chunk.bytes();
             while self.sent < bytes.len() {
                 match Pin::new(&mut self.write).poll_write(cx, &bytes[self.sent..]) {
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        // There is nothing else to do before the peer has made room.
+                        if let Chunk::Pieces(_, others) = chunk {
+                            others.prepare();
+                        }
+                        return Poll::Pending;
+                    }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(Ok(n)) => {
                         self.sent += n;
-                        self.queued -= n;
+                        self.taken += n as u64;
+                        if is_counted {
+                            self.queued -= n;
+                        }
                     }
                 }
             }
             self.sent = 0;
+            if let Chunk::Pieces(piece, others) = chunk {
+                // First, so that its buffer can be used for the next one.
+                *piece = None;
+                if let Some((next, was_made)) = others.next() {
+                    *piece = Some(next);
+                    if was_made {
+                        // That took a while. Others get their turn, and what has arrived meanwhile is looked at.
+                        let _ = pin!(tokio::task::yield_now()).poll(cx);
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                self.queued -= PIECES_BYTES;
+            }
             if let Some(Chunk::Own(mut bytes)) = self.chunks.pop_front()
                 && bytes.capacity() <= 2 * limits::OUTBOX_CHUNK_BYTES
             {

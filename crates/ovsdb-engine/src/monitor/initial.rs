@@ -1,0 +1,130 @@
+//! Initial contents of a monitor, piece by piece.
+//!
+//! Contents of a big database are many times larger than what a socket takes at once. [`Initial`] writes them in pieces of
+//! bounded size and effort, any of them again at any time, so that nobody has to keep the whole: it follows from the
+//! version where each begins and what is in it.
+
+use std::sync::{Arc, OnceLock};
+
+use ovsdb_proto::monitor::Select;
+use ovsdb_proto::uuid::Uuid;
+
+use super::shape::RowUpdate;
+use super::updates::UpdatesWriter;
+use super::{Filter, Monitor};
+use crate::database::{Database, Row, Table};
+
+/// Where a piece begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The position of a table in the shape.
+    at: usize,
+    /// The first of its rows that may belong to the piece.
+    from: Uuid,
+    /// The position of the table to which the last row before belongs.
+    table: Option<usize>,
+}
+
+impl Place {
+    /// Where the first piece begins.
+    pub const START: Place = Place {
+        at: 0,
+        from: Uuid::ZERO,
+        table: None,
+    };
+}
+
+/// How much there is in a piece at most, but for the last row, which may exceed it.
+#[derive(Clone, Copy, Debug)]
+pub struct PieceMax {
+    /// Bytes of text.
+    pub bytes: usize,
+    /// Rows that are looked at.
+    pub rows: usize,
+}
+
+/// What a monitor shows of a version. See the module's documentation.
+#[derive(Debug)]
+pub struct Initial {
+    monitor: Arc<Monitor>,
+    database: Database,
+    /// For each table of the shape the rows that can be of interest, if they can be told without looking at all.
+    found: Box<[OnceLock<Option<Vec<Uuid>>>]>,
+}
+
+impl Initial {
+    /// What `monitor` shows of `database`.
+    pub fn new(monitor: Arc<Monitor>, database: Database) -> Initial {
+        let tables = monitor.shape.tables.len();
+        Initial {
+            monitor,
+            database,
+            found: (0..tables).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Appends the piece that begins at `place`, and says where the next one begins; `None` after the last one. All of
+    /// them together are what [`Monitor::write_initial`] writes.
+    pub fn write_piece(&self, place: Place, max: PieceMax, out: &mut Vec<u8>) -> Option<Place> {
+        let shape = &*self.monitor.shape;
+        let bytes_max = out.len().saturating_add(max.bytes);
+        let mut rows_left = max.rows;
+        let mut updates = UpdatesWriter::resume(shape, out, place.table);
+        let tables = shape.tables.iter().enumerate().skip(place.at);
+        for (at, monitored) in tables.filter(|(_, table)| table.select.contains(Select::INITIAL)) {
+            let (table, filter) = (self.database.table(monitored.id), &self.monitor.filters[at]);
+            let from = if at == place.at {
+                place.from
+            } else {
+                Uuid::ZERO
+            };
+            let mut in_vain = 0;
+            let mut next = None;
+            for row in self.rows(at, filter, table, from) {
+                if rows_left == 0 || updates.len() >= bytes_max {
+                    next = Some(row.uuid());
+                    break;
+                }
+                rows_left -= 1;
+                if !filter.admits(row) {
+                    in_vain += 1;
+                    continue;
+                }
+                let update = RowUpdate {
+                    at,
+                    kind: Select::INITIAL,
+                    old: None,
+                    new: Some(row),
+                };
+                update.write(shape, self.monitor.form, updates.row(at, row.uuid()));
+            }
+            filter.looked_in_vain(table, in_vain);
+            if let Some(from) = next {
+                let table = updates.table();
+                return Some(Place { at, from, table });
+            }
+        }
+        if !updates.finish() {
+            out.extend_from_slice(b"{}");
+        }
+        None
+    }
+
+    /// The rows of a table that can be of interest, beginning with `from`.
+    fn rows<'a>(
+        &'a self,
+        at: usize,
+        filter: &Filter,
+        table: &'a Table,
+        from: Uuid,
+    ) -> Box<dyn Iterator<Item = &'a Row> + 'a> {
+        match self.found[at].get_or_init(|| filter.find(table)) {
+            Some(found) => {
+                let rest = &found[found.partition_point(|uuid| *uuid < from)..];
+                let rows = rest.iter().filter_map(|uuid| table.get(uuid));
+                Box::new(rows.map(|row| &**row))
+            }
+            None => Box::new(table.rows.range_from(&from).map(|(_, row)| &**row)),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Initial contents on their way to clients: in pieces, each of which is made once for all who are about to send it.
+//!
+//! Who begins to monitor the same at the same version reads the same [`Contents`]. A piece is made when the first of them
+//! comes to it, and given back when the last is past it. Pieces for which the others are too slow are given back, too, and
+//! made again for whoever comes to them after all: a client that stops in the middle keeps the version, and the pieces
+//! that it is about to send, but no text. Nothing here knows messages or sockets.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
+
+use ovsdb_engine::monitor::{Initial, PieceMax, Place};
+use parking_lot::Mutex;
+
+use crate::limits;
+
+/// Bounds of what is in memory of contents at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How much there is in a piece.
+    pub piece: PieceMax,
+    /// Bytes of pieces that are kept for those who have not come to them.
+    pub kept: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            piece: PieceMax {
+                bytes: limits::CONTENTS_PIECE_BYTES,
+                rows: limits::CONTENTS_PIECE_ROWS,
+            },
+            kept: limits::CONTENTS_KEPT_BYTES,
+        }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Contents {
+    initial: Initial,
+    bounds: Bounds,
+    state: Mutex<State>,
+    /// Held while a piece is made, so that nobody makes the same one meanwhile.
+    making: Mutex<()>,
+    spare: Spare,
+}
+
+#[derive(Debug)]
+struct State {
+    /// All that are known, in their order.
+    pieces: Vec<Known>,
+    /// Whether there are no others.
+    is_complete: bool,
+    /// Numbers of pieces that are kept for those who come to them, in the order in which they were made.
+    kept: VecDeque<(usize, Arc<Piece>)>,
+    kept_bytes: usize,
+    /// How many readers come to which piece next.
+    readers: BTreeMap<usize, usize>,
+}
+
+/// A piece of which it is known where it begins.
+#[derive(Debug)]
+struct Known {
+    place: Place,
+    /// As long as somebody has it.
+    made: Weak<Piece>,
+}
+
+/// Buffers to be used again. The first touch of memory costs more than what is written into it.
+type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Text between two others.
+#[derive(Debug)]
+pub struct Piece {
+    bytes: Vec<u8>,
+    spare: Spare,
+}
+
+impl Piece {
+    /// The text.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut spare = self.spare.lock();
+        if spare.len() < limits::CONTENTS_SPARE_MAX {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.clear();
+            spare.push(bytes);
+        }
+    }
+}
+
+impl Contents {
+    /// Contents of which nothing is made yet.
+    pub fn new(initial: Initial) -> Arc<Contents> {
+        Contents::with_bounds(initial, Bounds::default())
+    }
+
+    /// The same with other bounds than the default ones.
+    pub fn with_bounds(initial: Initial, bounds: Bounds) -> Arc<Contents> {
+        Arc::new(Contents {
+            initial,
+            bounds,
+            state: Mutex::new(State {
+                pieces: vec![Known {
+                    place: Place::START,
+                    made: Weak::new(),
+                }],
+                is_complete: false,
+                kept: VecDeque::new(),
+                kept_bytes: 0,
+                readers: BTreeMap::new(),
+            }),
+            making: Mutex::default(),
+            spare: Spare::default(),
+        })
+    }
+
+    /// Somebody who reads them from the beginning.
+    pub fn reader(self: &Arc<Self>) -> Reader {
+        *self.state.lock().readers.entry(0).or_default() += 1;
+        Reader {
+            contents: self.clone(),
+            next: 0,
+            ahead: None,
+        }
+    }
+
+    /// The piece with a number that is not greater than that of the first piece not made; `None` after the last. Makes it
+    /// if nobody has it; says whether that was necessary.
+    fn piece(&self, number: usize) -> Option<(Arc<Piece>, bool)> {
+        if let Some(made) = self.state.lock().made(number)? {
+            return Some((made, false));
+        }
+        let _making = self.making.lock();
+        let place = {
+            // Somebody else may have made it meanwhile.
+            let mut state = self.state.lock();
+            match state.made(number)? {
+                Some(made) => return Some((made, false)),
+                None => state.pieces[number].place,
+            }
+        };
+        let spare = self.spare.lock().pop();
+        let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(self.bounds.piece.bytes));
+        let next = self
+            .initial
+            .write_piece(place, self.bounds.piece, &mut bytes);
+        let piece = Arc::new(Piece {
+            bytes,
+            spare: self.spare.clone(),
+        });
+        let mut state = self.state.lock();
+        state.pieces[number].made = Arc::downgrade(&piece);
+        match next {
+            None => state.is_complete = true,
+            Some(place) if number + 1 == state.pieces.len() => state.pieces.push(Known {
+                place,
+                made: Weak::new(),
+            }),
+            Some(_) => {}
+        }
+        state.kept.push_back((number, piece.clone()));
+        state.kept_bytes += piece.bytes.len();
+        let given_back = state.trim(self.bounds.kept);
+        drop(state);
+        drop(given_back);
+        Some((piece, true))
+    }
+}
+
+impl State {
+    /// The piece with a number, if somebody has it. The outer `None` if there is no such piece.
+    fn made(&mut self, number: usize) -> Option<Option<Arc<Piece>>> {
+        match self.pieces.get(number) {
+            Some(known) => Some(known.made.upgrade()),
+            None => {
+                debug_assert!(self.is_complete, "pieces are made in their order");
+                None
+            }
+        }
+    }
+
+    /// Moves a reader.
+    fn go_on(&mut self, from: usize, to: Option<usize>) -> Vec<Arc<Piece>> {
+        if let Some(count) = self.readers.get_mut(&from) {
+            *count -= 1;
+            if *count == 0 {
+                self.readers.remove(&from);
+            }
+        }
+        if let Some(to) = to {
+            *self.readers.entry(to).or_default() += 1;
+        }
+        self.trim(usize::MAX)
+    }
+
+    /// Gives back pieces that nobody comes to any more, and those that were made first if there are more than `max` bytes.
+    fn trim(&mut self, max: usize) -> Vec<Arc<Piece>> {
+        let mut given_back = Vec::new();
+        let first = self.readers.keys().next().copied().unwrap_or(usize::MAX);
+        let (mut bytes, mut at) = (self.kept_bytes, 0);
+        while let Some((number, piece)) = self.kept.get(at) {
+            if *number >= first && (bytes <= max || at > 0) {
+                at += 1;
+                continue;
+            }
+            bytes -= piece.bytes.len();
+            if let Some((_, piece)) = self.kept.remove(at) {
+                given_back.push(piece);
+            }
+        }
+        self.kept_bytes = bytes;
+        given_back
+    }
+}
+
+/// Who reads [`Contents`] and where he has come to.
+#[derive(Debug)]
+pub struct Reader {
+    contents: Arc<Contents>,
+    next: usize,
+    ahead: Option<Arc<Piece>>,
+}
+
+impl Reader {
+    /// Goes on to the next piece; `None` after the last. Says whether it had to be made, which takes some time.
+    pub fn next(&mut self) -> Option<(Arc<Piece>, bool)> {
+        let (piece, was_made) = match self.ahead.take() {
+            Some(piece) => (piece, false),
+            None => self.contents.piece(self.next)?,
+        };
+        let given_back = {
+            let mut state = self.contents.state.lock();
+            state.go_on(self.next, Some(self.next + 1))
+        };
+        drop(given_back);
+        self.next += 1;
+        Some((piece, was_made))
+    }
+
+    /// Has the next piece made, so that it is there when it is wanted.
+    pub fn prepare(&mut self) {
+        if self.ahead.is_none() {
+            let piece = self.contents.piece(self.next);
+            self.ahead = piece.map(|(piece, _)| piece);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let given_back = self.contents.state.lock().go_on(self.next, None);
+        drop(given_back);
+    }
+}
