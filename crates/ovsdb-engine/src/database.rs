@@ -46,7 +46,7 @@ impl Row {
     }
 
     fn uuid_at(&self, column: ColumnId) -> Uuid {
-        match self.get(column).keys().next() {
+        match self.get(column).as_atom() {
             Some(Atom::Uuid(uuid)) => *uuid,
             _ => unreachable!("_uuid and _version hold one UUID each"),
         }

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use ovsdb_engine::monitor::{Form as EngineForm, Monitor as EngineMonitor, Pending};
+use ovsdb_engine::monitor::{
+    Form as EngineForm, Initial, Monitor as EngineMonitor, Pending, PieceMax, Place,
+};
 use ovsdb_engine::{Commit, Context, Database, Outcome, Row as EngineRow, execute};
 use ovsdb_proto::json;
 use ovsdb_proto::monitor::{MonitorRequests, condition_changes_from_json};
@@ -113,6 +115,31 @@ impl Server {
     }
 }
 
+/// Checks that the pieces of initial contents make up the whole, and that each can be written again.
+fn check_pieces(dice: &mut Dice, monitor: &EngineMonitor, database: &Database, whole: &[u8]) {
+    let initial = Initial::new(Arc::new(monitor.clone()), database.clone());
+    let max = PieceMax {
+        bytes: dice.below(400),
+        rows: dice.below(6),
+    };
+    let (mut joined, mut pieces) = (Vec::new(), Vec::new());
+    let mut place = Some(Place::START);
+    while let Some(from) = place {
+        let begin = joined.len();
+        place = initial.write_piece(from, max, &mut joined);
+        pieces.push((from, begin..joined.len(), place));
+    }
+    assert_eq!(
+        String::from_utf8_lossy(&joined),
+        String::from_utf8_lossy(whole),
+        "{max:?}"
+    );
+    let (from, at, next) = dice.pick(&pieces).clone();
+    let mut again = Vec::new();
+    assert_eq!(initial.write_piece(from, max, &mut again), next);
+    assert_eq!(again, joined[at]);
+}
+
 /// Somebody who is told, with what there is to know on both sides.
 struct Receiver {
     asked: Monitor,
@@ -138,6 +165,7 @@ impl Receiver {
         let monitor = EngineMonitor::new(schema.clone(), &requests, form);
         let mut text = Vec::new();
         monitor.write_initial(&server.database, &mut text);
+        check_pieces(dice, &monitor, &server.database, &text);
         let told = Updates::parse(&text);
         assert_eq!(told, Updates::initial(&asked, &server.contents), "initial");
         let replica = asked.is_whole().then(|| {

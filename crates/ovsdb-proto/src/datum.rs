@@ -113,8 +113,10 @@ impl Datum {
 
     /// True for the value of [`Datum::default_for`].
     pub fn is_default(&self, ty: &ColumnType) -> bool {
-        if let Repr::One(atom) = &self.0 {
-            return ty.min == 1 && atom.is_default();
+        match &self.0 {
+            Repr::Empty => return ty.min == 0,
+            Repr::One(atom) => return ty.min == 1 && atom.is_default(),
+            Repr::Set(_) | Repr::Map(_) => {}
         }
         self.len() == ty.min as usize
             && self

@@ -258,3 +258,6 @@ impl Drop for Reader {
         drop(given_back);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! A monitor begins, changes and resumes at a version exactly: whatever fixes the version of a monitor happens under the
 //! lock under which versions are published. Words are written outside of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -26,6 +26,7 @@ use crate::contents::{Contents, Reader};
 use crate::feed::{Bell, Feed, News, Range, Taken, WatchId};
 use crate::history::{History, Missed, Shown};
 use crate::indexing::Indexing;
+use crate::limits;
 use crate::mailbox::{Mailbox, SessionId};
 use crate::published::{Published, Text, VersionId};
 use crate::routes::Routes;
@@ -64,8 +65,7 @@ pub struct Hub {
     known: Mutex<Known>,
     hasher: RandomState,
     indexing: Indexing,
-    /// What somebody still has to send to those who begin.
-    beginnings: Mutex<Vec<Beginning>>,
+    beginnings: Mutex<Beginnings>,
     contents: Mutex<Vec<ContentsAt>>,
 }
 
@@ -87,6 +87,14 @@ struct Known {
 /// The address of the shape, which cannot be another's while its monitor is there, and a hash of the conditions. Should two
 /// lists of conditions have the same hash, one of the monitors is not shared.
 type MonitorKey = (usize, Form, u64);
+
+/// What somebody still has to send to those who begin.
+#[derive(Debug, Default)]
+struct Beginnings {
+    known: Vec<Beginning>,
+    /// Small ones are kept for those who come next: mostly many come back at once.
+    latest: VecDeque<Text>,
+}
 
 /// What a monitor of one kind begins with at one version.
 #[derive(Debug)]
@@ -495,18 +503,19 @@ impl Hub {
         let number = start.version.number;
         let text = {
             let mut beginnings = self.beginnings.lock();
-            beginnings.retain(|known| known.text.strong_count() > 0);
+            let known = &mut beginnings.known;
+            known.retain(|known| known.text.strong_count() > 0);
             let same = |known: &&Beginning| {
                 known.number == number
                     && known.since == since
                     && std::ptr::eq(known.monitor.as_ptr(), Arc::as_ptr(monitor))
             };
-            let mut known = beginnings.iter();
-            match known.find(same).and_then(|known| known.text.upgrade()) {
+            let same = known.iter().find(same);
+            match same.and_then(|same| same.text.upgrade()) {
                 Some(text) => text,
                 None => {
                     let text = Text::default();
-                    beginnings.push(Beginning {
+                    known.push(Beginning {
                         monitor: Arc::downgrade(monitor),
                         since,
                         number,
@@ -520,9 +529,21 @@ impl Hub {
         text.get_or_init(|| {
             let mut out = Vec::new();
             start.write(monitor, &mut out);
+            if out.len() <= limits::MESSAGE_BYTES_SMALL {
+                self.beginnings.lock().keep(&text);
+            }
             out
         });
         text
+    }
+}
+
+impl Beginnings {
+    fn keep(&mut self, text: &Text) {
+        if self.latest.len() == limits::BEGINNINGS_KEPT_MAX {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(text.clone());
     }
 }
 
@@ -559,7 +580,6 @@ mod tests {
 
     use super::*;
     use crate::feed::Words;
-    use crate::limits;
     use crate::runtime::fresh_uuid;
 
     const SCHEMA: &str = r#"{"name":"D","tables":{
@@ -670,6 +690,31 @@ mod tests {
             },
         );
         assert!(Arc::ptr_eq(&texts[0], &texts[1]));
+    }
+
+    #[test]
+    fn who_comes_back_after_another_is_sent_the_same_text() {
+        let fixture = Fixture::new();
+        let id = fixture.hub.version().id;
+        let come_back = || {
+            let feed = fixture.feed(&[]);
+            let requests = json::parse(br#"{"A":{"columns":["n"]}}"#).unwrap();
+            let schema = fixture.hub.version().database.schema().clone();
+            let requests = MonitorRequests::from_json(&schema, &requests, true).unwrap();
+            let monitor = fixture.hub.monitor(&requests, Form::Differences);
+            let shown = Shown::KeptColumns;
+            let start = fixture
+                .hub
+                .watch(&feed, &monitor, Some(Since { id, shown }));
+            assert!(start.is_resumed());
+            Arc::downgrade(&fixture.hub.beginning(&monitor, &start))
+        };
+        fixture.insert("A", 1);
+        let texts = [come_back(), come_back()];
+        assert!(texts[0].upgrade().is_some(), "it is kept for a while");
+        assert!(Weak::ptr_eq(&texts[0], &texts[1]));
+        fixture.insert("A", 2);
+        assert!(!Weak::ptr_eq(&texts[0], &come_back()));
     }
 
     #[test]

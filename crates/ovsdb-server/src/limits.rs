@@ -134,6 +134,10 @@ pub const SYNC_INLINE_MAX: Duration = Duration::from_millis(1);
 /// answer comes.
 pub const WRITER_AHEAD_MAX: usize = 4096;
 
+/// Texts of at most [`MESSAGE_BYTES_SMALL`] bytes that are kept of what clients that came back had missed, for others that
+/// have missed the same.
+pub const BEGINNINGS_KEPT_MAX: usize = 4;
+
 /// Bytes of a piece of initial contents, of which many pieces are made and sent one after the other. Its last row may
 /// exceed it. What a client that stops in the middle holds is two of them.
 pub const CONTENTS_PIECE_BYTES: usize = 256 << 10;

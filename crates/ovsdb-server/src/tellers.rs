@@ -173,3 +173,109 @@ async fn work(tellers: Arc<Tellers>) {
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A desk that counts how often it is told.
+    #[derive(Default)]
+    struct Counting {
+        ticket: Ticket,
+        told: AtomicU8,
+    }
+
+    impl Desk for Counting {
+        fn tell(&self, _joined: &mut Joined) {
+            self.told.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn ticket(&self) -> &Ticket {
+            &self.ticket
+        }
+    }
+
+    /// Tellers within a runtime of this thread, and desks whose sessions have left.
+    fn fixture(count: usize) -> (tokio::runtime::Runtime, Arc<Tellers>, Vec<Arc<Counting>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("a runtime");
+        let tellers = Arc::<Tellers>::default();
+        runtime.block_on(async { tellers.employ() });
+        let desks = (0..count).map(|_| {
+            let desk = Arc::<Counting>::default();
+            assert!(desk.ticket.leave());
+            desk
+        });
+        let desks = desks.collect();
+        (runtime, tellers, desks)
+    }
+
+    fn announce(tellers: &Arc<Tellers>, desk: &Arc<Counting>) {
+        let desk: Arc<dyn Desk> = desk.clone();
+        tellers.announce(&desk);
+    }
+
+    fn told(desks: &[Arc<Counting>]) -> Vec<u8> {
+        let told = desks.iter().map(|desk| desk.told.load(Ordering::SeqCst));
+        told.collect()
+    }
+
+    #[test]
+    fn what_comes_while_a_desk_is_in_the_queue_is_told_at_once() {
+        let (runtime, tellers, desks) = fixture(2);
+        for _ in 0..3 {
+            announce(&tellers, &desks[0]);
+        }
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(told(&desks), [1, 0]);
+        announce(&tellers, &desks[0]);
+        announce(&tellers, &desks[1]);
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(told(&desks), [2, 1]);
+    }
+
+    #[test]
+    fn a_session_at_work_is_left_alone_and_looks_again_before_it_leaves() {
+        let (runtime, tellers, desks) = fixture(1);
+        let ticket = &desks[0].ticket;
+        ticket.work();
+        announce(&tellers, &desks[0]);
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(told(&desks), [0]);
+        assert!(!ticket.leave(), "there was news");
+        ticket.work();
+        assert!(ticket.leave());
+        // Now it comes to work while it is in the queue.
+        announce(&tellers, &desks[0]);
+        ticket.work();
+        announce(&tellers, &desks[0]);
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(told(&desks), [0]);
+        assert!(!ticket.leave(), "there was news");
+        ticket.work();
+        assert!(ticket.leave());
+        announce(&tellers, &desks[0]);
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(told(&desks), [1]);
+    }
+
+    #[test]
+    fn requests_get_their_turn_before_all_have_been_told() {
+        let (runtime, tellers, desks) = fixture(4 * limits::TELLS_IN_A_ROW);
+        for desk in &desks {
+            announce(&tellers, desk);
+        }
+        let count = || told(&desks).into_iter().map(usize::from).sum::<usize>();
+        runtime.block_on(async {
+            tokio::task::yield_now().await;
+            assert_eq!(count(), limits::TELLS_IN_A_ROW);
+            while count() < desks.len() {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(told(&desks), vec![1; desks.len()]);
+        assert_eq!(tellers.queue.lock().at_work, 1, "it has not looked again");
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(tellers.queue.lock().at_work, 0);
+    }
+}

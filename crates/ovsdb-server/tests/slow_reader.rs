@@ -2,12 +2,14 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ovsdb_proto::framer::Framer;
+use ovsdb_proto::json::Json;
 use support::Fixture;
 
 #[test]
@@ -152,4 +154,71 @@ fn requests_that_wait_for_a_large_reply_to_leave_are_handled_when_it_has_left() 
             }
         }
     }
+}
+
+/// The next message of a client that has read the beginning of it already.
+fn next_message(stream: &mut UnixStream, framer: &mut Framer) -> Json {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        if let Some(message) = framer.next().unwrap() {
+            return ovsdb_proto::json::parse(&message).unwrap();
+        }
+        let received = stream.read(&mut buffer).unwrap();
+        assert!(received > 0, "the server ended the connection");
+        framer.push(&buffer[..received]);
+    }
+}
+
+/// The values of `n` by row, from initial contents or updates in the second form.
+fn numbers(updates: &Json) -> BTreeMap<String, i64> {
+    let rows = updates.get("T").unwrap().as_object().unwrap();
+    let numbers = rows.iter().map(|(uuid, row)| {
+        let (_, row) = row.as_object().unwrap().iter().next().unwrap();
+        let n = row.get("n").map_or(0, |n| n.as_i64().unwrap());
+        (uuid.to_string(), n)
+    });
+    numbers.collect()
+}
+
+#[test]
+fn a_client_that_stops_in_the_middle_of_initial_contents_gets_the_rest_of_them_later() {
+    let fixture = Fixture::on_one_thread(&["D"]);
+    let (mut writer, mut quick) = (fixture.connect(), fixture.connect());
+    // Several times what the socket holds, and many pieces.
+    let (rows, text) = (2000, "x".repeat(1000));
+    let inserts: Vec<String> = (0..rows)
+        .map(|n| format!(r#"{{"op":"insert","table":"T","row":{{"name":"{n} {text}","n":{n}}}}}"#))
+        .collect();
+    for inserts in inserts.chunks(200) {
+        writer.call("transact", &format!(r#"["D",{}]"#, inserts.join(",")));
+    }
+    let params =
+        r#"["D","m",{"T":{"columns":["n","name"]}},"00000000-0000-0000-0000-000000000000"]"#;
+    let mut slow = UnixStream::connect(fixture.socket()).unwrap();
+    let request = format!(r#"{{"id":1,"method":"monitor_cond_since","params":{params}}}"#);
+    slow.write_all(request.as_bytes()).unwrap();
+    // With the first byte of the reply it is certain that the monitor has begun.
+    let mut byte = [0];
+    slow.read_exact(&mut byte).unwrap();
+    let mut framer = Framer::new(1 << 24);
+    framer.push(&byte);
+
+    // Another one gets everything meanwhile, and everything changes.
+    quick.request("2", "monitor_cond_since", params);
+    let whole = quick.raw.receive().unwrap().unwrap();
+    for _ in 0..3 {
+        let add = r#"{"op":"mutate","table":"T","where":[],"mutations":[["n","+=",1]]}"#;
+        writer.check(add, &format!(r#"[{{"count":{rows}}}]"#));
+    }
+    let quick_reply = ovsdb_proto::json::parse(&whole).unwrap();
+    let slow_reply = next_message(&mut slow, &mut framer);
+    let contents = |reply: &Json| numbers(&reply.get("result").unwrap().as_array().unwrap()[2]);
+    let before = contents(&quick_reply);
+    assert_eq!(before.len(), rows);
+    assert_eq!(contents(&slow_reply), before);
+    // What has changed meanwhile is told afterwards, and each row once.
+    let update = next_message(&mut slow, &mut framer);
+    let updates = &update.get("params").unwrap().as_array().unwrap()[2];
+    let after: BTreeMap<String, i64> = before.into_iter().map(|(row, n)| (row, n + 3)).collect();
+    assert_eq!(numbers(updates), after);
 }

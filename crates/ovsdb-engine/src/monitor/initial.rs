@@ -34,7 +34,7 @@ impl Place {
     };
 }
 
-/// How much there is in a piece at most, but for the last row, which may exceed it.
+/// How much there is in a piece at most. The last row may exceed it, and there is always one.
 #[derive(Clone, Copy, Debug)]
 pub struct PieceMax {
     /// Bytes of text.
@@ -68,7 +68,7 @@ impl Initial {
     pub fn write_piece(&self, place: Place, max: PieceMax, out: &mut Vec<u8>) -> Option<Place> {
         let shape = &*self.monitor.shape;
         let bytes_max = out.len().saturating_add(max.bytes);
-        let mut rows_left = max.rows;
+        let mut rows = 0;
         let mut updates = UpdatesWriter::resume(shape, out, place.table);
         let tables = shape.tables.iter().enumerate().skip(place.at);
         for (at, monitored) in tables.filter(|(_, table)| table.select.contains(Select::INITIAL)) {
@@ -81,11 +81,11 @@ impl Initial {
             let mut in_vain = 0;
             let mut next = None;
             for row in self.rows(at, filter, table, from) {
-                if rows_left == 0 || updates.len() >= bytes_max {
+                if rows > 0 && (rows >= max.rows || updates.len() >= bytes_max) {
                     next = Some(row.uuid());
                     break;
                 }
-                rows_left -= 1;
+                rows += 1;
                 if !filter.admits(row) {
                     in_vain += 1;
                     continue;

@@ -61,7 +61,12 @@ impl Session {
         if size <= limits::MESSAGE_BYTES_SMALL {
             return self.reply_at_once(id, |out| {
                 out.extend_from_slice(&before);
-                start.write(&monitor, out);
+                if start.is_resumed() {
+                    let missed = database.hub().beginning(&monitor, &start);
+                    out.extend_from_slice(missed.get().map_or(&[][..], Vec::as_slice));
+                } else {
+                    start.write(&monitor, out);
+                }
                 out.extend_from_slice(after);
             });
         }
