@@ -69,6 +69,8 @@ pub fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        // Tasks in a row before requests are looked for: while much is being sent, each takes a moment.
+        .event_interval(16)
         .enable_all()
         .thread_name("worker")
         .build()
