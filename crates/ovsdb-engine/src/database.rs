@@ -176,6 +176,14 @@ impl Table {
         Chunks::new(&self.rows, column)
     }
 
+    /// [`Table::chunks`] of the rows whose UUIDs are not below `from`.
+    pub(crate) fn chunks_from(&self, from: &Uuid, column: ColumnId) -> Chunks<'_> {
+        Chunks {
+            rows: self.rows.range_from(from),
+            column,
+        }
+    }
+
     /// The rows whose values in the columns of index number `index` equal `key`.
     pub(crate) fn index_matches<'a>(
         &'a self,

@@ -150,10 +150,26 @@ impl Filter {
         table.usage.end_scan(&missing, found);
     }
 
-    /// Notes that so many rows of `table` were looked at that are of no interest, because [`Filter::find`] did not tell.
-    pub(crate) fn looked_in_vain(&self, table: &Table, count: usize) {
-        if let (Filter::Any(clauses), 1..) = (self, count) {
-            clauses.report(table, count);
+    /// Notes that all rows of `table` are about to be looked at, because [`Filter::find`] did not tell.
+    pub(crate) fn begin_scan(&self, table: &Table) {
+        if let Filter::Any(clauses) = self {
+            let missing = clauses.missing(table);
+            table.usage.begin_scan(&missing, table.len());
+        }
+    }
+
+    /// Notes that `found` of them were of interest.
+    pub(crate) fn go_on_scan(&self, table: &Table, found: usize) {
+        if let Filter::Any(clauses) = self {
+            table.usage.end_scan(&clauses.missing(table), found);
+        }
+    }
+
+    /// The column that [`Filter::admits`] looks at first, if it looks at any.
+    pub(crate) fn first_column(&self) -> Option<ColumnId> {
+        match self {
+            Filter::Any(clauses) => Some(clauses.first_column()),
+            Filter::All | Filter::Nothing => None,
         }
     }
 

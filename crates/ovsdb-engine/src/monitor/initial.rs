@@ -7,11 +7,12 @@
 use std::sync::{Arc, OnceLock};
 
 use ovsdb_proto::monitor::Select;
+use ovsdb_proto::schema::ColumnId;
 use ovsdb_proto::uuid::Uuid;
 
+use super::Monitor;
 use super::shape::RowUpdate;
 use super::updates::UpdatesWriter;
-use super::{Filter, Monitor};
 use crate::database::{Database, Row, Table};
 
 /// Where a piece begins.
@@ -78,18 +79,22 @@ impl Initial {
             } else {
                 Uuid::ZERO
             };
-            let mut in_vain = 0;
+            let found = self.found[at].get_or_init(|| filter.find(table));
+            if found.is_none() && from == Uuid::ZERO {
+                filter.begin_scan(table);
+            }
+            let mut told = 0;
             let mut next = None;
-            for row in self.rows(at, filter, table, from) {
+            for row in rows_from(from, table, found.as_deref(), filter.first_column()) {
                 if rows > 0 && (rows >= max.rows || updates.len() >= bytes_max) {
                     next = Some(row.uuid());
                     break;
                 }
                 rows += 1;
                 if !filter.admits(row) {
-                    in_vain += 1;
                     continue;
                 }
+                told += 1;
                 let update = RowUpdate {
                     at,
                     kind: Select::INITIAL,
@@ -98,7 +103,9 @@ impl Initial {
                 };
                 update.write(shape, self.monitor.form, updates.row(at, row.uuid()));
             }
-            filter.looked_in_vain(table, in_vain);
+            if found.is_none() {
+                filter.go_on_scan(table, told);
+            }
             if let Some(from) = next {
                 let table = updates.table();
                 return Some(Place { at, from, table });
@@ -109,22 +116,25 @@ impl Initial {
         }
         None
     }
+}
 
-    /// The rows of a table that can be of interest, beginning with `from`.
-    fn rows<'a>(
-        &'a self,
-        at: usize,
-        filter: &Filter,
-        table: &'a Table,
-        from: Uuid,
-    ) -> Box<dyn Iterator<Item = &'a Row> + 'a> {
-        match self.found[at].get_or_init(|| filter.find(table)) {
-            Some(found) => {
-                let rest = &found[found.partition_point(|uuid| *uuid < from)..];
-                let rows = rest.iter().filter_map(|uuid| table.get(uuid));
-                Box::new(rows.map(|row| &**row))
-            }
-            None => Box::new(table.rows.range_from(&from).map(|(_, row)| &**row)),
+/// The rows of a table that can be of interest, beginning with `from`: those of `found`, or all of them, of which `column`
+/// is looked at first.
+fn rows_from<'a>(
+    from: Uuid,
+    table: &'a Table,
+    found: Option<&'a [Uuid]>,
+    column: Option<ColumnId>,
+) -> Box<dyn Iterator<Item = &'a Row> + 'a> {
+    match found {
+        Some(found) => {
+            let rest = &found[found.partition_point(|uuid| *uuid < from)..];
+            let rows = rest.iter().filter_map(|uuid| table.get(uuid));
+            Box::new(rows.map(|row| &**row))
+        }
+        None => {
+            let chunks = table.chunks_from(&from, column.unwrap_or(ColumnId::UUID));
+            Box::new(chunks.flatten().map(|(_, row)| &**row))
         }
     }
 }
