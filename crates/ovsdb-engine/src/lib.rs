@@ -10,7 +10,7 @@ mod convert;
 mod database;
 mod draft;
 mod exec;
-pub mod index;
+mod index;
 mod indexing;
 pub mod load;
 pub mod monitor;
@@ -27,6 +27,9 @@ pub use commit::{Commit, RowChange};
 pub use convert::{Conversion, convert};
 pub use database::{Database, Row, Table};
 pub use exec::{Context, Done, Outcome, OutcomeOn, Prepared, effort, execute, execute_on};
+pub use index::{
+    INDEX_ENTRIES_MAX, INDEX_ENTRIES_TOTAL_MAX, INDEX_ROWS_MIN, INDEXES_PER_TABLE_MAX,
+};
 pub use indexing::IndexByUse;
 pub use rbac::{Access, Unreadable};
 pub use results::{OpResult, Results};

@@ -382,7 +382,7 @@ fn an_index_that_follows_many_changes_unused_is_dropped() {
 
 #[test]
 fn indexes_are_limited_in_number_and_the_unused_give_way() {
-    use ovsdb_engine::index::INDEXES_PER_TABLE_MAX;
+    use ovsdb_engine::INDEXES_PER_TABLE_MAX;
     let count = INDEXES_PER_TABLE_MAX + 4;
     let columns: serde_json::Map<String, Value> = (0..count)
         .map(|number| (format!("c{number:02}"), json!({"type": "integer"})))
