@@ -69,10 +69,10 @@ impl Daemon {
             return Err(output);
         }
         let text = std::fs::read_to_string(&pidfile).unwrap_or_default();
-        let pid = text
-            .trim()
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is detached and its pidfile holds {text:?}"));
+        let Ok(pid) = text.trim().parse() else {
+            let stderr = format!("{name} is detached and its pidfile holds {text:?}");
+            return Err(Output { stderr, ..output });
+        };
         Ok(Daemon {
             name: name.to_owned(),
             pid: Pid::from_raw(pid),
