@@ -265,12 +265,26 @@ pub(crate) fn check_success(reply: &[u8]) -> Result<(), ClientError> {
     static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\":"));
     let mut errors = ERROR.find_iter(reply);
     let null = |at: usize| reply[at + ERROR.needle().len()..].starts_with(b"null");
-    match (errors.next(), errors.next()) {
-        (Some(only), None) if null(only) => Ok(()),
-        _ => Err(ClientError::Failed(
-            String::from_utf8_lossy(&reply[..reply.len().min(1000)]).into_owned(),
-        )),
-    }
+    let told = match (errors.next(), errors.next()) {
+        (Some(only), None) if null(only) => return Ok(()),
+        (Some(first), _) if !null(first) => first,
+        (_, Some(second)) => second,
+        _ => 0,
+    };
+    Err(ClientError::Failed(excerpt(reply, told)))
+}
+
+/// What stands around this place of a message, which may be a long one.
+pub(crate) fn excerpt(message: &[u8], at: usize) -> String {
+    /// Bytes to either side.
+    const AROUND: usize = 300;
+    let (begin, end) = (at.saturating_sub(AROUND), (at + AROUND).min(message.len()));
+    let text = String::from_utf8_lossy(&message[begin..end]);
+    let (before, after) = (
+        if begin > 0 { "..." } else { "" },
+        if end < message.len() { "..." } else { "" },
+    );
+    format!("{before}{text}{after}")
 }
 
 /// The results of a transaction of so many operations, all of which must have succeeded.
@@ -288,5 +302,50 @@ pub(crate) fn succeeded(result: &Json, operations: usize) -> Result<&[Json], Cli
             results.len()
         ))),
         None => Ok(results),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_tells_of_success_or_shows_the_error() {
+        let many = "{\"uuid\":[\"uuid\",\"8d1c05c4-2ac3-4a5c-9f0c-7b1d3f1f6a11\"]},".repeat(100);
+        // (the reply, what is shown of it; empty for success)
+        let cases = [
+            (r#"{"error":null,"id":1,"result":[{}]}"#.to_owned(), ""),
+            (
+                r#"{"id":1,"result":[{"uuid":["uuid","x"]}],"error":null}"#.to_owned(),
+                "",
+            ),
+            (
+                r#"{"id":1,"result":null,"error":{"error":"unknown database"}}"#.to_owned(),
+                "unknown database",
+            ),
+            (
+                r#"{"error":"canceled","id":1,"result":null}"#.to_owned(),
+                "canceled",
+            ),
+            (
+                format!(r#"{{"error":null,"id":1,"result":[{many}{{"error":"timed out"}}]}}"#),
+                "timed out",
+            ),
+            (
+                format!(r#"{{"id":1,"result":[{many}{{"error":"timed out"}}],"error":null}}"#),
+                "timed out",
+            ),
+            (r#"{"id":1}"#.to_owned(), "{\"id\":1}"),
+        ];
+        for (reply, expected) in cases {
+            let shown = check_success(reply.as_bytes()).map_err(|error| error.to_string());
+            match shown {
+                Ok(()) => assert_eq!(expected, "", "{reply}"),
+                Err(shown) => {
+                    assert!(!expected.is_empty() && shown.contains(expected), "{shown}");
+                    assert!(shown.len() < 1_000, "{shown}");
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::write_request;
 
-use crate::client::{ClientError, answer_to_echo, check_success, is_echo};
+use crate::client::{ClientError, answer_to_echo, check_success, excerpt, is_echo};
 use crate::cutter::Messages;
 use crate::socket::{Socket, patience};
 
@@ -186,6 +186,6 @@ fn check_id(reply: &[u8], expected: usize) -> Result<(), ClientError> {
     }
     Err(ClientError::Order {
         expected: i64::try_from(expected).unwrap_or(i64::MAX),
-        got: String::from_utf8_lossy(&reply[..reply.len().min(1000)]).into_owned(),
+        got: excerpt(reply, 0),
     })
 }
