@@ -1,6 +1,6 @@
 //! How the server's own work is run: on threads, by the system's clocks and random numbers, or in a simulation.
 //!
-//! As shipped, a [`Worker`] has a thread of its own. Within a simulation ([`enter`]) everything that starts on the thread
+//! As shipped, a `Worker` has a thread of its own. Within a simulation ([`enter`]) everything that starts on the thread
 //! of the simulation are tasks of one tokio runtime without other threads; the same state machines take the same turns
 //! there, in an order and after pauses that the simulated [`World`] chooses. Moments are those of tokio's clock, which a
 //! simulation pauses. Nothing here knows what the work is.
