@@ -11,7 +11,6 @@ use ovsdb_server::server::Server;
 use ovsdb_testkit::differential::dice::Dice;
 use ovsdb_testkit::monitored::{Contents, Form, Monitor};
 use serde_json::{Value as Json, json};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::chronicle::{Index, attempt};
@@ -106,18 +105,16 @@ impl Client {
 
     /// Lives with a server until that ends, or until all go away.
     pub(crate) async fn live(&mut self, server: Arc<Server>) {
-        let mut phases = self.world.phase.subscribe();
         loop {
-            let phase = *phases.borrow_and_update();
-            match phase {
-                Phase::Busy | Phase::Settling => self.connect(&server, &mut phases).await,
+            match self.world.phase() {
+                Phase::Busy | Phase::Settling => self.connect(&server).await,
                 Phase::Quiet | Phase::Over => return,
             }
             let pause = Duration::from_millis(self.dice.below(300) as u64);
             tokio::select! {
                 biased;
                 () = sleep(pause) => {}
-                _ = phases.changed() => {}
+                () = self.world.turned.notified() => {}
             }
         }
     }
@@ -131,7 +128,7 @@ impl Client {
         own.drain(..many);
     }
 
-    async fn connect(&mut self, server: &Arc<Server>, phases: &mut watch::Receiver<Phase>) {
+    async fn connect(&mut self, server: &Arc<Server>) {
         let world = self.world.clone();
         let pace = world.pace(&mut self.dice);
         let breaks = self.dice.chance(world.weather.breaks).then(|| {
@@ -163,7 +160,7 @@ impl Client {
             finished_at: None,
             client: self,
         };
-        session.run(phases).await;
+        session.run().await;
     }
 }
 
@@ -179,7 +176,7 @@ impl Drop for Session<'_> {
 }
 
 impl Session<'_> {
-    async fn run(mut self, phases: &mut watch::Receiver<Phase>) {
+    async fn run(mut self) {
         let world = self.client.world.clone();
         let mut next = Instant::now();
         loop {
@@ -196,7 +193,7 @@ impl Session<'_> {
             let heard = tokio::select! {
                 biased;
                 heard = self.wire.hear() => Some(heard),
-                _ = phases.changed() => {
+                () = world.turned.notified() => {
                     if world.phase() == Phase::Quiet {
                         self.check_quiet();
                     }

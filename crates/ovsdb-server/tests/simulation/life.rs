@@ -172,7 +172,7 @@ pub(crate) fn live(
         .start_paused(true)
         .build()
         .expect("a runtime");
-    world.phase.send_replace(Phase::Busy);
+    world.turn(Phase::Busy);
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async {
         world.begins_clock();
@@ -240,7 +240,7 @@ async fn settle(world: &World, disk: &SimulatedDisk) {
         if phase == Phase::Quiet {
             world.locks.borrow().check_quiet();
         }
-        world.phase.send_replace(phase);
+        world.turn(phase);
         sleep(Duration::from_secs(seconds)).await;
     }
 }

@@ -11,7 +11,8 @@ use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::hub::Version;
 use ovsdb_server::runtime::{self, Who};
 use ovsdb_testkit::differential::dice::Dice;
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::chronicle::{Chronicle, Tag};
@@ -78,7 +79,9 @@ pub(crate) struct World {
     pub(crate) weather: Weather,
     pub(crate) chronicle: RefCell<Chronicle>,
     pub(crate) locks: RefCell<LockBook>,
-    pub(crate) phase: watch::Sender<Phase>,
+    phase: Cell<Phase>,
+    /// Rung when another phase begins, for all in the order in which they came.
+    pub(crate) turned: Notify,
     /// How often the set of databases, or a schema, has changed in a way that disconnects who is not aware of it.
     pub(crate) changes: Cell<u64>,
     /// The database is not served at the moment.
@@ -97,6 +100,7 @@ pub(crate) struct World {
     trace: Cell<u64>,
     events: Cell<u64>,
     begun: Cell<Option<Instant>>,
+    now_ms: Cell<u64>,
     is_told: bool,
 }
 
@@ -109,7 +113,8 @@ impl World {
             weather,
             chronicle: RefCell::default(),
             locks: RefCell::default(),
-            phase: watch::Sender::new(Phase::Busy),
+            phase: Cell::new(Phase::Busy),
+            turned: Notify::new(),
             changes: Cell::new(0),
             is_absent: Cell::new(false),
             memories: RefCell::default(),
@@ -122,6 +127,7 @@ impl World {
             trace: Cell::new(seed),
             events: Cell::new(0),
             begun: Cell::new(None),
+            now_ms: Cell::new(0),
             is_told,
         };
         world.note(|| format!("{weather:?}"));
@@ -134,11 +140,14 @@ impl World {
         self.last_tag.get()
     }
 
-    /// Milliseconds since the world began; the clock must run.
+    /// Milliseconds since the life of this server began. Between two lives no time passes.
     fn now_ms(&self) -> u64 {
-        let begun = self.begun.get().unwrap_or_else(Instant::now);
-        self.begun.set(Some(begun));
-        begun.elapsed().as_millis() as u64
+        if Handle::try_current().is_ok() {
+            let begun = self.begun.get().unwrap_or_else(Instant::now);
+            self.begun.set(Some(begun));
+            self.now_ms.set(begun.elapsed().as_millis() as u64);
+        }
+        self.now_ms.get()
     }
 
     /// The clock of another tokio runtime counts from now on.
@@ -214,7 +223,13 @@ impl World {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        self.phase.get()
+    }
+
+    /// Begins another phase.
+    pub(crate) fn turn(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.turned.notify_waiters();
     }
 }
 
