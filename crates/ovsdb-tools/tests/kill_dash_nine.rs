@@ -1,11 +1,15 @@
 //! The server is killed under load, again and again, and keeps what it has acknowledged.
 //!
-//! Several clients write durable transactions of several rows each and keep more than one on the way. When a number of
-//! acknowledgements drawn from the seed has arrived, the server gets SIGKILL. After each restart on the same file:
-//! every acknowledged transaction is there, none is there in part, what each session wrote is there without a gap, and
-//! a sum that every transaction adds to agrees. In some rounds the file is compacted at the time of the kill.
+//! Several clients write transactions of several rows each, durable or not, and keep more than one on the way; another one
+//! watches, and resumes after each kill from the version that it has. When a number of acknowledgements drawn from the seed
+//! has arrived, the server gets SIGKILL. After each restart on the same file: every acknowledged transaction is there, and
+//! so is what the watcher was told of; none is there in part, or although it was canceled; what each session wrote is there
+//! without a gap; a sum that every transaction adds to agrees; and the watcher ends up with what is there. In some rounds
+//! the file is compacted at the time of the kill, or the database converted.
+//!
+//! `OVSDB_KILLS=N` says how many kills.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
@@ -17,14 +21,18 @@ use ovsdb_testkit::sandbox::Sandbox;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Kills of one test.
-const ROUNDS: i64 = 50;
+/// Kills of one test, unless [`KILLS`] says otherwise.
+const ROUNDS: i64 = 200;
+/// Kills after which the next begin with an empty database, so that thousands do not make it large.
+const ROUNDS_OF_A_FILE: i64 = 100;
+/// How many kills.
+const KILLS: &str = "OVSDB_KILLS";
 /// Sessions that write at the same time.
 const CLIENTS: i64 = 4;
 /// Transactions that a session sends before it waits for the first reply.
 const PIPELINE: usize = 4;
 /// Most acknowledgements before the kill.
-const ACKNOWLEDGED_MAX: usize = 150;
+const ACKNOWLEDGED_MAX: usize = 60;
 /// Most rows of a transaction.
 const ROWS_MAX: i64 = 6;
 /// Longest payload of a row, in bytes.
@@ -33,7 +41,7 @@ const PAYLOAD_MAX: usize = 600;
 /// Repeats a run: the seed that an earlier run has printed.
 const SEED: &str = "OVSDB_TEST_SEED";
 
-const SCHEMA: &str = r#"{"name": "Kill", "tables": {
+const SCHEMA: &str = r#"{"name": "Kill", "version": "1.0.0", "tables": {
     "Entry": {"isRoot": true, "columns": {
         "round": {"type": "integer"}, "client": {"type": "integer"}, "serial": {"type": "integer"},
         "part": {"type": "integer"}, "parts": {"type": "integer"}, "payload": {"type": "string"}}},
@@ -66,7 +74,12 @@ impl Transaction {
             .collect()
     }
 
-    /// The request that makes it durable.
+    /// Every other one asks for it.
+    fn is_durable(self) -> bool {
+        (self.round + self.client + self.serial) % 2 == 0
+    }
+
+    /// The request.
     fn request(self) -> String {
         let Transaction {
             round,
@@ -76,6 +89,7 @@ impl Transaction {
         } = self;
         let payloads = self.payloads();
         let parts = payloads.len();
+        let durable = self.is_durable();
         let mut operations = String::new();
         for (part, payload) in payloads.iter().enumerate() {
             operations.push_str(&format!(
@@ -83,7 +97,7 @@ impl Transaction {
             ));
         }
         format!(
-            r#"{{"id":{serial},"method":"transact","params":["Kill"{operations},{{"op":"mutate","table":"Sum","where":[],"mutations":[["rows","+=",{parts}]]}},{{"op":"commit","durable":true}}]}}"#
+            r#"{{"id":{serial},"method":"transact","params":["Kill"{operations},{{"op":"mutate","table":"Sum","where":[],"mutations":[["rows","+=",{parts}]]}},{{"op":"commit","durable":{durable}}}]}}"#
         )
     }
 }
@@ -91,7 +105,9 @@ impl Transaction {
 /// What a session did until its connection was cut.
 struct Session {
     sent: i64,
-    acknowledged: i64,
+    acknowledged: BTreeSet<i64>,
+    /// A conversion came first.
+    canceled: BTreeSet<i64>,
 }
 
 /// Writes transactions until the connection ends; tells of each acknowledgement.
@@ -104,8 +120,12 @@ fn write_until_cut(
 ) -> Session {
     let mut session = Session {
         sent: 0,
-        acknowledged: 0,
+        acknowledged: BTreeSet::new(),
+        canceled: BTreeSet::new(),
     };
+    if connection.send(AWARE.as_bytes()).is_err() || connection.receive().is_err() {
+        return session;
+    }
     let mut waiting = VecDeque::new();
     loop {
         while waiting.len() < PIPELINE {
@@ -133,11 +153,13 @@ fn write_until_cut(
             Some(&Json::Integer(expected)),
             "replies come in order"
         );
-        assert_eq!(
-            reply.get("error"),
-            Some(&Json::Null),
-            "no transaction is refused"
-        );
+        if let Some(error) = reply.get("error").filter(|error| **error != Json::Null) {
+            let canceled = error.get("error").and_then(Json::as_str) == Some("canceled")
+                || error.as_str() == Some("canceled");
+            assert!(canceled, "no transaction is refused: {reply}");
+            session.canceled.insert(expected);
+            continue;
+        }
         let failed = reply
             .get("result")
             .and_then(Json::as_array)
@@ -145,9 +167,87 @@ fn write_until_cut(
             .iter()
             .any(|result| result.get("error").is_some());
         assert!(!failed, "no operation is refused: {reply:?}");
-        session.acknowledged += 1;
+        session.acknowledged.insert(expected);
         // The receiver goes when it has heard enough; the session goes on until it is cut.
         let _ = acknowledgements.send(());
+    }
+}
+
+/// What is sent by whoever does not want to be disconnected by a conversion.
+const AWARE: &str = r#"{"id":"aware","method":"set_db_change_aware","params":[true]}"#;
+
+/// A client that watches all entries, over all kills.
+struct Watcher {
+    /// The last version that it knows.
+    id: String,
+    rows: BTreeSet<String>,
+    resumed: usize,
+    found: usize,
+}
+
+impl Watcher {
+    fn new() -> Watcher {
+        Watcher {
+            id: String::from("00000000-0000-0000-0000-000000000000"),
+            rows: BTreeSet::new(),
+            resumed: 0,
+            found: 0,
+        }
+    }
+
+    fn request(&self) -> String {
+        let id = &self.id;
+        format!(
+            r#"{{"id":"watch","method":"monitor_cond_since","params":["Kill","w",{{"Entry":[{{"columns":["serial"]}}]}},"{id}"]}}"#
+        )
+    }
+
+    /// Watches until the connection ends, or until it has its first answer.
+    fn watch(&mut self, connection: &mut RawClient, is_first_enough: bool) {
+        let sent = [AWARE, self.request().as_str()].map(|text| connection.send(text.as_bytes()));
+        if sent.iter().any(Result::is_err) {
+            return;
+        }
+        while let Ok(Some(message)) = connection.receive() {
+            let message = json::parse(&message).expect("the server speaks JSON");
+            match message.get("method").and_then(Json::as_str) {
+                Some("update3") => {
+                    let params = message.get("params").and_then(Json::as_array);
+                    self.take(&params.expect("an update has them")[1..]);
+                }
+                Some("monitor_canceled") => {
+                    if connection.send(self.request().as_bytes()).is_err() {
+                        return;
+                    }
+                }
+                Some(_) => {}
+                None if message.get("id").and_then(Json::as_str) == Some("watch") => {
+                    let result = message.get("result").and_then(Json::as_array);
+                    let result = result.unwrap_or_else(|| panic!("no monitor: {message}"));
+                    self.resumed += 1;
+                    match result[0] {
+                        Json::Bool(true) => self.found += 1,
+                        _ => self.rows.clear(),
+                    }
+                    self.take(&result[1..]);
+                    if is_first_enough {
+                        return;
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Takes in a version's id and what leads to it.
+    fn take(&mut self, told: &[Json]) {
+        self.id = told[0].as_str().expect("an id").to_owned();
+        let rows = told[1].get("Entry").and_then(Json::as_object);
+        for (uuid, change) in rows.into_iter().flat_map(|rows| rows.iter()) {
+            let is_new = change.get("insert").or_else(|| change.get("initial"));
+            assert!(is_new.is_some(), "entries do not change: {change}");
+            assert!(self.rows.insert(uuid.to_string()), "a row is told twice");
+        }
     }
 }
 
@@ -217,22 +317,21 @@ fn check_round(connection: &mut RawClient, seed: u64, round: i64, sessions: &[Se
         );
     }
     for (client, session) in (0..).zip(sessions) {
-        let present = found.keys().filter(|(of, _)| *of == client).count();
-        let present = i64::try_from(present).expect("few");
-        let Session { sent, acknowledged } = session;
+        let there = found.keys().filter(|(of, _)| *of == client);
+        let there: BTreeSet<i64> = there.map(|(_, serial)| *serial).collect();
+        let lost: Vec<_> = session.acknowledged.difference(&there).collect();
         assert!(
-            (*acknowledged..=*sent).contains(&present),
-            "round {round}: client {client} sent {sent} transactions, {acknowledged} were acknowledged, and {present} are there"
+            lost.is_empty(),
+            "round {round}: lost of client {client}: {lost:?}"
         );
-        // Requests of one session take effect in order, so what is there has no gap.
-        let last = found
-            .keys()
-            .filter(|(of, _)| *of == client)
-            .map(|(_, serial)| *serial)
-            .max();
+        // Requests of one session take effect in order, so what is there has no gap. Of one that was canceled, its session
+        // may not have heard.
+        let last = there.last().copied().unwrap_or(-1);
+        assert!(last < session.sent, "round {round}: nobody sent {last}");
+        let gap =
+            (0..=last).find(|serial| there.contains(serial) == session.canceled.contains(serial));
         assert_eq!(
-            last.map_or(0, |last| last + 1),
-            present,
+            gap, None,
             "round {round}: a gap in what client {client} wrote"
         );
     }
@@ -240,10 +339,19 @@ fn check_round(connection: &mut RawClient, seed: u64, round: i64, sessions: &[Se
 }
 
 /// One server, loaded until enough is acknowledged, then killed.
-fn load_and_kill(server: Server, seed: u64, round: i64, random: &mut StdRng) -> Vec<Session> {
+fn load_and_kill(
+    server: Server,
+    seed: u64,
+    round: i64,
+    random: &mut StdRng,
+    watcher: &mut Watcher,
+) -> Vec<Session> {
     let enough = random.random_range(1..=ACKNOWLEDGED_MAX);
     let compact_at = random
         .random_bool(0.3)
+        .then(|| random.random_range(0..enough));
+    let convert_at = random
+        .random_bool(0.2)
         .then(|| random.random_range(0..enough));
     let (acknowledgements, heard) = mpsc::channel();
     thread::scope(|scope| {
@@ -257,6 +365,9 @@ fn load_and_kill(server: Server, seed: u64, round: i64, random: &mut StdRng) -> 
             })
             .collect();
         drop(acknowledgements);
+        let mut watching = RawClient::connect(server.socket());
+        scope.spawn(move || watcher.watch(&mut watching, false));
+        let mut converter = RawClient::connect(server.socket());
         // Kept open to the end, so that the command is not dropped with its connection.
         let mut control = RawClient::connect(server.control());
         for count in 0..enough {
@@ -264,6 +375,14 @@ fn load_and_kill(server: Server, seed: u64, round: i64, random: &mut StdRng) -> 
             if compact_at == Some(count) {
                 let request = br#"{"id":0,"method":"ovsdb-server/compact","params":[]}"#;
                 control.send(request).expect("the control socket is open");
+            }
+            if convert_at == Some(count) {
+                let schema = SCHEMA.replace("1.0.0", &format!("1.0.{}", round + 1));
+                let request =
+                    format!(r#"{{"id":0,"method":"convert","params":["Kill",{schema}]}}"#);
+                converter
+                    .send(request.as_bytes())
+                    .expect("the server reads");
             }
         }
         server.kill();
@@ -274,14 +393,18 @@ fn load_and_kill(server: Server, seed: u64, round: i64, random: &mut StdRng) -> 
     })
 }
 
-#[test]
-fn acknowledged_durable_transactions_survive_kill_dash_nine() {
-    let seed = match std::env::var(SEED) {
-        Ok(seed) => seed.parse().expect("a seed is a number"),
-        Err(_) => rand::random(),
-    };
-    println!("{SEED}={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+/// What came of some kills.
+#[derive(Default)]
+struct Sum {
+    sent: i64,
+    acknowledged: usize,
+    rows: i64,
+    resumed: usize,
+    found: usize,
+}
+
+/// Kills a server on a new file, in these rounds.
+fn check_file(seed: u64, rounds: std::ops::Range<i64>, random: &mut StdRng, sum: &mut Sum) {
     let sandbox = Sandbox::new();
     let schema = sandbox.path("kill.ovsschema");
     std::fs::write(&schema, SCHEMA).expect("the sandbox can be written");
@@ -292,46 +415,89 @@ fn acknowledged_durable_transactions_survive_kill_dash_nine() {
         r#"{"id":0,"method":"transact","params":["Kill",{"op":"insert","table":"Sum","row":{"rows":0}},{"op":"commit","durable":true}]}"#,
     );
     let mut rows = 0;
-    let mut rounds: Vec<(Vec<Session>, i64)> = Vec::new();
-    for round in 0..ROUNDS {
-        let sessions = load_and_kill(server, seed, round, &mut random);
+    let mut done: Vec<(i64, Vec<Session>, i64)> = Vec::new();
+    let mut watcher = Watcher::new();
+    for round in rounds {
+        let sessions = load_and_kill(server, seed, round, random, &mut watcher);
         server = start();
         let mut connection = RawClient::connect(server.socket());
         let found = check_round(&mut connection, seed, round, &sessions);
         rows += found;
-        rounds.push((sessions, found));
-        let sum = select(&mut connection, "Sum", "", r#""rows""#);
-        assert_eq!(sum.len(), 1, "round {round}");
+        done.push((round, sessions, found));
+        let total = select(&mut connection, "Sum", "", r#""rows""#);
+        assert_eq!(total.len(), 1, "round {round}");
         assert_eq!(
-            integer(&sum[0], "rows"),
+            integer(&total[0], "rows"),
             rows,
-            "round {round}: the sum of all rows, with seed {seed}"
+            "round {round}: the sum of all rows"
+        );
+        // What it was told of before the kill it is not told again, and with the rest it has all.
+        let known = watcher.rows.len();
+        watcher.watch(&mut RawClient::connect(server.socket()), true);
+        assert!(
+            watcher.rows.len() >= known,
+            "round {round}: something told is gone"
+        );
+        assert_eq!(
+            i64::try_from(watcher.rows.len()).expect("few"),
+            rows,
+            "round {round}: the rows of the watcher"
         );
     }
 
     // What survived one kill survives the later ones, too.
     let mut connection = RawClient::connect(server.socket());
-    for (round, (sessions, found)) in (0..).zip(&rounds) {
+    for (round, sessions, found) in &done {
         assert_eq!(
-            check_round(&mut connection, seed, round, sessions),
+            check_round(&mut connection, seed, *round, sessions),
             *found,
             "round {round} after the last"
         );
     }
-    let count = |of: fn(&Session) -> i64| -> i64 {
-        rounds
-            .iter()
-            .flat_map(|(sessions, _)| sessions)
-            .map(of)
-            .sum()
+    let sessions = || done.iter().flat_map(|(_, sessions, _)| sessions);
+    sum.sent += sessions().map(|session| session.sent).sum::<i64>();
+    sum.acknowledged += sessions()
+        .map(|session| session.acknowledged.len())
+        .sum::<usize>();
+    sum.rows += rows;
+    sum.resumed += watcher.resumed;
+    sum.found += watcher.found;
+}
+
+fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let value = std::env::var(name).ok()?;
+    let Ok(value) = value.parse() else {
+        panic!("{name} is a number");
     };
-    let (sent, acknowledged) = (
-        count(|session| session.sent),
-        count(|session| session.acknowledged),
+    Some(value)
+}
+
+#[test]
+fn acknowledged_transactions_survive_kill_dash_nine() {
+    let seed = from_environment(SEED).unwrap_or_else(rand::random);
+    println!("{SEED}={seed}");
+    let kills = from_environment(KILLS).unwrap_or(ROUNDS);
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut sum = Sum::default();
+    let mut round = 0;
+    while round < kills {
+        let end = kills.min(round + ROUNDS_OF_A_FILE);
+        check_file(seed, round..end, &mut random, &mut sum);
+        round = end;
+    }
+    let Sum {
+        sent,
+        acknowledged,
+        rows,
+        resumed,
+        found,
+    } = sum;
+    println!(
+        "{kills} kills: {sent} transactions sent, {acknowledged} acknowledged, {rows} rows; watched {resumed} times, {found} times from the version known"
     );
-    println!("{ROUNDS} kills: {sent} transactions sent, {acknowledged} acknowledged, {rows} rows");
     assert!(
-        sent - acknowledged >= ROUNDS,
+        sent - i64::try_from(acknowledged).expect("few") >= kills,
         "the server was killed under load"
     );
+    assert!(found >= resumed / 2, "versions are known after a kill");
 }
