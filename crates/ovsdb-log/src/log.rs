@@ -587,7 +587,10 @@ impl Log {
         self.begin_writing()?;
         if let Err(error) = write_full(self.file.as_ref(), bytes, self.offset) {
             let code = OsError::from(error);
-            tracing::warn!(target: "ovsdb_log", "{}: write failed ({code})", self.path.display());
+            tracing::warn!(
+                target: "ovsdb_log", per_minute = 5, burst = 5,
+                "{}: write failed ({code})", self.path.display()
+            );
             // Whether this works or not, the log is latched, and `resume` does it again.
             let _ = self.file.set_len(self.offset);
             return Err(self.latch(

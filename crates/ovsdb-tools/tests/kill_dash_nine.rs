@@ -215,10 +215,8 @@ impl Watcher {
                     let params = message.get("params").and_then(Json::as_array);
                     self.take(&params.expect("an update has them")[1..]);
                 }
-                Some("monitor_canceled") => {
-                    if connection.send(self.request().as_bytes()).is_err() {
-                        return;
-                    }
+                Some("monitor_canceled") if connection.send(self.request().as_bytes()).is_err() => {
+                    return;
                 }
                 Some(_) => {}
                 None if message.get("id").and_then(Json::as_str) == Some("watch") => {
