@@ -229,7 +229,7 @@ pub struct Reader {
 
 impl Reader {
     /// Goes on to the next piece; `None` after the last. Says whether it had to be made, which takes some time.
-    pub fn next(&mut self) -> Option<(Arc<Piece>, bool)> {
+    pub fn go_on(&mut self) -> Option<(Arc<Piece>, bool)> {
         let (piece, was_made) = match self.ahead.take() {
             Some(piece) => (piece, false),
             None => self.contents.piece(self.next)?,

@@ -155,6 +155,9 @@ pub const CONTENTS_SPARE_MAX: usize = 8;
 /// Sessions whose clients a teller tells what is new before requests that have arrived get their turn.
 pub const TELLS_IN_A_ROW: usize = 16;
 
+/// How long a teller goes on at most before requests get their turn, if they have taken as long before.
+pub const TELLING_MAX: Duration = Duration::from_millis(1);
+
 /// Different texts that a teller keeps to tell others the same.
 pub const JOINED_MAX: usize = 8;
 

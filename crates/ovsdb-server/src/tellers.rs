@@ -4,14 +4,16 @@
 //! the next request. Instead the [`Desk`] of each session that has something to tell waits in one queue, and at most all
 //! but one of the threads of the runtime are at work on it. Whoever commits meanwhile adds to what the sessions in the
 //! queue have to tell, so that the more there is to do, the more is told at once. Nobody waits for more: what is alone in
-//! the queue is told right away. Nothing here knows monitors or sockets.
+//! the queue is told right away, and requests without end do not keep anybody from being told. Nothing here knows monitors or sockets.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::limits;
 use crate::runtime::{self, Who};
@@ -158,7 +160,8 @@ impl Tellers {
 async fn work(tellers: Arc<Tellers>) {
     let mut desks = Vec::with_capacity(limits::TELLS_IN_A_ROW);
     let mut joined = Joined::default();
-    let mut told = 0;
+    // How many have been told, and since when, and how long others were at work before.
+    let (mut told, mut begin, mut paused) = (0, Instant::now(), Duration::ZERO);
     loop {
         tellers.next(&mut desks);
         if desks.is_empty() {
@@ -171,10 +174,14 @@ async fn work(tellers: Arc<Tellers>) {
                 desk.tell(&mut joined);
             }
         }
-        if told >= limits::TELLS_IN_A_ROW {
+        // Where requests never end, telling gets as much time as they do, within limits.
+        let at_least = paused.min(limits::TELLING_MAX);
+        if told >= limits::TELLS_IN_A_ROW && begin.elapsed() >= at_least {
             // Requests that have arrived meanwhile come first.
+            let pause = Instant::now();
             tokio::task::yield_now().await;
-            told = 0;
+            paused = pause.elapsed();
+            (told, begin) = (0, Instant::now());
         }
     }
 }
@@ -279,7 +286,6 @@ mod tests {
             }
         });
         assert_eq!(told(&desks), vec![1; desks.len()]);
-        assert_eq!(tellers.queue.lock().at_work, 1, "it has not looked again");
         runtime.block_on(tokio::task::yield_now());
         assert_eq!(tellers.queue.lock().at_work, 0);
     }

@@ -53,7 +53,7 @@ fn contents() -> (Arc<Contents>, Vec<u8>, Database) {
 fn read(reader: &mut Reader, count: usize, text: &mut Vec<u8>) -> Option<Arc<Piece>> {
     let mut last = None;
     for _ in 0..count {
-        let (piece, _) = reader.next()?;
+        let (piece, _) = reader.go_on()?;
         text.extend_from_slice(piece.bytes());
         last = Some(piece);
     }
@@ -76,7 +76,7 @@ fn those_who_keep_up_with_each_other_send_the_same_bytes() {
     let mut readers = [contents.reader(), contents.reader(), contents.reader()];
     let mut text = Vec::new();
     loop {
-        let pieces = readers.each_mut().map(|reader| reader.next());
+        let pieces = readers.each_mut().map(|reader| reader.go_on());
         let [
             Some((first, true)),
             Some((second, false)),

@@ -212,7 +212,7 @@ impl Outbox {
             if let Chunk::Pieces(piece, others) = chunk {
                 // First, so that its buffer can be used for the next one.
                 *piece = None;
-                if let Some((next, was_made)) = others.next() {
+                if let Some((next, was_made)) = others.go_on() {
                     *piece = Some(next);
                     if was_made {
                         // That took a while. Others get their turn, and what has arrived meanwhile is looked at.
