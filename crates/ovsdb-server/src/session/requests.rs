@@ -177,7 +177,6 @@ impl Session {
             Ok(database) => database,
             Err(error) => return self.refuse(&id, &error),
         };
-        make_indexes(&database);
         if let Some(error) = self.duplicate_id(Method::Transact, &params, &id) {
             return self.refuse(&id, &error);
         }
@@ -228,6 +227,7 @@ impl Session {
             transact,
             received,
         } = read;
+        make_indexes(&database);
         if transact.is_read_only()
             && self.transactions.in_flight() == 0
             && let Some(answer) = self.read(&database, &transact)
