@@ -60,19 +60,16 @@ impl<'s> Replayer<'s> {
         fresh: &mut dyn FnMut() -> Uuid,
     ) -> (Database, Result<Option<Commit>, ReplayError>) {
         let mut draft = Draft::on(database);
-        if self.read(&mut draft, record, fresh).is_err() {
-            let database = draft.revert();
-            return match record::replay(&database, record, fresh) {
-                Ok((next, commit)) => (next, Ok(commit)),
-                Err(error) => (database, Err(error)),
-            };
+        let is_read = self.read(&mut draft, record, fresh).is_ok();
+        if is_read && passes::commit(&mut draft, fresh).is_ok() {
+            let (next, commit) = Commit::from_draft(draft);
+            return (next, Ok(commit));
         }
-        match passes::commit(&mut draft, fresh) {
-            Ok(()) => {
-                let (next, commit) = Commit::from_draft(draft);
-                (next, Ok(commit))
-            }
-            Err(error) => (draft.revert(), Err(error.into())),
+        // Which one of several faults is named depends on the order in which rows are looked at.
+        let database = draft.revert();
+        match record::replay(&database, record, fresh) {
+            Ok((next, commit)) => (next, Ok(commit)),
+            Err(error) => (database, Err(error)),
         }
     }
 
@@ -115,7 +112,7 @@ impl<'s> Replayer<'s> {
             }
             self.annotations.push(known);
         }
-        let is_end = text[cursor.offset()..].trim_ascii().is_empty();
+        let is_end = cursor.peek() == Err(Stop::End);
         let was_diff = std::mem::replace(&mut self.is_diff, is_diff);
         if is_end && (is_diff == was_diff || !self.is_diff_used) {
             Ok(())

@@ -16,7 +16,9 @@ const SCHEMA: &str = r#"{"name": "D", "tables": {
         "set": {"type": {"key": "string", "min": 0, "max": "unlimited"}},
         "part": {"type": {"key": {"type": "uuid", "refTable": "Part"}, "min": 0}},
         "friends": {"type": {"key": {"type": "uuid", "refTable": "Root", "refType": "weak"}, "min": 0, "max": "unlimited"}}}},
-    "Part": {"isRoot": false, "columns": {"n": {"type": "integer"}}}}}"#;
+    "Part": {"isRoot": false, "columns": {
+        "n": {"type": "integer"},
+        "next": {"type": {"key": {"type": "uuid", "refTable": "Part"}, "min": 0}}}}}}"#;
 
 /// UUIDs that are numbered.
 fn counter() -> impl FnMut() -> Uuid {
@@ -133,7 +135,31 @@ fn strange_records_mean_what_they_mean_one_by_one() {
         r#"{"_comment":[1]}"#,
         r#"{"_is_diff":true,"_is_diff":false,"Root":{"$A":{"few":["set",[1]]}}}"#,
         "{\"_comment\":\"\\ud800\"}",
+        "{\"Root\":{}}\u{c}",
     ] {
         check(&[start, strange, r#"{"Root":{"$A":{"name":"c"}}}"#, strange]);
     }
+}
+
+#[test]
+fn a_value_that_was_a_difference_is_no_value_of_a_new_row() {
+    let start = r#"{"Root":{"$A":{"name":"a","few":["set",[1,2]]}}}"#;
+    let mut records = vec![start];
+    // Enough rows for a reader to share what repeats.
+    for _ in 0..40 {
+        records.push(r#"{"Root":{"$A":{"name":"b"}},"_is_diff":true}"#);
+        records.push(r#"{"Root":{"$A":{"name":"a"}},"_is_diff":true}"#);
+    }
+    records.push(r#"{"Root":{"$A":{"few":["set",[1,2,3]]}},"_is_diff":true}"#);
+    records.push(r#"{"Root":{"$B":{"name":"c","few":["set",[1,2,3]]}},"_is_diff":true}"#);
+    check(&records);
+}
+
+#[test]
+fn of_several_faults_the_same_one_is_named() {
+    check(&[
+        r#"{"Root":{"$A":{"part":["uuid","$P"]}},"Part":{"$Q":{"next":["uuid","$A"]}}}"#,
+        r#"{"Root":{"$B":{"name":"b","part":["uuid","$P"]},"$A":{"name":"a","part":["uuid","$Q"]}}}"#,
+        r#"{"Root":{"$B":{"name":"b","part":["uuid","$P"]}},"Part":{"$P":{"next":["uuid","$Q"]}}}"#,
+    ]);
 }

@@ -407,7 +407,7 @@ pub fn read_transact<T>(
             _ => return Err(Stop::Unexpected),
         }
     }
-    let is_end = text[cursor.offset()..].trim_ascii().is_empty();
+    let is_end = cursor.peek() == Err(Stop::End);
     let (Some(id), true, Some(mut params), true) = (id, method, params, is_end) else {
         return Err(Stop::Unexpected);
     };

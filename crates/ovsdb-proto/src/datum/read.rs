@@ -248,7 +248,10 @@ impl ColumnState {
         let text = ahead.skip()?;
         match pool.slot(text) {
             None => expected.read(cursor, symbols, scratch, strings),
-            Some(Some((known, datum))) if **known == *text => {
+            // It may have been read where another number of elements is right: a difference is not bound to that of a value.
+            Some(Some((known, datum)))
+                if **known == *text && expected.allows_len(datum.len()) =>
+            {
                 *cursor = ahead;
                 Ok(datum.clone())
             }
@@ -347,10 +350,13 @@ impl Expected<'_> {
         })
     }
 
+    fn allows_len(&self, len: usize) -> bool {
+        len >= self.min as usize && (self.max == UNLIMITED || len <= self.max as usize)
+    }
+
     /// Checks the number of `elements`, sorts them, and makes sure that no key is there twice.
     fn sort<E: Element>(&self, elements: &mut [E]) -> Result<(), Stop> {
-        let n = elements.len();
-        if n < self.min as usize || self.max != UNLIMITED && n > self.max as usize {
+        if !self.allows_len(elements.len()) {
             return Err(Stop::Unexpected);
         }
         let is_ascending = |elements: &[E]| elements.is_sorted_by(|a, b| a.key() < b.key());
