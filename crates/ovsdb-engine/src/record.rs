@@ -89,7 +89,8 @@ fn write_changes(
     for (at, change) in changes.iter().enumerate() {
         if at == ROWS_TO_JUDGE_BY {
             // A text that grows to many megabytes is to be copied as seldom as possible.
-            out.reserve((out.len() - begin) / at * (changes.len() - at) * 9 / 8);
+            let expected = (out.len() - begin) / at * (changes.len() - at) / 8 * 9;
+            out.reserve(expected.min(RESERVED_BYTES_MAX));
         }
         let start = out.len();
         begin_row(change.uuid, start == begin, out);
@@ -104,6 +105,9 @@ fn write_changes(
 
 /// So many rows tell how long the text of many more will be.
 const ROWS_TO_JUDGE_BY: usize = 64;
+
+/// Room that is made in advance at most, in bytes: the rows to judge by may be much longer than all others.
+const RESERVED_BYTES_MAX: usize = 16 << 20;
 
 /// A whole database as the JSON text of one record that makes it from nothing.
 pub fn snapshot_record(database: &Database, options: RecordOptions<'_>) -> Vec<u8> {
