@@ -7,6 +7,7 @@
 //! the queue is told right away, and requests without end do not keep anybody from being told. Nothing here knows monitors or sockets.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,6 +24,9 @@ use crate::session::Joined;
 pub(crate) trait Desk: Send + Sync {
     /// Tells what is new, or has the session do it. `joined` is what has been told to others before.
     fn tell(&self, joined: &mut Joined);
+
+    /// Ends the session, since to tell its client something has failed in the middle.
+    fn give_up(&self);
 
     /// Who is at the desk.
     fn ticket(&self) -> &Ticket;
@@ -171,7 +175,7 @@ async fn work(tellers: Arc<Tellers>) {
         for desk in desks.drain(..) {
             // Before it is told: what comes from now on may come too late for that.
             if desk.ticket().call() {
-                desk.tell(&mut joined);
+                tell(desk.as_ref(), &mut joined);
             }
         }
         // Where requests never end, telling gets as much time as they do, within limits.
@@ -186,8 +190,19 @@ async fn work(tellers: Arc<Tellers>) {
     }
 }
 
+/// Tells the client of one desk what is new. A panic there ends that client's session, as one of its own task would, and not
+/// the teller, for whom all others wait.
+fn tell(desk: &dyn Desk, joined: &mut Joined) {
+    if catch_unwind(AssertUnwindSafe(|| desk.tell(joined))).is_err() {
+        *joined = Joined::default();
+        desk.give_up();
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     /// A desk that counts how often it is told.
@@ -195,11 +210,18 @@ mod tests {
     struct Counting {
         ticket: Ticket,
         told: AtomicU8,
+        panics: AtomicBool,
+        is_given_up: AtomicBool,
     }
 
     impl Desk for Counting {
         fn tell(&self, _joined: &mut Joined) {
+            assert!(!self.panics.load(Ordering::SeqCst), "it is to panic");
             self.told.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn give_up(&self) {
+            self.is_given_up.store(true, Ordering::SeqCst);
         }
 
         fn ticket(&self) -> &Ticket {
@@ -269,6 +291,22 @@ mod tests {
         announce(&tellers, &desks[0]);
         runtime.block_on(tokio::task::yield_now());
         assert_eq!(told(&desks), [1]);
+    }
+
+    #[test]
+    fn a_panic_at_one_desk_ends_that_session_and_the_others_are_told() {
+        let (runtime, tellers, desks) = fixture(3);
+        desks[1].panics.store(true, Ordering::SeqCst);
+        for _ in 0..2 {
+            for desk in &desks {
+                announce(&tellers, desk);
+            }
+            runtime.block_on(tokio::task::yield_now());
+        }
+        assert_eq!(told(&desks), [2, 0, 2]);
+        let given_up = desks.iter().map(|desk| &desk.is_given_up);
+        let given_up: Vec<bool> = given_up.map(|it| it.load(Ordering::SeqCst)).collect();
+        assert_eq!(given_up, [false, true, false]);
     }
 
     #[test]

@@ -73,6 +73,12 @@ impl Told for Desk {
         }
     }
 
+    fn give_up(&self) {
+        // Of what it was to be sent, a part may be missing.
+        let comment = "what is new could not be told";
+        self.mailbox.close(Some(String::from(comment)));
+    }
+
     fn ticket(&self) -> &Ticket {
         &self.ticket
     }
