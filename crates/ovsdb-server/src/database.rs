@@ -247,6 +247,10 @@ impl Served {
                 Rest::Nothing => {}
                 Rest::Thread => return self.queue.nudge(),
                 Rest::Sync(sync) => {
+                    // Who found the writer taken until now need not wait for the disk.
+                    if !self.queue.is_empty() {
+                        self.queue.nudge();
+                    }
                     sync.run();
                     // After its close the writer has no use for answers.
                     let _ = self.queue.push_all([Event::JournalReady]);

@@ -179,7 +179,10 @@ impl Writer {
             job.mailbox
                 .deliver(Letter::Done(job.token, Answer::Results(results)));
         }
-        self.again.extend(ahead.map(|executed| executed.job));
+        // What is to run again already had come after these.
+        let mut again: VecDeque<Box<Job>> = ahead.map(|executed| executed.job).collect();
+        again.append(&mut self.again);
+        self.again = again;
         self.executed = 0;
         self.judge_parked_anew();
         self.flush(None);
