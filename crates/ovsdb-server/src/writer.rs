@@ -329,6 +329,10 @@ impl Writer {
     /// Runs transactions that are waiting, up to the limits of a batch, and has them written together; or handles one
     /// other event.
     fn run_batch(&mut self, inline: Option<Inline<'_>>) {
+        if self.is_far_ahead() {
+            // Then what there is to do is no transaction.
+            return self.handle_next(inline);
+        }
         let (mut count, mut bytes, mut rows) = (0, 0, 0);
         let mut from_queue = 0;
         while count < limits::BATCH_TRANSACTIONS_MAX
@@ -371,6 +375,18 @@ impl Writer {
             self.queue.release(from_queue);
         }
         self.flush(inline);
+    }
+
+    /// Handles the next event, if it is no transaction and may be handled here.
+    fn handle_next(&mut self, inline: Option<Inline<'_>>) {
+        let may_handle = |event: &mut Event| match event {
+            Event::Transact(_) => false,
+            Event::Cancel(..) | Event::Disconnected(_) => true,
+            _ => inline.is_none(),
+        };
+        if let Some(event) = self.backlog.pop_front_if(may_handle) {
+            self.handle(event);
+        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -575,8 +591,10 @@ impl Writer {
                     .deliver(Letter::Done(job.token, Answer::Canceled));
             }
         }
+        let again = std::mem::take(&mut self.again).into_iter();
         let waiting = std::mem::take(&mut self.backlog);
-        for event in waiting.into_iter().chain(self.queue.close()) {
+        let events = again.map(Event::Transact).chain(waiting);
+        for event in events.chain(self.queue.close()) {
             match event {
                 Event::Transact(job) => job
                     .mailbox

@@ -22,6 +22,7 @@ use ovsdb_server::writer::{Event, Job, Status, Writer, WriterOptions};
 use ovsdb_server::{Access, fresh_uuid};
 use parking_lot::Mutex;
 use support::without_uuids;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// What the journal has done, and what it is to do.
@@ -210,6 +211,13 @@ impl Fixture {
         self.script.lock().flushes.iter().map(Vec::len).collect()
     }
 
+    /// Returns when there have been flushes of `count` records in all.
+    fn wait_for_records(&self, count: usize) {
+        while self.flushes().iter().sum::<usize>() < count {
+            std::thread::yield_now();
+        }
+    }
+
     fn answer(&self, ticket: u64, result: Result<(), JournalError>) {
         self.script.lock().answers.push((Ticket(ticket), result));
         self.queue
@@ -299,7 +307,7 @@ fn a_transaction_that_fails_leaves_nothing_behind_for_those_after_it() {
 #[test]
 fn of_a_batch_that_cannot_be_written_each_transaction_is_tried_alone() {
     check(
-        Some("13"),
+        Some(r#""n":13"#),
         &[&insert(1), SELECT, &insert(13), SELECT, &insert(2), SELECT],
         &[
             format!("1 [{INSERTED}]"),
@@ -316,7 +324,7 @@ fn of_a_batch_that_cannot_be_written_each_transaction_is_tried_alone() {
 #[test]
 fn a_single_refused_transaction_takes_only_those_after_it_along() {
     check(
-        Some("13"),
+        Some(r#""n":13"#),
         &[SELECT, &insert(13), SELECT],
         &[
             String::from(r#"1 [{"rows":[]}]"#),
@@ -422,4 +430,25 @@ fn batches_are_bounded() {
             .all(|count| *count <= limits::BATCH_TRANSACTIONS_MAX),
         "{flushes:?}"
     );
+}
+
+#[test]
+fn with_as_much_ahead_as_may_be_the_writer_still_sees_to_all_but_transactions() {
+    let mut fixture = Fixture::new(None);
+    let inserts: Vec<String> = (0..limits::WRITER_AHEAD_MAX as u32).map(insert).collect();
+    let durable = format!("{},{DURABLE}", insert(0));
+    let steps = std::iter::once(durable.as_str());
+    let steps: Vec<&str> = steps
+        .chain(inserts.iter().skip(1).map(String::as_str))
+        .collect();
+    fixture.send(&steps);
+    fixture.wait_for_records(steps.len());
+    // Nothing waits but this.
+    let (reply, outcome) = oneshot::channel();
+    let compact = Event::Compact(reply);
+    fixture.queue.push(compact).expect("the writer runs");
+    let outcome = outcome.blocking_recv().expect("it is answered");
+    assert!(outcome.is_ok());
+    fixture.answer(1, Ok(()));
+    fixture.letters(steps.len());
 }
