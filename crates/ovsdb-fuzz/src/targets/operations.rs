@@ -1,10 +1,13 @@
-//! A transaction leaves a consistent database, and its record leads there from the version before.
+//! A transaction leaves a consistent database, and its record leads there from the version before. Read straight from its
+//! text it means the same.
 
 use std::sync::Arc;
 
 use ovsdb_engine::record::{RecordOptions, commit_record, replay, snapshot_record};
 use ovsdb_engine::{Commit, Database, Outcome};
-use ovsdb_proto::json;
+use ovsdb_proto::json::cursor::Cursor;
+use ovsdb_proto::json::{self, Json};
+use ovsdb_proto::operation::{parse_transact, read_transact};
 
 use crate::world;
 
@@ -14,6 +17,7 @@ pub fn run(input: &[u8]) {
         return;
     };
     let before = world::database();
+    check_read(&before, input, &operations);
     match world::transact(&before, &operations, &mut world::fresh(5)) {
         Outcome::Prepared(prepared) => {
             json::parse(&prepared.results.to_bytes()).expect("results are JSON");
@@ -27,6 +31,22 @@ pub fn run(input: &[u8]) {
             assert!(results.error().is_some(), "who fails says why");
         }
         Outcome::Blocked { .. } => {}
+    }
+}
+
+/// Checks that operations that can be read from their text are those that are parsed.
+fn check_read(database: &Database, input: &[u8], operations: &[Json]) {
+    let text = std::str::from_utf8(input).unwrap_or_default();
+    let Some(text) = text.trim_start().strip_prefix('[') else {
+        return;
+    };
+    let comma = if operations.is_empty() { "" } else { "," };
+    let text = format!("{comma}{text} ");
+    let schema = database.schema();
+    let read = read_transact(schema, &mut Cursor::new(&text), &mut world::fresh(5));
+    if let Ok(read) = read {
+        let parsed = parse_transact(schema, operations, &mut world::fresh(5));
+        assert_eq!(read, parsed);
     }
 }
 

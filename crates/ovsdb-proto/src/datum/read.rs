@@ -249,9 +249,7 @@ impl ColumnState {
         match pool.slot(text) {
             None => expected.read(cursor, symbols, scratch, strings),
             // It may have been read where another number of elements is right: a difference is not bound to that of a value.
-            Some(Some((known, datum)))
-                if **known == *text && expected.allows_len(datum.len()) =>
-            {
+            Some(Some((known, datum))) if **known == *text && expected.allows_len(datum.len()) => {
                 *cursor = ahead;
                 Ok(datum.clone())
             }
