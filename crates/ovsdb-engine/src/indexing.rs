@@ -1,5 +1,6 @@
 //! How indexes that come by use are made, offered, taken over and given up. The idea: [`index`](crate::index).
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ovsdb_proto::schema::{ColumnId, TableId};
@@ -7,6 +8,7 @@ use ovsdb_proto::uuid::Uuid;
 
 use crate::database::{Database, Row, Table};
 use crate::index::{ColumnIndex, INDEX_ENTRIES_TOTAL_MAX, INDEXES_PER_TABLE_MAX};
+use crate::pmap::{Difference, PMap};
 use crate::usage::Offer;
 
 /// Rows that may differ between an index and the version of a transaction that takes it over: what it takes no longer than
@@ -79,10 +81,16 @@ impl Database {
                 continue;
             }
             let usage = table.usage.clone();
-            // What the version has that a transaction starts from, later ones will have as well.
-            usage.settle_offers(|offer| table.index_by_use(offer.index.column()).is_some());
+            // What the version has that a transaction starts from, later ones will have as well. As long as nothing has
+            // changed, readers may be left with one that has not.
+            usage.settle_offers(|offer| {
+                table.index_by_use(offer.index.column()).is_some() && offer.is_past(&table.rows)
+            });
             for Offer { mut index, rows } in usage.offers() {
                 let (table, column) = (self.table(id), index.column());
+                if table.index_by_use(column).is_some() {
+                    continue;
+                }
                 if !index.follow(&rows, &table.rows, ADOPTED_ROWS_MAX) {
                     usage.want(column, table.len());
                 } else if !self.table_mut(id).add_index(index) {
@@ -90,6 +98,18 @@ impl Database {
                 }
             }
         }
+    }
+}
+
+impl Offer {
+    /// Whether `rows` are others than those for which the index was made, or too far from them to tell.
+    fn is_past(&self, rows: &PMap<Uuid, Arc<Row>>) -> bool {
+        let mut differences = self.rows.differences(rows).enumerate();
+        differences.any(|(visited, difference)| {
+            // What was undone has left nodes that are not shared, with the same rows in them.
+            visited == ADOPTED_ROWS_MAX
+                || !matches!(difference, Difference::Both(_, a, b) if Arc::ptr_eq(a, b))
+        })
     }
 }
 

@@ -335,6 +335,28 @@ fn a_column_that_is_looked_up_by_gets_an_index_that_later_versions_keep() {
 }
 
 #[test]
+fn an_index_serves_readers_of_its_version_while_transactions_change_nothing() {
+    let mut big = Big::new();
+    let condition = json!([["value", "==", 7]]);
+    let schema = big.database.schema().table(big.table);
+    let value = schema.column_id("value").unwrap();
+    big.database.want_index(big.table, value);
+    big.database.build_indexes();
+    let published = big.database.clone();
+    for _ in 0..3 {
+        big.run(&json!([{"op": "update", "table": "T", "where": condition, "row": {"value": 7}}]));
+        // Done and undone.
+        big.run(
+            &json!([{"op": "update", "table": "T", "where": condition, "row": {"value": -1}},
+            {"op": "update", "table": "T", "where": [["value", "==", -1]], "row": {"value": 7}}]),
+        );
+    }
+    assert_eq!(big.indexes(), ["value 5000"]);
+    big.database = published;
+    assert_eq!(big.effort(&condition), 10);
+}
+
+#[test]
 fn what_is_met_by_all_rows_or_by_none_of_a_small_table_wants_no_index() {
     let mut big = Big::new();
     for _ in 0..20 {
