@@ -254,3 +254,30 @@ fn where_there_was_no_row_with_ephemeral_columns_a_version_from_before_the_start
     assert!(found && told.contains(version), "{version} in {told}");
     assert!(!resume(&mut client, with).0);
 }
+
+#[test]
+fn an_id_stands_for_what_the_conditions_of_the_request_show_of_its_version() {
+    let (fixture, mut client) = prepared();
+    let known = id(&fixture);
+    let requests =
+        |name| format!(r#"{{"T":{{"columns":["name"],"where":[["name","==","{name}"]]}}}}"#);
+    let nothing_yet = format!(r#"["D","m",{},"{}"]"#, requests("b"), Uuid::ZERO);
+    let begun = client.call("monitor_cond_since", &nothing_yet);
+    assert!(begun.ends_with(r#"[false,"U",{}]}"#), "{begun}");
+    client.check(
+        r#"{"op":"delete","table":"T","where":[]}"#,
+        r#"[{"count":1}]"#,
+    );
+    // The row is gone when the conditions that admit it come to count: there is no update, and no newer id.
+    let change = r#"["m","m",{"T":[{"where":[["name","==","a"]]}]}]"#;
+    let changed = client.call("monitor_cond_change", change);
+    assert_eq!(changed, r#"{"error":null,"id":0,"result":{}}"#);
+    let resume = |name, told: &str| {
+        let request = format!(r#"["D","m",{},"{known}"]"#, requests(name));
+        let resumed = fixture.connect().call("monitor_cond_since", &request);
+        let expected = format!(r#"{{"error":null,"id":0,"result":[true,"U",{told}]}}"#);
+        assert_eq!(resumed, expected, "{name}");
+    };
+    resume("a", r#"{"T":{"U":{"delete":null}}}"#);
+    resume("b", "{}");
+}

@@ -54,6 +54,8 @@ pub(crate) struct Watching {
     pub(crate) index: Index,
     /// Its id, if the client is told ids.
     pub(crate) told: String,
+    /// Whether the replica is what the conditions admit of the version that `told` names.
+    is_of_told: bool,
 }
 
 impl Watching {
@@ -75,6 +77,7 @@ impl Watching {
             replica: Replica::default(),
             index: floor,
             told: String::new(),
+            is_of_told: true,
         };
         let mut updates = initial;
         if protocol == Protocol::Since {
@@ -124,6 +127,7 @@ impl Watching {
                 Replica::shown(&self.asked, &contents)
             );
             self.index = index;
+            self.is_of_told = self.shows(&contents);
             return;
         }
         let found = (self.index..=chronicle.now()).find(|&index| fits(&chronicle.contents(index)));
@@ -140,6 +144,14 @@ impl Watching {
         let (asked, id) = self.change.take().expect("the client has asked for it");
         (self.asked, self.id) = (asked, id);
         self.place_from(chronicle, self.index);
+        if self.protocol == Protocol::Since {
+            let told = chronicle.called(&self.told);
+            self.is_of_told = self.shows(&chronicle.contents(told));
+        }
+    }
+
+    fn shows(&self, contents: &Contents) -> bool {
+        self.replica == Replica::shown(&self.asked, contents)
     }
 
     /// Asserts that everything up to a version has been told.
@@ -164,8 +176,14 @@ impl Watching {
     }
 
     /// What is left of it when the connection is lost; `None` if the client does not know what it knows.
+    ///
+    /// New conditions count from a version on whose id the client is only told if they add or take away a row (ovsdb-server(7),
+    /// section 4.1.13: "an update, if any"). If they do not, the last id told stands for an older version, of which the new
+    /// conditions may admit rows that the client never had and that were gone when the conditions came to count. Whoever
+    /// named that id with the new conditions would say that he has these rows, and be told that they are gone.
     pub(crate) fn memory(self) -> Option<Memory> {
-        let is_certain = self.protocol == Protocol::Since && self.change.is_none();
+        let is_certain =
+            self.protocol == Protocol::Since && self.change.is_none() && self.is_of_told;
         is_certain.then_some(Memory {
             asked: self.asked,
             replica: self.replica,
