@@ -331,11 +331,6 @@ impl Database {
         self.inner.schema.table_ids()
     }
 
-    /// Whether the two are the same version.
-    pub fn same_version(&self, other: &Database) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
-    }
-
     pub(crate) fn plan(&self, table: TableId) -> &TablePlan {
         &self.inner.plans[table.index()]
     }
