@@ -274,8 +274,16 @@ impl Chronicle {
             rows.map(|change| (change.table, change.uuid)).collect()
         };
         assert_eq!(rows(commit), rows(&expected), "transaction {tag}");
+        // Versions are told apart by the marks that files keep, so what has none must not be in a file.
+        let passes = ledger(&before.database) == ledger(&prepared.next);
         let mut contents = Contents::clone(&before.contents);
         for change in &commit.changes {
+            let kept = |row: &Arc<EngineRow>| essence(schema, change.table, row);
+            let is_kept = || change.old.as_ref().map(kept) != change.new.as_ref().map(kept);
+            assert!(
+                !passes || !is_kept(),
+                "transaction {tag} is kept without its mark"
+            );
             let (id, found) = (change.table, change.new.as_ref());
             let wanted = prepared.next.row(id, &change.uuid);
             assert!(

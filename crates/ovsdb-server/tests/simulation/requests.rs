@@ -128,7 +128,7 @@ impl Transaction {
         } else if let Json::Array(more) = any_transaction(dice, contents) {
             operations.extend(more);
         }
-        if is_fat && dice.chance(30) {
+        if is_fat && !passes && dice.chance(30) {
             let name = (*dice.pick(&["a", "b", "c"])).repeat(20_000 + dice.below(80_000));
             operations.push(
                 json!({"op": "update", "table": "A", "where": any_filter(dice),
