@@ -73,6 +73,8 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 struct Pieces {
     pending: Pending,
+    /// The number of the version that the first of the commits in `pending` leads to.
+    merged_from: Option<u64>,
     /// Commits that are not yet in `pending`, oldest first.
     recent: Vec<Recent>,
     /// How many rows they change.
@@ -109,6 +111,7 @@ impl Pieces {
     fn new(version: VersionId) -> Pieces {
         Pieces {
             pending: Pending::default(),
+            merged_from: None,
             recent: Vec::new(),
             recent_changes: 0,
             version,
@@ -122,6 +125,7 @@ impl Pieces {
 
     fn merge(&mut self, monitor: &Monitor) {
         self.recent_changes = 0;
+        self.merged_from = self.merged_from.or_else(|| self.first_recent());
         for Recent { published, concern } in self.recent.drain(..) {
             match concern {
                 Concern::Any => monitor.add(&mut self.pending, &published.commit),
@@ -133,13 +137,30 @@ impl Pieces {
         }
     }
 
+    /// The number of the version that the first of the commits leads to that are apart.
+    fn first_recent(&self) -> Option<u64> {
+        let first = self.recent.first()?;
+        Some(first.published.version.number)
+    }
+
+    /// What the last of the commits leads to.
+    fn last(&self) -> VersionId {
+        let last = self.recent.last();
+        last.map_or(self.version, |last| last.published.version)
+    }
+
     /// What there is, if it is a range of commits. `known` is a version that is current, or was.
     fn range(&self, known: VersionId) -> Option<Range> {
-        let (first, last) = (self.recent.first()?, self.recent.last()?);
-        let are_apart = self.pending.is_empty() && !self.is_rest && !self.is_long();
-        let last = last.published.version;
-        are_apart.then(|| Range {
-            first: first.published.version.number,
+        let first = self.merged_from.or_else(|| self.first_recent())?;
+        let last = self.last();
+        let merged = if self.must_merge() {
+            Some(last.number)
+        } else {
+            self.merged_from.map(|_| self.version.number)
+        };
+        (!self.is_rest).then(|| Range {
+            first,
+            merged,
             last: last.number,
             version: known.later(last),
         })
@@ -153,19 +174,38 @@ impl Pieces {
             || !is_single && self.recent_changes > limits::FEED_CHANGES_APART_MAX
     }
 
+    /// Whether a session that can send it tells it as one.
+    fn must_merge(&self) -> bool {
+        let are_many = self.recent.len() > limits::FEED_COMMITS_TOLD_MAX
+            || self.recent_changes > limits::FEED_CHANGES_TOLD_MAX;
+        are_many && self.recent.len() > 1
+    }
+
+    /// How many changed rows have to be looked at when it is told: those that are merged, and those that are in a single
+    /// commit. Those of commits that are told one by one have mostly been put into words for others.
+    fn effort(&self) -> usize {
+        let recent = match self.recent.len() <= 1 || self.must_merge() {
+            true => self.recent_changes,
+            false => 0,
+        };
+        recent + self.pending.len()
+    }
+
     /// Whether it is to be merged by whoever adds to it, because the session does not come to it.
     fn is_too_long(&self) -> bool {
-        let is_long = self.recent.len() >= 2 * limits::FEED_COMMITS_MAX
-            || self.recent_changes > 2 * limits::FEED_CHANGES_MAX && self.recent.len() > 1;
+        let is_long = self.recent.len() >= limits::FEED_COMMITS_LATE_MAX
+            || self.recent_changes > limits::FEED_CHANGES_LATE_MAX && self.recent.len() > 1;
         is_long && !self.is_rest
     }
 }
 
-/// Commits that follow each other, of those that concern a monitor, with what is told of each apart.
+/// Commits that follow each other, of those that concern a monitor. Who is told of the same range is told the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Range {
     /// The number of the version that the first leads to.
     first: u64,
+    /// The number of the version to which those lead that are told as one; `None` if each is told apart.
+    merged: Option<u64>,
     /// The number of the version that the last leads to.
     last: u64,
     /// What the monitor's replica is after it.
@@ -176,7 +216,7 @@ pub(crate) struct Range {
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) watch: WatchId,
-    /// The commits, if all that is told is told of each apart.
+    /// The commits, if others may be told of the same.
     pub(crate) range: Option<Range>,
     pub(crate) news: Vec<News>,
 }
@@ -223,8 +263,7 @@ impl News {
     ) {
         // Whatever lies between the last commit that concerned the monitor and the version that was current when it was
         // asked does not concern it.
-        let last = pieces.recent.last();
-        let last = last.map_or(pieces.version, |last| last.published.version);
+        let last = pieces.last();
         let news = |version: VersionId, change| News {
             watch,
             version: match version == last {
@@ -234,7 +273,7 @@ impl News {
             monitor: monitor.clone(),
             change,
         };
-        if pieces.is_long() {
+        if pieces.must_merge() {
             pieces.merge(monitor);
         }
         if !pieces.pending.is_empty() {
@@ -397,6 +436,7 @@ impl Feed {
             return Vec::new();
         }
         let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
+        let mut told = Vec::new();
         let watches = state.watches.iter_mut();
         for Watch {
             id, monitor, news, ..
@@ -405,10 +445,15 @@ impl Feed {
             let range = news.range(known);
             match range {
                 Some(range) if taken.is_empty() && is_told(*id, monitor, range) => {
-                    // The list keeps its room for the next commits.
-                    news.recent.clear();
-                    news.recent_changes = 0;
-                    news.version = range.version;
+                    let is_small = news.recent.capacity() <= limits::FEED_COMMITS_MAX;
+                    if is_small && news.merged_from.is_none() {
+                        // The list keeps its room for the next commits.
+                        news.recent.clear();
+                        news.recent_changes = 0;
+                        news.version = range.version;
+                    } else {
+                        told.push(std::mem::replace(news, Pieces::new(range.version)));
+                    }
                 }
                 _ => {
                     let pieces = std::mem::replace(news, Pieces::new(news.version));
@@ -418,6 +463,7 @@ impl Feed {
         }
         // The writer, which may want to add to the feed, need not wait for the rest.
         drop(state);
+        drop(told);
         let taken = taken.into_iter().map(|(watch, monitor, range, pieces)| {
             let mut news = Vec::new();
             News::each(watch, &monitor, pieces, known, |one| news.push(one));
@@ -426,11 +472,17 @@ impl Feed {
         taken.collect()
     }
 
-    /// How many changed rows have to be looked at when its news is taken or merged.
+    /// How many changed rows have to be looked at when its news is merged.
     pub fn changes(&self) -> usize {
         let state = self.state.lock();
         let changes = state.watches.iter().map(|watch| watch.news.recent_changes);
         changes.sum()
+    }
+
+    /// How many changed rows have to be looked at when its news is taken and told.
+    pub fn effort(&self) -> usize {
+        let state = self.state.lock();
+        state.watches.iter().map(|watch| watch.news.effort()).sum()
     }
 
     /// Whether there is so much news that a session that cannot send it should merge it.

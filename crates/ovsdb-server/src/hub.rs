@@ -752,14 +752,49 @@ mod tests {
     }
 
     #[test]
-    fn commits_that_nobody_takes_are_merged() {
+    fn commits_that_wait_long_are_told_one_by_one_and_very_many_are_merged() {
         let fixture = Fixture::new();
-        let feed = fixture.feed(&["A"]);
-        let count = 3 * limits::FEED_COMMITS_MAX;
-        for n in 1..=count {
-            fixture.insert("A", n);
+        let feeds = [(); 2].map(|()| fixture.feed(&["A"]));
+        let many = limits::FEED_COMMITS_TOLD_MAX;
+        (1..=many).for_each(|n| fixture.insert("A", n));
+        assert_eq!(told(&fixture, &feeds[0]).len(), many);
+        fixture.insert("A", many + 1);
+        let merged = told(&fixture, &feeds[1]);
+        let rows = merged[0].split(' ').count();
+        assert_eq!((merged.len(), rows), (1, many + 1));
+    }
+
+    #[test]
+    fn what_is_merged_for_one_is_what_others_are_told_that_are_as_far() {
+        let fixture = Fixture::new();
+        let feeds = [(); 4].map(|()| fixture.feed(&["A"]));
+        let few = limits::FEED_COMMITS_MAX;
+        (1..=few).for_each(|n| fixture.insert("A", n));
+        // Two cannot send, one of them for a while longer.
+        feeds[1..3].iter().for_each(|feed| feed.merge());
+        (few + 1..2 * few).for_each(|n| fixture.insert("A", n));
+        feeds[3].merge();
+        fixture.insert("A", 2 * few);
+        let mut ranges = Vec::new();
+        let texts = feeds.each_ref().map(|feed| {
+            let taken = fixture.hub.take_unless(feed, |_, _, range| {
+                ranges.push(range);
+                false
+            });
+            let news = taken.into_iter().flat_map(|taken| taken.news);
+            let words = news.map(|news| (news.version, format!("{:?}", news.into_words())));
+            words.collect::<Vec<_>>()
+        });
+        for (one, other) in [(0, 1), (0, 3), (1, 2), (1, 3)] {
+            let is_same = ranges[one] == ranges[other];
+            assert_eq!(is_same, (one, other) == (1, 2), "{one} and {other}");
+            assert_eq!(is_same, texts[one] == texts[other], "{one} and {other}");
         }
-        assert_eq!(told(&fixture, &feed)[0].split(' ').count(), count);
+        // Whoever has been told by what others were told has nothing left.
+        fixture.insert("A", 2 * few + 1);
+        feeds[1].merge();
+        let told = fixture.hub.take_unless(&feeds[1], |_, _, _| true);
+        assert!(told.is_empty() && fixture.hub.take(&feeds[1]).is_empty());
     }
     struct OnWake<F>(F);
 

@@ -161,15 +161,27 @@ pub const TELLING_MAX: Duration = Duration::from_millis(1);
 /// Different texts that a teller keeps to tell others the same.
 pub const JOINED_MAX: usize = 8;
 
-/// Commits that a feed keeps apart before it merges them into one change set.
-pub const FEED_COMMITS_MAX: usize = 256;
+/// Commits that the feed of a session that cannot send keeps apart before it merges them into one change set. Feeds share
+/// the commits, of which these are among the latest; the list of each takes some 32 bytes a commit.
+pub const FEED_COMMITS_MAX: usize = 512;
 
 /// Changed rows that a feed of a session that cannot send keeps apart, unless they are of the only commit that it has. With
 /// more it merges at once, so that rows that change all together, again and again, cost no more than others.
-pub const FEED_CHANGES_APART_MAX: usize = 256;
+pub const FEED_CHANGES_APART_MAX: usize = 512;
 
-/// Changed rows that a feed keeps apart, unless they are of one commit, for a session that does not come to merging them.
-pub const FEED_CHANGES_MAX: usize = 64 << 10;
+/// Commits of which a session that can send tells one by one, in words that it shares with others. With more it merges them,
+/// on its own time. It has them if tellers come late.
+pub const FEED_COMMITS_TOLD_MAX: usize = 2048;
+
+/// Changed rows of those commits, likewise, unless they are of one commit.
+pub const FEED_CHANGES_TOLD_MAX: usize = 4096;
+
+/// Commits that a feed keeps apart for a session that does not come to telling or merging them; with more, whoever commits
+/// merges them. The list takes 128 KiB at most, until the session has come to it.
+pub const FEED_COMMITS_LATE_MAX: usize = 4096;
+
+/// Changed rows of those commits, likewise, unless they are of one commit.
+pub const FEED_CHANGES_LATE_MAX: usize = 128 << 10;
 
 /// Memory for the commits of the recent past of one database, in bytes. A client that was away for longer gets all of
 /// what it monitors anew.

@@ -7,9 +7,11 @@
 //! the queue is told right away, and requests without end do not keep anybody from being told. Nothing here knows monitors or sockets.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -183,7 +185,7 @@ async fn work(tellers: Arc<Tellers>) {
         if told >= limits::TELLS_IN_A_ROW && begin.elapsed() >= at_least {
             // Requests that have arrived meanwhile come first.
             let pause = Instant::now();
-            tokio::task::yield_now().await;
+            let_others().await;
             paused = pause.elapsed();
             (told, begin) = (0, Instant::now());
         }
@@ -197,6 +199,21 @@ fn tell(desk: &dyn Desk, joined: &mut Joined) {
         *joined = Joined::default();
         desk.give_up();
     }
+}
+
+/// Goes on when those have had their turn who are ready now. (What `tokio::task::yield_now` waits for is that its thread has
+/// nothing else to do, or looks for requests, and no other thread can take over meanwhile. That may take as long as many
+/// long turns, and what is to be told piles up.)
+async fn let_others() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]
@@ -315,14 +332,20 @@ mod tests {
         for desk in &desks {
             announce(&tellers, desk);
         }
-        let count = || told(&desks).into_iter().map(usize::from).sum::<usize>();
-        runtime.block_on(async {
-            tokio::task::yield_now().await;
-            assert_eq!(count(), limits::TELLS_IN_A_ROW);
-            while count() < desks.len() {
-                tokio::task::yield_now().await;
+        let counted = desks.clone();
+        let request = async move {
+            let count = || told(&counted).into_iter().map(usize::from).sum::<usize>();
+            let mut counts = Vec::new();
+            while count() < counted.len() {
+                counts.push(count());
+                let_others().await;
             }
-        });
+            counts
+        };
+        let counts = runtime.block_on(async { tokio::spawn(request).await });
+        let counts = counts.expect("no panic");
+        let first = counts.into_iter().find(|&count| count > 0);
+        assert_eq!(first, Some(limits::TELLS_IN_A_ROW));
         assert_eq!(told(&desks), vec![1; desks.len()]);
         runtime.block_on(tokio::task::yield_now());
         assert_eq!(tellers.queue.lock().at_work, 0);

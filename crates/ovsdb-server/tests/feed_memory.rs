@@ -77,7 +77,7 @@ fn check(rows: usize, kept_max: usize) {
     commit(&hub, &format!("[{}]", vec![insert; rows].join(",")));
     let feed = watch(&hub, &mailbox);
     let mut commits: Vec<Weak<Commit>> = Vec::new();
-    let count = 3 * limits::FEED_COMMITS_MAX;
+    let count = (3 * limits::FEED_COMMITS_MAX).min(200_000 / rows);
     for number in 1..=count {
         let add = r#"[{"op":"mutate","table":"T","where":[],"mutations":[["n","+=",1]]}]"#;
         commits.push(commit(&hub, add));
@@ -113,7 +113,7 @@ fn commits_of_many_rows_are_merged_at_once() {
 fn nothing_is_lost_that_comes_while_a_session_merges() {
     let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
     let feed = watch(&hub, &mailbox);
-    let (rows, commits) = (limits::FEED_CHANGES_APART_MAX + 1, 100);
+    let (rows, commits) = (limits::FEED_CHANGES_APART_MAX + 1, 50);
     let insert = r#"{"op":"insert","table":"T","row":{}}"#;
     let inserts = format!("[{}]", vec![insert; rows].join(","));
     let mut database = hub.version().database.clone();
@@ -137,9 +137,9 @@ fn nothing_is_lost_that_comes_while_a_session_merges() {
         }
         is_over.store(true, Ordering::SeqCst);
     });
-    let news = hub.take(&feed).remove(0);
-    assert_eq!(
-        (news.rows(), news.version),
-        (rows * commits, hub.version().name())
-    );
+    // The latest may be apart.
+    let news = hub.take(&feed);
+    let told: usize = news.iter().map(|news| news.rows()).sum();
+    let last = news.last().map(|news| news.version);
+    assert_eq!((told, last), (rows * commits, Some(hub.version().name())));
 }

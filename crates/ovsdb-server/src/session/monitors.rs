@@ -238,8 +238,8 @@ impl Monitors {
 
     /// Whether it is a large piece of work to take what is new.
     pub(super) fn has_much_news(&self) -> bool {
-        let changes = self.attached.iter().map(|attached| attached.feed.changes());
-        changes.sum::<usize>() * limits::ROW_BYTES > limits::MESSAGE_BYTES_SMALL
+        let effort = self.attached.iter().map(|attached| attached.feed.effort());
+        effort.sum::<usize>() * limits::ROW_BYTES > limits::MESSAGE_BYTES_SMALL
     }
 
     /// Takes what each monitor on the databases `of` is to be told, and hands it over with the monitor's id.
@@ -253,7 +253,7 @@ impl Monitors {
             .iter()
             .filter(|attached| of(&attached.database))
         {
-            let size = attached.feed.changes() * limits::ROW_BYTES;
+            let size = attached.feed.effort() * limits::ROW_BYTES;
             let taken = in_place(size, || attached.database.hub().take(&attached.feed));
             for news in taken {
                 if let Some(subscription) = attached.subscription(news.watch) {
