@@ -108,6 +108,24 @@ struct Session {
     acknowledged: BTreeSet<i64>,
     /// A conversion came first.
     canceled: BTreeSet<i64>,
+    /// Whether there was a conversion in its time.
+    is_converted: bool,
+}
+
+impl Session {
+    /// The first of the transactions `0..=last` that is not there although nothing excuses it, or there although it was
+    /// canceled. Requests of one session take effect in order, and are answered in order. So after the last answer, and
+    /// only with a conversion, there may be canceled ones of which the session has not heard.
+    fn gap(&self, last: i64, there: &BTreeSet<i64>) -> Option<i64> {
+        let answered = self.acknowledged.len() + self.canceled.len();
+        (0..=last).find(|serial| {
+            let is_unheard = *serial >= answered as i64;
+            match there.contains(serial) {
+                true => self.canceled.contains(serial),
+                false => !self.canceled.contains(serial) && !(is_unheard && self.is_converted),
+            }
+        })
+    }
 }
 
 /// Writes transactions until the connection ends; tells of each acknowledgement.
@@ -122,6 +140,7 @@ fn write_until_cut(
         sent: 0,
         acknowledged: BTreeSet::new(),
         canceled: BTreeSet::new(),
+        is_converted: false,
     };
     if connection.send(AWARE.as_bytes()).is_err() || connection.receive().is_err() {
         return session;
@@ -322,12 +341,9 @@ fn check_round(connection: &mut RawClient, seed: u64, round: i64, sessions: &[Se
             lost.is_empty(),
             "round {round}: lost of client {client}: {lost:?}"
         );
-        // Requests of one session take effect in order, so what is there has no gap. Of one that was canceled, its session
-        // may not have heard.
         let last = there.last().copied().unwrap_or(-1);
         assert!(last < session.sent, "round {round}: nobody sent {last}");
-        let gap =
-            (0..=last).find(|serial| there.contains(serial) == session.canceled.contains(serial));
+        let gap = session.gap(last, &there);
         assert_eq!(
             gap, None,
             "round {round}: a gap in what client {client} wrote"
@@ -386,7 +402,10 @@ fn load_and_kill(
         server.kill();
         writers
             .into_iter()
-            .map(|writer| writer.join().expect("a writer ends with its connection"))
+            .map(|writer| Session {
+                is_converted: convert_at.is_some(),
+                ..writer.join().expect("a writer ends with its connection")
+            })
             .collect()
     })
 }
