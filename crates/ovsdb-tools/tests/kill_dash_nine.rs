@@ -119,10 +119,11 @@ impl Session {
     fn gap(&self, last: i64, there: &BTreeSet<i64>) -> Option<i64> {
         let answered = self.acknowledged.len() + self.canceled.len();
         (0..=last).find(|serial| {
-            let is_unheard = *serial >= answered as i64;
+            let is_canceled = self.canceled.contains(serial);
+            let is_unheard = *serial >= answered as i64 && self.is_converted;
             match there.contains(serial) {
-                true => self.canceled.contains(serial),
-                false => !self.canceled.contains(serial) && !(is_unheard && self.is_converted),
+                true => is_canceled,
+                false => !(is_canceled || is_unheard),
             }
         })
     }
