@@ -2,7 +2,7 @@
 //!
 //! Opens them and says what became of it. Knows nothing of messages.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -70,6 +70,21 @@ impl Socket {
             Socket::Tcp(stream) => stream.set_nonblocking(true)?,
         }
         Ok(socket)
+    }
+
+    /// Reads and forgets whatever has arrived on a connection that never waits. `buffer` is room for it.
+    ///
+    /// # Errors
+    /// [`ClientError::EndOfFile`] if the server has closed the connection.
+    pub(crate) fn drain(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
+        loop {
+            match self.read(buffer) {
+                Ok(0) => return Err(ClientError::EndOfFile),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The process that listens at the other end, if it is one of this machine and may be known.

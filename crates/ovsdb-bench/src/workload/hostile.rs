@@ -275,17 +275,6 @@ fn send_some(socket: &mut Socket, bytes: &[u8], sent: &mut usize) -> bool {
     }
 }
 
-/// Reads and forgets whatever has arrived. Says whether the connection stands.
-fn drain(socket: &mut Socket, buffer: &mut [u8]) -> bool {
-    loop {
-        match socket.read(buffer) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => return error.kind() == ErrorKind::WouldBlock,
-        }
-    }
-}
-
 fn giant(attack: &Attack<'_>) -> Result<(), ClientError> {
     let block = vec![b'a'; 1 << 20];
     let mut attackers: Vec<Option<Socket>> = (0..attack.clients(2)).map(|_| None).collect();
@@ -390,15 +379,18 @@ fn monitors(attack: &Attack<'_>) -> Result<(), ClientError> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => attack.rest(),
                 Err(error) => return Err(error.into()),
             }
-            if !drain(&mut socket, &mut buffer) {
-                return Err(ClientError::EndOfFile);
-            }
+            socket.drain(&mut buffer)?;
         }
     }
     attack.begin();
     let mut writer = Client::connect(attack.method)?;
     let mut row = 0;
-    while !attack.is_over() && drain(&mut socket, &mut buffer) {
+    while !attack.is_over() {
+        // Whoever was thrown out has had his say.
+        let is_open = socket.drain(&mut buffer).is_ok();
+        if !is_open {
+            break;
+        }
         row = (row + 1) % attack.rows;
         let name = format!("item-{FILLER}-{row}");
         writer.transact(&format!(

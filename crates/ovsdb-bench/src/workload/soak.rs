@@ -5,7 +5,7 @@
 //! size of the file are looked at throughout. After a first quarter, in which everything finds its size, their highest
 //! values in the second quarter are compared with those in the last.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -251,23 +251,11 @@ fn watch(method: &str, rows: usize, over: &AtomicBool) -> Result<(), ClientError
         for _ in 0..50 {
             for (socket, reads) in &mut watchers {
                 if *reads {
-                    read(socket, &mut buffer)?;
+                    socket.drain(&mut buffer)?;
                 }
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
     Ok(())
-}
-
-/// Reads and forgets what has arrived.
-fn read(socket: &mut Socket, buffer: &mut [u8]) -> Result<(), ClientError> {
-    loop {
-        match socket.read(buffer) {
-            Ok(0) => return Err(ClientError::EndOfFile),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
