@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
 use crate::database::{Database, Row, Table, TablePlan, index_key};
+use crate::hashing::RowHash;
 
 /// Names a row within a database.
 pub(crate) type RowKey = (TableId, Uuid);
@@ -33,7 +33,7 @@ pub(crate) struct Draft {
     /// The touched rows, in the order in which they were first touched.
     touched: Vec<Touched>,
     /// Where in `touched` a row stands, once there are more than [`SCANNED_MAX`].
-    places: HashMap<RowKey, usize, FixedState>,
+    places: HashMap<RowKey, usize, RowHash>,
     /// Counts of references as they were before they were changed, in the order of the changes.
     counts: Vec<Count>,
 }

@@ -10,6 +10,7 @@ mod convert;
 mod database;
 mod draft;
 mod exec;
+mod hashing;
 mod index;
 mod indexing;
 pub mod load;

@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ovsdb_proto::datum::RowReader;
 use ovsdb_proto::json::cursor::{Cursor, Stop};
@@ -18,6 +17,7 @@ use ovsdb_proto::types::{BaseType, UNLIMITED};
 use ovsdb_proto::uuid::Uuid;
 
 use crate::database::{Database, Index, Row, Table, index_key};
+use crate::hashing::RowHash;
 use crate::passes::for_each_reference;
 use crate::pmap::PMap;
 
@@ -239,7 +239,7 @@ fn sorted<V>(mut entries: Vec<(Uuid, V)>) -> Result<Vec<(Uuid, V)>, NotPlain> {
 /// What refers to the rows of one table.
 #[derive(Default)]
 struct References {
-    strong: HashMap<Uuid, usize, FixedState>,
+    strong: HashMap<Uuid, usize, RowHash>,
     weak: Vec<((Uuid, TableId, Uuid), usize)>,
 }
 

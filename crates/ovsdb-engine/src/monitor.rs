@@ -17,7 +17,6 @@ mod updates;
 
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ovsdb_proto::condition::{Clause, Condition};
 use ovsdb_proto::monitor::{MonitorRequests, Select};
@@ -26,6 +25,7 @@ use ovsdb_proto::uuid::Uuid;
 
 use crate::commit::{Commit, RowChange};
 use crate::database::{Database, Row};
+use crate::hashing::RowHash;
 
 pub use self::filter::{Filter, Key};
 pub use self::initial::{Initial, PieceMax, Place};
@@ -46,7 +46,7 @@ pub struct Monitor {
 /// Changes that a monitor was not told of yet, merged row by row.
 #[derive(Clone, Debug, Default)]
 pub struct Pending {
-    rows: HashMap<(TableId, Uuid), Versions, FixedState>,
+    rows: HashMap<(TableId, Uuid), Versions, RowHash>,
 }
 
 /// A row before the first and after the last change.

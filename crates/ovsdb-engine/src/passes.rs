@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use ovsdb_proto::atom::{Atom, AtomType};
@@ -21,6 +20,7 @@ use ovsdb_proto::uuid::Uuid;
 
 use crate::database::{Row, index_key};
 use crate::draft::{Draft, RowKey};
+use crate::hashing::RowHash;
 
 /// Checks and completes a draft, or says why it cannot be.
 pub(crate) fn commit(draft: &mut Draft, fresh: &mut dyn FnMut() -> Uuid) -> Result<(), OvsdbError> {
@@ -93,7 +93,7 @@ fn adjust_reference_count(draft: &mut Draft, key: &RowKey, delta: i64) -> usize 
 /// Brings the counts of strong references up to date. Gives back the rows that may be garbage now.
 fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
     let schema = draft.schema().clone();
-    let mut deltas: HashMap<RowKey, i64, FixedState> = HashMap::default();
+    let mut deltas: HashMap<RowKey, i64, RowHash> = HashMap::default();
     let mut order = Vec::new();
     let mut candidates = Vec::new();
     for touched in draft.touched() {
