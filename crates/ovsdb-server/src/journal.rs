@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::limits;
 use crate::queue::Queue;
-use crate::runtime::{self, Started, Turn, Who, Worker, fresh_uuid};
+use crate::runtime::{self, NeverWaits, Started, Turn, Who, Worker, fresh_uuid};
 use crate::transaction_id;
 
 /// Numbers the proposals that are not answered at once, in ascending order.
@@ -275,8 +275,6 @@ struct Unsynced {
 enum SyncOrder {
     /// Bring everything up to a ticket to the disk.
     Sync(SyncRequest),
-    /// Close a file that has been replaced. The system frees what a large one takes when it is closed, and that takes time.
-    Close(SyncHandle),
     /// Come to an end when that is done.
     Stop,
 }
@@ -418,6 +416,10 @@ impl FileJournal {
         };
         let (start, id_before) = (first.start, first.id_before);
         let Err(error) = result else {
+            // The system tells of a failure once. A later sync of that file that succeeds says nothing of what was lost.
+            if self.is_stuck {
+                return;
+            }
             self.unsynced.retain(|one| one.ticket > upto);
             self.ready.push((upto, Ok(())));
             return;
@@ -561,9 +563,7 @@ impl Journal for FileJournal {
         self.records_since_base = 0;
         self.sync_failed = false;
         self.accept_all();
-        self.sync
-            .push(SyncOrder::Close(old))
-            .expect("nobody closes this queue");
+        close_aside(old);
         Ok(())
     }
 
@@ -628,6 +628,26 @@ impl Drop for FileJournal {
     }
 }
 
+/// Closes a file that has been replaced, where nobody waits: the system frees what a file takes when it is closed, and of a
+/// large one that takes long, for which neither commits nor syncs have to wait.
+fn close_aside(replaced: SyncHandle) {
+    let closer = Arc::new(Mutex::new(Closer(Some(replaced))));
+    if let Err(error) = runtime::start(Who::Close, closer, Arc::new(NeverWaits)) {
+        // It has been closed here, then.
+        tracing::debug!(target: "ovsdb_log", "cannot start a thread ({error})");
+    }
+}
+
+/// Closes one file. Whoever else holds it still has a sync of it under way.
+struct Closer(Option<SyncHandle>);
+
+impl Worker for Closer {
+    fn turn(&mut self) -> Turn {
+        self.0.take();
+        Turn::Closed
+    }
+}
+
 /// Brings records to the disk.
 struct Syncer {
     orders: Arc<Queue<SyncOrder>>,
@@ -639,14 +659,10 @@ struct Syncer {
 impl Worker for Syncer {
     fn turn(&mut self) -> Turn {
         let mut last = None;
-        // Closed after the sync, for which somebody waits.
-        let mut closed = Vec::new();
         for order in self.orders.take() {
             match order {
                 // Whatever was written before the sync begins is served by it.
                 SyncOrder::Sync(request) => last = Some(request),
-                // Whoever else holds it still has a sync of it under way.
-                SyncOrder::Close(replaced) => closed.push(replaced),
                 SyncOrder::Stop => self.is_stopped = true,
             }
         }
@@ -655,7 +671,6 @@ impl Worker for Syncer {
         {
             (self.wake)();
         }
-        drop(closed);
         match self.is_stopped {
             true => Turn::Closed,
             false => Turn::Wait(None),

@@ -58,6 +58,8 @@ pub enum Who {
     Sync,
     /// The thread that writes a compacted file.
     Compaction,
+    /// The thread that closes a file that has been replaced.
+    Close,
     /// The task of a session.
     Session,
     /// A task that tells sessions' clients what is new.
@@ -71,6 +73,7 @@ impl Who {
             Who::Writer => "writer",
             Who::Sync => "sync",
             Who::Compaction => "compaction",
+            Who::Close => "close",
             Who::Session => "session",
             Who::Teller => "teller",
         }

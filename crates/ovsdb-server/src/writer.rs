@@ -152,6 +152,7 @@ impl std::fmt::Debug for Writer {
         f.debug_struct("Writer")
             .field("executed", &self.executed)
             .field("backlog", &self.backlog.len())
+            .field("canceled", &self.canceled.len())
             .finish_non_exhaustive()
     }
 }
@@ -287,11 +288,19 @@ impl Writer {
 
     /// Takes what has arrived, and sees to the journal's answers.
     fn take_in(&mut self) {
+        self.forget_canceled();
         for event in self.queue.take() {
             match event {
                 Event::JournalReady => self.fetch_answers(),
                 event => self.backlog.push_back(event),
             }
+        }
+    }
+
+    /// Forgets who took back what, when everything that could be meant has been answered.
+    pub(super) fn forget_canceled(&mut self) {
+        if self.ahead.is_empty() && self.again.is_empty() {
+            self.canceled.clear();
         }
     }
 

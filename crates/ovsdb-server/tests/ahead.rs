@@ -2,29 +2,22 @@
 
 mod support;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc;
-use tokio::time::Instant;
 
-use ovsdb_engine::Database;
 use ovsdb_log::Replacement;
 use ovsdb_log::compaction::Growth;
 use ovsdb_proto::json;
-use ovsdb_proto::operation::parse_transact;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
-use ovsdb_server::Access;
-use ovsdb_server::fresh_uuid;
-use ovsdb_server::hub::Hub;
 use ovsdb_server::journal::{
     Answer as JournalAnswer, Flushed, Journal, JournalError, Proposal, Replaced, Ticket,
 };
-use ovsdb_server::locks::Locks;
-use ovsdb_server::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
-use ovsdb_server::queue::Queue;
-use ovsdb_server::writer::{Conversion, Converted, Event, Job, Status, Writer, WriterOptions};
+use ovsdb_server::mailbox::{Answer, Token};
+use ovsdb_server::writer::{Conversion, Converted, Event};
 use parking_lot::Mutex;
-use support::without_uuids;
+use support::writing::Writing;
 
 /// What the journal was asked, and what it is to answer.
 #[derive(Default)]
@@ -109,56 +102,31 @@ impl Journal for LateJournal {
 }
 
 struct Fixture {
-    queue: Arc<Queue<Event>>,
-    hub: Arc<Hub>,
+    writing: Writing,
     script: Arc<Mutex<Script>>,
-    mailbox: Arc<Mailbox>,
-    sent: u64,
+}
+
+impl Deref for Fixture {
+    type Target = Writing;
+
+    fn deref(&self) -> &Writing {
+        &self.writing
+    }
 }
 
 impl Fixture {
     fn new() -> Fixture {
         let script = Arc::new(Mutex::new(Script::default()));
-        let queue = Arc::new(Queue::new(100));
-        let hub = Arc::new(Hub::new(
-            Database::new(Arc::new(support::schema("D"))),
-            fresh_uuid(),
-        ));
-        let writer = Writer::new(
-            queue.clone(),
-            hub.clone(),
-            Arc::new(Locks::default()),
-            Arc::new(Status::default()),
-            Box::new(LateJournal(script.clone())),
-            WriterOptions { column_diff: true },
-        );
-        writer.start().expect("a thread");
         Fixture {
-            queue,
-            hub,
+            writing: Writing::new(Box::new(LateJournal(script.clone()))),
             script,
-            mailbox: Mailbox::new(SessionId::fresh()),
-            sent: 0,
         }
     }
 
     /// Has operations executed.
     fn transact(&mut self, operations: &str) {
-        let json = json::parse(format!("[{operations}]").as_bytes()).expect("valid JSON");
-        let schema = self.hub.version().database.schema().clone();
-        self.sent += 1;
-        let job = Job {
-            mailbox: self.mailbox.clone(),
-            token: Token(self.sent),
-            schema: schema.clone(),
-            transact: parse_transact(&schema, json.as_array().expect("an array"), &mut fresh_uuid),
-            received: Instant::now(),
-            access: Access::FULL,
-            bytes: 0,
-        };
-        self.queue
-            .push(Event::Transact(Box::new(job)))
-            .expect("the writer runs");
+        let transaction = self.writing.transaction(operations);
+        self.push(transaction);
     }
 
     /// Returns when the journal has been asked for `count` records in all.
@@ -170,9 +138,7 @@ impl Fixture {
 
     fn answer(&self, upto: u64, result: Result<(), JournalError>) {
         self.script.lock().answers.push((Ticket(upto), result));
-        self.queue
-            .push(Event::JournalReady)
-            .expect("the writer runs");
+        self.push(Event::JournalReady);
     }
 
     fn accept(&self, upto: u64) {
@@ -196,30 +162,8 @@ impl Fixture {
             schema: schema.expect("a valid schema"),
             done: Box::new(move |converted| sender.send(converted).expect("somebody listens")),
         };
-        self.queue
-            .push(Event::Convert(Box::new(conversion)))
-            .expect("the writer runs");
+        self.push(Event::Convert(Box::new(conversion)));
         receiver
-    }
-
-    /// The next letters, as `TOKEN results` and `TOKEN parked`.
-    fn letters(&self, count: usize) -> Vec<String> {
-        let mut shown = Vec::new();
-        while shown.len() < count {
-            for letter in self.mailbox.take() {
-                shown.push(match letter {
-                    Letter::Done(Token(token), Answer::Results(results)) => {
-                        let text = String::from_utf8(results.to_bytes()).expect("JSON is text");
-                        format!("{token} {}", without_uuids(&text))
-                    }
-                    Letter::Done(Token(token), Answer::Canceled) => format!("{token} canceled"),
-                    Letter::Parked(Token(token)) => format!("{token} parked"),
-                    other => panic!("unexpected {other:?}"),
-                });
-            }
-            std::thread::yield_now();
-        }
-        shown
     }
 
     /// The numbers in table `U` of the current version.
@@ -442,7 +386,7 @@ fn a_conversion_completes_what_is_ahead_of_it_and_cancels_what_was_meant_for_the
     assert!(schema.contains(r#""more":{"type":"string"}"#), "{schema}");
     assert!(contents.contains(r#"{"n":2}"#), "{contents}");
 
-    fixture.hub = hub.expect("the database has its new schema");
+    fixture.writing.hub = hub.expect("the database has its new schema");
     fixture.transact(&format!(
         r#"{ADD},{{"op":"select","table":"U","where":[],"columns":["more","n"]}}"#
     ));

@@ -2,28 +2,21 @@
 
 mod support;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use ovsdb_engine::Database;
 use ovsdb_log::Replacement;
 use ovsdb_log::compaction::Growth;
-use ovsdb_proto::json;
-use ovsdb_proto::operation::parse_transact;
 use ovsdb_proto::uuid::Uuid;
-use ovsdb_server::hub::Hub;
 use ovsdb_server::journal::{
     Answer as JournalAnswer, Flushed, Journal, JournalError, Proposal, Replaced, Ticket,
 };
-use ovsdb_server::limits;
-use ovsdb_server::locks::Locks;
-use ovsdb_server::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
-use ovsdb_server::queue::Queue;
-use ovsdb_server::writer::{Event, Job, Status, Writer, WriterOptions};
-use ovsdb_server::{Access, fresh_uuid};
+use ovsdb_server::mailbox::{Answer, Token};
+use ovsdb_server::writer::Event;
+use ovsdb_server::{fresh_uuid, limits};
 use parking_lot::Mutex;
-use support::without_uuids;
+use support::writing::Writing;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// What the journal has done, and what it is to do.
 #[derive(Default)]
@@ -114,11 +107,16 @@ impl Journal for StagingJournal {
 }
 
 struct Fixture {
-    queue: Arc<Queue<Event>>,
-    hub: Arc<Hub>,
+    writing: Writing,
     script: Arc<Mutex<Script>>,
-    mailbox: Arc<Mailbox>,
-    sent: u64,
+}
+
+impl Deref for Fixture {
+    type Target = Writing;
+
+    fn deref(&self) -> &Writing {
+        &self.writing
+    }
 }
 
 impl Fixture {
@@ -127,46 +125,16 @@ impl Fixture {
             refused,
             ..Script::default()
         }));
-        let queue = Arc::new(Queue::new(1000));
-        let database = Database::new(Arc::new(support::schema("D")));
-        let hub = Arc::new(Hub::new(database, fresh_uuid()));
         let journal = StagingJournal {
             script: script.clone(),
             staged: Vec::new(),
             is_durable: false,
             id: fresh_uuid(),
         };
-        let writer = Writer::new(
-            queue.clone(),
-            hub.clone(),
-            Arc::new(Locks::default()),
-            Arc::new(Status::default()),
-            Box::new(journal),
-            WriterOptions { column_diff: true },
-        );
-        writer.start().expect("a thread");
         Fixture {
-            queue,
-            hub,
+            writing: Writing::new(Box::new(journal)),
             script,
-            mailbox: Mailbox::new(SessionId::fresh()),
-            sent: 0,
         }
-    }
-
-    fn transact(&mut self, operations: &str) -> Event {
-        let json = json::parse(format!("[{operations}]").as_bytes()).expect("valid JSON");
-        let schema = self.hub.version().database.schema().clone();
-        self.sent += 1;
-        Event::Transact(Box::new(Job {
-            mailbox: self.mailbox.clone(),
-            token: Token(self.sent),
-            schema: schema.clone(),
-            transact: parse_transact(&schema, json.as_array().expect("an array"), &mut fresh_uuid),
-            received: Instant::now(),
-            access: Access::FULL,
-            bytes: operations.len(),
-        }))
     }
 
     /// Has transactions wait at the same time. `cancel N` takes back number N.
@@ -174,7 +142,7 @@ impl Fixture {
         let events: Vec<Event> = batch
             .iter()
             .map(|step| match step.strip_prefix("cancel ") {
-                None => self.transact(step),
+                None => self.writing.transaction(step),
                 Some(number) => Event::Cancel(
                     self.mailbox.id(),
                     Token(number.parse().expect("a number")),
@@ -184,26 +152,6 @@ impl Fixture {
             .collect();
         self.queue.push_all(events).expect("the writer runs");
         self.queue.nudge();
-    }
-
-    /// The next letters, as `TOKEN results`, `TOKEN parked` and `TOKEN canceled`.
-    fn letters(&self, count: usize) -> Vec<String> {
-        let mut shown = Vec::new();
-        while shown.len() < count {
-            for letter in self.mailbox.take() {
-                shown.push(match letter {
-                    Letter::Done(Token(token), Answer::Results(results)) => {
-                        let text = String::from_utf8(results.to_bytes()).expect("JSON is text");
-                        format!("{token} {}", without_uuids(&text))
-                    }
-                    Letter::Done(Token(token), Answer::Canceled) => format!("{token} canceled"),
-                    Letter::Parked(Token(token)) => format!("{token} parked"),
-                    other => panic!("unexpected {other:?}"),
-                });
-            }
-            std::thread::yield_now();
-        }
-        shown
     }
 
     /// How many records each flush had.
@@ -220,9 +168,7 @@ impl Fixture {
 
     fn answer(&self, ticket: u64, result: Result<(), JournalError>) {
         self.script.lock().answers.push((Ticket(ticket), result));
-        self.queue
-            .push(Event::JournalReady)
-            .expect("the writer runs");
+        self.push(Event::JournalReady);
     }
 }
 
@@ -413,6 +359,25 @@ fn what_comes_after_a_durable_transaction_that_is_refused_runs_again() {
     );
     assert_eq!(fixture.flushes(), [3, 1]);
     assert_eq!(fixture.hub.version().number, 2);
+}
+
+#[test]
+fn nobody_remembers_what_was_taken_back_once_it_has_been_answered() {
+    let mut fixture = durable_among_others();
+    let remembered = |fixture: &Fixture, count: usize| {
+        let shown = format!("{:?}", fixture.writer.lock());
+        shown.contains(&format!("canceled: {count},"))
+    };
+    fixture.send(&["cancel 3"]);
+    while !remembered(&fixture, 1) {
+        std::thread::yield_now();
+    }
+    // It runs again, and is answered without the journal's having anything to say.
+    fixture.answer(1, Err(refusal()));
+    fixture.letters(3);
+    fixture.send(&[SELECT]);
+    fixture.letters(1);
+    assert!(remembered(&fixture, 0), "{:?}", fixture.writer.lock());
 }
 
 #[test]

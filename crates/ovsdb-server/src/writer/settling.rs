@@ -163,9 +163,7 @@ impl Writer {
         if self.journal.needs_compaction() {
             self.heal_at.get_or_insert_with(Instant::now);
         }
-        if self.ahead.is_empty() && self.again.is_empty() {
-            self.canceled.clear();
-        }
+        self.forget_canceled();
     }
 
     /// Goes back to the last accepted version. The transaction that was refused fails; what stood on it runs again.

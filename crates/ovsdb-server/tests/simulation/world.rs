@@ -254,7 +254,7 @@ impl runtime::World for World {
         let weather = &self.weather;
         let ms = match who {
             Who::Sync => dice.below(weather.sync_ms_max + 1),
-            Who::Compaction => dice.below(weather.sync_ms_max + weather.pause_ms_max),
+            Who::Compaction | Who::Close => dice.below(weather.sync_ms_max + weather.pause_ms_max),
             Who::Writer | Who::Session | Who::Teller => {
                 if !dice.chance(weather.pauses) {
                     return None;

@@ -7,6 +7,8 @@
     reason = "each test program uses the part of this that it needs"
 )]
 
+pub mod writing;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
