@@ -10,7 +10,7 @@ use ovsdb_proto::operation::parse_transact;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 
-use crate::workload::{SCHEMAS, Transaction};
+use crate::workload::{Transaction, schema_text};
 
 /// One step from a version to the next.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Change {
 }
 
 pub(crate) fn schema(number: usize) -> Schema {
-    let json = json::parse(SCHEMAS[number].as_bytes()).expect("valid JSON");
+    let json = json::parse(schema_text(number).as_bytes()).expect("valid JSON");
     Schema::from_json(&json).expect("a valid schema")
 }
 

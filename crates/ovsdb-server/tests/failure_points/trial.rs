@@ -20,7 +20,7 @@ use rand::{Rng, SeedableRng};
 use crate::observer::{Converted, End, Fate, Observer};
 use crate::oracle::schema;
 use crate::plan::Plan;
-use crate::workload::{SCHEMAS, Step, WRITERS, steps};
+use crate::workload::{Step, WRITERS, schema_text, steps};
 
 /// The database file.
 const NAME: &str = "/data/db";
@@ -309,7 +309,7 @@ async fn work(
             Step::Convert(number) => {
                 // What was sent before it is executed before it.
                 turns(SETTLING_TURNS).await;
-                lock(trial).observer.convert(number, SCHEMAS[number]);
+                lock(trial).observer.convert(number, &schema_text(number));
                 settle().await;
                 let mut trial = lock(trial);
                 trial.observer.observe();

@@ -6,42 +6,33 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// The database. Conversions go from each of these to the next.
-pub(crate) const SCHEMAS: [&str; 3] = [
-    r#"{"name":"D","version":"1.0.0","tables":{
-        "Counter":{"isRoot":true,"maxRows":1,"columns":{"n":{"type":"integer"}}},
-        "Entry":{"isRoot":true,"indexes":[["token"]],"columns":{"token":{"type":"integer"},"text":{"type":"string"}}},
-        "Parent":{"isRoot":true,"columns":{"name":{"type":"string"},
-            "kids":{"type":{"key":{"type":"uuid","refTable":"Kid"},"min":0,"max":"unlimited"}},
-            "friends":{"type":{"key":{"type":"uuid","refTable":"Parent","refType":"weak"},"min":0,"max":"unlimited"}},
-            "tags":{"type":{"key":"string","value":"integer","min":0,"max":"unlimited"}},
-            "text":{"type":"string"},
-            "note":{"type":"string","ephemeral":true}}},
-        "Kid":{"columns":{"v":{"type":"integer"},
-            "of":{"type":{"key":{"type":"uuid","refTable":"Parent","refType":"weak"},"min":0,"max":1}}}}}}"#,
-    r#"{"name":"D","version":"1.0.1","tables":{
-        "Counter":{"isRoot":true,"maxRows":1,"columns":{"n":{"type":"integer"}}},
-        "Entry":{"isRoot":true,"indexes":[["token"]],"columns":{"token":{"type":"integer"},"text":{"type":"string"}}},
-        "Parent":{"isRoot":true,"columns":{"name":{"type":"string"},"added":{"type":"integer"},
-            "kids":{"type":{"key":{"type":"uuid","refTable":"Kid"},"min":0,"max":"unlimited"}},
-            "friends":{"type":{"key":{"type":"uuid","refTable":"Parent","refType":"weak"},"min":0,"max":"unlimited"}},
-            "tags":{"type":{"key":"string","value":"integer","min":0,"max":"unlimited"}},
-            "text":{"type":"string"},
-            "note":{"type":"string","ephemeral":true}}},
-        "Kid":{"columns":{"v":{"type":"integer"},
-            "of":{"type":{"key":{"type":"uuid","refTable":"Parent","refType":"weak"},"min":0,"max":1}}}}}}"#,
-    r#"{"name":"D","version":"1.0.2","tables":{
-        "Counter":{"isRoot":true,"maxRows":1,"columns":{"n":{"type":"integer"}}},
-        "Entry":{"isRoot":true,"indexes":[["token"]],"columns":{"token":{"type":"integer"}}},
-        "Parent":{"isRoot":true,"columns":{"name":{"type":"string"},"added":{"type":"integer"},
-            "kids":{"type":{"key":{"type":"uuid","refTable":"Kid"},"min":0,"max":"unlimited"}},
-            "friends":{"type":{"key":{"type":"uuid","refTable":"Parent","refType":"weak"},"min":0,"max":"unlimited"}},
-            "tags":{"type":{"key":"string","value":"integer","min":0,"max":"unlimited"}},
-            "text":{"type":"string"},
-            "note":{"type":"string","ephemeral":true}}},
-        "Kid":{"columns":{"v":{"type":"integer"},
-            "of":{"type":{"key":{"type":"uuid","refTable":"Parent","refType":"weak"},"min":0,"max":1}}}}}}"#,
-];
+/// The database with its schema of this number. Conversions go from each to the next: to `1`, which adds a column, and to `2`,
+/// which drops one.
+pub(crate) fn schema_text(number: usize) -> String {
+    let added = if number >= 1 {
+        r#""added":{"type":"integer"},"#
+    } else {
+        ""
+    };
+    let dropped = if number < 2 {
+        r#","text":{"type":"string"}"#
+    } else {
+        ""
+    };
+    format!(
+        r#"{{"name":"D","version":"1.0.{number}","tables":{{
+        "Counter":{{"isRoot":true,"maxRows":1,"columns":{{"n":{{"type":"integer"}}}}}},
+        "Entry":{{"isRoot":true,"indexes":[["token"]],"columns":{{"token":{{"type":"integer"}}{dropped}}}}},
+        "Parent":{{"isRoot":true,"columns":{{"name":{{"type":"string"}},{added}
+            "kids":{{"type":{{"key":{{"type":"uuid","refTable":"Kid"}},"min":0,"max":"unlimited"}}}},
+            "friends":{{"type":{{"key":{{"type":"uuid","refTable":"Parent","refType":"weak"}},"min":0,"max":"unlimited"}}}},
+            "tags":{{"type":{{"key":"string","value":"integer","min":0,"max":"unlimited"}}}},
+            "text":{{"type":"string"}},
+            "note":{{"type":"string","ephemeral":true}}}}}},
+        "Kid":{{"columns":{{"v":{{"type":"integer"}},
+            "of":{{"type":{{"key":{{"type":"uuid","refTable":"Parent","refType":"weak"}},"min":0,"max":1}}}}}}}}}}}}"#
+    )
+}
 
 /// How many clients write.
 pub(crate) const WRITERS: usize = 2;
