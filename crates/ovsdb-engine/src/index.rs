@@ -50,8 +50,12 @@ pub const INDEXES_PER_TABLE_MAX: usize = 16;
 /// get more is dropped.
 pub const INDEX_ENTRIES_MAX: usize = 8 << 20;
 
-/// The same for all such indexes of a database together: beyond it no further one is made.
+/// The same for all such indexes of a database together: beyond it no further one is made, and if they grow beyond it, some are
+/// dropped, first those that have not been used for a while, then the largest.
 pub const INDEX_ENTRIES_TOTAL_MAX: usize = 32 << 20;
+
+/// How many entries an index gains before it is looked how large all of them are.
+const GROWTH: usize = 4096;
 
 /// Elements of one value by which rows are looked up; the others are checked in the rows found.
 const ELEMENTS_MAX: usize = 8;
@@ -159,8 +163,20 @@ impl ColumnIndex {
         self.used.store(false, Ordering::Relaxed);
     }
 
+    /// Enters that a row has another value; `None`: it is not there. Whether it is time to look how large all indexes are.
+    pub(crate) fn change_grows(
+        &mut self,
+        row: Uuid,
+        before: Option<&Row>,
+        after: Option<&Row>,
+    ) -> bool {
+        let steps = self.len() / GROWTH;
+        self.change(row, before, after);
+        self.len() / GROWTH > steps
+    }
+
     /// Enters that a row has another value; `None`: it is not there.
-    pub(crate) fn change(&mut self, row: Uuid, before: Option<&Row>, after: Option<&Row>) {
+    fn change(&mut self, row: Uuid, before: Option<&Row>, after: Option<&Row>) {
         let before = before.map(|row| row.get(self.column));
         let after = after.map(|row| row.get(self.column));
         match (before, after) {

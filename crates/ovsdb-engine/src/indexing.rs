@@ -70,8 +70,18 @@ impl Database {
         self.table_ids().flat_map(of_table).collect()
     }
 
-    /// Takes over the indexes that are offered.
+    /// Takes over the indexes that are offered, and drops some if they have grown to more than all may have.
     pub(crate) fn adopt_indexes(&mut self) {
+        self.adopt_within(INDEX_ENTRIES_TOTAL_MAX);
+    }
+
+    fn adopt_within(&mut self, entries_max: usize) {
+        let signals = self.signals();
+        if signals.has_grown.load(Ordering::Acquire)
+            && signals.has_grown.swap(false, Ordering::AcqRel)
+        {
+            self.limit_indexes(entries_max);
+        }
         if self.signals().offered.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -86,13 +96,18 @@ impl Database {
             usage.settle_offers(|offer| {
                 table.index_by_use(offer.index.column()).is_some() && offer.is_past(&table.rows)
             });
-            for Offer { mut index, rows } in usage.offers() {
+            for Offer {
+                mut index,
+                rows,
+                is_far,
+            } in usage.offers()
+            {
                 let (table, column) = (self.table(id), index.column());
-                if table.index_by_use(column).is_some() {
+                if is_far || table.index_by_use(column).is_some() {
                     continue;
                 }
                 if !index.follow(&rows, &table.rows, ADOPTED_ROWS_MAX) {
-                    usage.want(column, table.len());
+                    usage.want_nearer(column, table.len());
                 } else if !self.table_mut(id).add_index(index) {
                     usage.settle_offers(|offer| offer.index.column() == column);
                 }
@@ -101,7 +116,35 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Drops indexes until all together have no more than so many entries.
+    fn limit_indexes(&mut self, entries_max: usize) {
+        loop {
+            let of_table = |id| {
+                let indexes = self.table(id).by_use.iter();
+                indexes.map(move |index| (id, index.column(), index.is_used(), index.len()))
+            };
+            let all: Vec<_> = self.table_ids().flat_map(of_table).collect();
+            if all.iter().map(|(.., len)| len).sum::<usize>() <= entries_max {
+                return;
+            }
+            let goes = all.iter().max_by_key(|(.., is_used, len)| (!is_used, *len));
+            let &(table, column, ..) = goes.expect("some have entries");
+            let indexes = &mut self.table_mut(table).by_use;
+            indexes.retain(|index| index.column() != column);
+        }
+    }
+}
+
 impl Offer {
+    fn new(index: ColumnIndex, rows: PMap<Uuid, Arc<Row>>) -> Offer {
+        Offer {
+            index,
+            rows,
+            is_far: false,
+        }
+    }
+
     /// Whether `rows` are others than those for which the index was made, or too far from them to tell.
     fn is_past(&self, rows: &PMap<Uuid, Arc<Row>>) -> bool {
         let mut differences = self.rows.differences(rows).enumerate();
@@ -149,10 +192,11 @@ impl Table {
         if let Some(Offer {
             mut index,
             rows: of,
+            ..
         }) = offers.find(|offer| offer.index.column() == column)
         {
             index.follow(&of, &rows, usize::MAX);
-            return Some(Offer { index, rows });
+            return Some(Offer::new(index, rows));
         }
         let all = self.all_indexes();
         if all.len() >= INDEXES_PER_TABLE_MAX && all.iter().all(ColumnIndex::is_used) {
@@ -161,7 +205,7 @@ impl Table {
             return None;
         }
         let index = ColumnIndex::build(column, &rows, entries_max).ok()?;
-        Some(Offer { index, rows })
+        Some(Offer::new(index, rows))
     }
 
     /// Adds an index; if there are too many, one goes that has not been used for a while. False if there is none.
@@ -179,9 +223,122 @@ impl Table {
 
     /// Enters into the indexes that a row has other contents; `None`: it is not there.
     pub(crate) fn change_indexes(&mut self, row: Uuid, before: Option<&Row>, after: Option<&Row>) {
+        let mut grows = false;
         self.by_use.retain_mut(|index| {
-            index.change(row, before, after);
+            grows |= index.change_grows(row, before, after);
             index.is_worth_keeping()
         });
+        if grows {
+            self.usage.note_growth();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ovsdb_proto::json;
+    use ovsdb_proto::operation::parse_transact;
+    use ovsdb_proto::schema::Schema;
+
+    use super::*;
+    use crate::{Context, Outcome, execute};
+
+    const SCHEMA: &str = r#"{"name": "S", "tables": {
+        "T": {"isRoot": true, "columns": {"a": {"type": "integer"}, "b": {"type": "integer"}}}}}"#;
+
+    /// The version after `count` rows have come.
+    fn insert(database: &Database, count: usize) -> Database {
+        let row = |n| format!(r#"{{"op":"insert","table":"T","row":{{"a":{n},"b":{n}}}}}"#);
+        let rows: Vec<String> = (0..count).map(row).collect();
+        let json = json::parse(format!("[{}]", rows.join(",")).as_bytes()).expect("valid JSON");
+        let mut number = database.rows() as u128;
+        let mut fresh = || {
+            number += 1;
+            Uuid::from_bytes(number.to_be_bytes())
+        };
+        let operations = json.as_array().expect("an array");
+        let transact = parse_transact(database.schema(), operations, &mut fresh);
+        match execute(database, &transact, &mut Context::unrestricted(&mut fresh)) {
+            Outcome::Prepared(prepared) => prepared.next,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A version with indexes of two columns, and these columns.
+    fn indexed(rows: usize) -> (Database, TableId, [ColumnId; 2]) {
+        let schema = json::parse(SCHEMA.as_bytes()).expect("valid JSON");
+        let schema = Arc::new(Schema::from_json(&schema).expect("a valid schema"));
+        let (table, in_table) = schema.table_by_name("T").expect("it is there");
+        let columns = ["a", "b"].map(|name| in_table.column_id(name).expect("it is there"));
+        let database = insert(&Database::new(schema.clone()), rows);
+        for column in columns {
+            database.want_index(table, column);
+        }
+        database.build_indexes();
+        (insert(&database, 1), table, columns)
+    }
+
+    fn entries(database: &Database) -> Vec<usize> {
+        let indexes = database.indexes_by_use();
+        indexes.iter().map(|index| index.entries).collect()
+    }
+
+    #[test]
+    fn indexes_that_grow_to_more_than_all_may_have_go() {
+        let (mut database, table, [a, b]) = indexed(999);
+        let index =
+            |database: &Database, column| database.table(table).index_by_use(column).cloned();
+        index(&database, a).expect("there is one").forget_use();
+        index(&database, b).expect("there is one").note_use();
+        database.adopt_within(500);
+        assert_eq!(entries(&database), [1000, 1000], "nothing has grown since");
+        let mut database = insert(&database, GROWN);
+        let len = 1000 + GROWN;
+        database.adopt_within(2 * len);
+        assert_eq!(entries(&database), [len, len], "as many as may be");
+        let mut database = insert(&database, GROWN);
+        let len = len + GROWN;
+        database.adopt_within(2 * len - 1);
+        assert_eq!(entries(&database), [len]);
+        assert!(index(&database, b).is_some(), "that which is used stays");
+        let mut database = insert(&database, GROWN);
+        database.adopt_within(len);
+        assert_eq!(entries(&database), [0; 0]);
+    }
+
+    /// Rows after which it is looked how large indexes are.
+    const GROWN: usize = 5000;
+
+    #[test]
+    fn who_finds_an_offer_far_away_is_the_only_one_who_looks() {
+        let (database, table, [a, _]) = indexed(100);
+        let mut database = database;
+        database.table_mut(table).by_use.clear();
+        let usage = database.table(table).usage.clone();
+        usage.settle_offers(|_| true);
+        database.want_index(table, a);
+        database.build_indexes();
+        let mut near = database.clone();
+        // Others have changed much meanwhile, by a way that does not look at offers.
+        let offer = usage.offers().remove(0);
+        let mut rows = database.table(table).rows.clone();
+        let row = rows.iter().next().map(|(_, row)| row.clone());
+        let row = row.expect("there are rows");
+        for number in 0..=ADOPTED_ROWS_MAX {
+            let uuid = Uuid::from_bytes((1 << 64 | number as u128).to_be_bytes());
+            rows.insert(uuid, row.clone());
+        }
+        database.table_mut(table).rows = rows;
+        database.adopt_indexes();
+        assert_eq!(database.table(table).by_use.len(), 0);
+        assert!(usage.offers()[0].is_far && !offer.is_far);
+        assert!(database.wants_indexes());
+        near.adopt_indexes();
+        assert_eq!(near.table(table).by_use.len(), 0, "nobody has looked");
+        // Brought nearer, it is taken.
+        database.build_indexes();
+        assert!(!usage.offers()[0].is_far);
+        database.adopt_indexes();
+        assert_eq!(database.table(table).by_use.len(), 1);
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Signals {
     pub(crate) is_wanted: AtomicBool,
     /// How many indexes are offered.
     pub(crate) offered: AtomicUsize,
+    /// Some index has grown so much that it should be looked how large all of them are.
+    pub(crate) has_grown: AtomicBool,
 }
 
 /// An index with the rows for which it was made.
@@ -30,6 +32,8 @@ pub(crate) struct Signals {
 pub(crate) struct Offer {
     pub(crate) index: ColumnIndex,
     pub(crate) rows: PMap<Uuid, Arc<Row>>,
+    /// A transaction has found that too much has changed since. Others need not try before it has been brought nearer.
+    pub(crate) is_far: bool,
 }
 
 /// See the module's documentation.
@@ -105,6 +109,22 @@ impl Usage {
             in_vain.fetch_max(in_vain_max(rows), Ordering::Relaxed);
             self.signals.is_wanted.store(true, Ordering::Release);
         }
+    }
+
+    /// Wants an index that is offered brought nearer to a table of so many rows.
+    pub(crate) fn want_nearer(&self, column: ColumnId, rows: usize) {
+        let mut work = self.work();
+        let mut offers = work.offers.iter_mut();
+        if let Some(offer) = offers.find(|offer| offer.index.column() == column) {
+            offer.is_far = true;
+        }
+        drop(work);
+        self.want(column, rows);
+    }
+
+    /// Notes that an index has grown.
+    pub(crate) fn note_growth(&self) {
+        self.signals.has_grown.store(true, Ordering::Release);
     }
 
     /// The columns of a table of so many rows whose index is wanted and that nobody is about to make. The caller makes them,

@@ -241,14 +241,9 @@ impl Hub {
         version.database.build_indexes();
     }
 
-    /// Whether somebody is making indexes.
-    pub fn is_indexing(&self) -> bool {
-        self.indexing.is_going_on()
-    }
-
-    /// Waits until nobody is making indexes.
-    pub async fn indexed(&self) {
-        self.indexing.ended().await;
+    /// Who is making indexes.
+    pub(crate) fn indexing(&self) -> &Indexing {
+        &self.indexing
     }
 
     /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.

@@ -19,6 +19,7 @@ mod transactions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
@@ -33,6 +34,7 @@ use crate::budget::Share;
 use crate::contents::Reader;
 use crate::database::Served;
 use crate::feed::{News, Words};
+use crate::indexing::Mark;
 use crate::limits;
 use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox};
 use crate::published::Text;
@@ -70,6 +72,8 @@ pub struct Session {
     /// Where others tell of news while the task waits.
     desk: Arc<Desk>,
     held: Held,
+    /// For whom the first of those waits who make indexes, by their [`Mark`]; 0 if it has not been looked at.
+    indexes_awaited: AtomicU64,
     /// Transactions that are yet to be handed over.
     outgoing: VecDeque<Outgoing>,
     /// The database is being converted, and messages after that request are about what it will be then.
@@ -180,6 +184,7 @@ impl Session {
             transactions: Transactions::default(),
             monitors: Monitors::default(),
             held: Held::default(),
+            indexes_awaited: AtomicU64::new(0),
             outgoing: VecDeque::new(),
             is_converting: false,
             unopened: VecDeque::new(),
@@ -412,7 +417,12 @@ impl Session {
                         self.held.push(message, bytes, Instant::now());
                         continue;
                     }
-                    Some(message) => message,
+                    Some(message) => {
+                        if self.held.is_empty() {
+                            self.indexes_awaited.store(0, Ordering::Relaxed);
+                        }
+                        message
+                    }
                     None => return Ok(Handled::All),
                 },
                 None => return Ok(Handled::HeldUp),
@@ -425,6 +435,7 @@ impl Session {
     /// Of the messages that had to wait, one that need not any longer.
     fn next_held(&mut self) -> Option<Message> {
         let (message, bytes) = if self.may_go_on() {
+            self.indexes_awaited.store(0, Ordering::Relaxed);
             self.held.pop()?
         } else if self.has_room() {
             self.held.take_overdue_echo(Instant::now())?
@@ -846,10 +857,10 @@ fn make_indexes(database: &Served) {
     }
 }
 
-/// Waits until the indexes of a database are made; without one, for ever.
-async fn indexed(database: Option<Arc<Served>>) {
-    match database {
-        Some(database) => database.hub().indexed().await,
+/// Waits until some have made indexes of a database; without one, for ever.
+async fn indexed(indexing: Option<(Arc<Served>, Mark)>) {
+    match indexing {
+        Some((database, mark)) => database.hub().indexing().over(mark).await,
         None => std::future::pending().await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ovsdb_engine::{Context, Outcome, effort, execute};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
@@ -16,6 +17,7 @@ use tracing::Level;
 
 use crate::access::Access;
 use crate::database::Served;
+use crate::indexing::Mark;
 use crate::limits;
 use crate::locks::{LockError, LockMode};
 use crate::mailbox::{Answer, Token};
@@ -100,9 +102,10 @@ impl Session {
         }
     }
 
-    /// The database whose indexes somebody is making, if the message is one whose conditions may ask for them. If they are
-    /// wanted and nobody makes them, they are made.
-    pub(super) fn indexing_for(&self, message: &Message) -> Option<Arc<Served>> {
+    /// The database whose indexes others are making, and since when they do, if the message is one whose conditions may ask
+    /// for them. If they are wanted and nobody makes them, they are made. The message is the next one that is to be handled,
+    /// and waits for those only who were at it when it was first looked at.
+    pub(super) fn indexing_for(&self, message: &Message) -> Option<(Arc<Served>, Mark)> {
         let Message::Request { method, params, .. } = message else {
             return None;
         };
@@ -124,8 +127,17 @@ impl Session {
                 .clone(),
             _ => self.server.database(params.first()?.as_str()?)?,
         };
-        make_indexes(&database);
-        database.hub().is_indexing().then_some(database)
+        let indexing = database.hub().indexing();
+        let mark = match Mark::of_number(self.indexes_awaited.load(Ordering::Relaxed)) {
+            Some(mark) => mark,
+            None => {
+                make_indexes(&database);
+                let mark = indexing.mark()?;
+                self.indexes_awaited.store(mark.number(), Ordering::Relaxed);
+                mark
+            }
+        };
+        (!indexing.is_over(mark)).then_some((database, mark))
     }
 
     pub(super) fn handle_notification(&mut self, method: &str, params: &[Json]) {
