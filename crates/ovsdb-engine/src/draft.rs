@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
-use crate::database::{Database, Row, Table, TablePlan, index_key};
+use crate::database::{Database, Index, IndexKey, Row, Table, TablePlan, index_key};
 use crate::hashing::RowHash;
 
 /// Names a row within a database.
@@ -36,6 +36,8 @@ pub(crate) struct Draft {
     places: HashMap<RowKey, usize, RowHash>,
     /// Counts of references as they were before they were changed, in the order of the changes.
     counts: Vec<Count>,
+    /// Some row came to have the key of another one in an index, and may have it still.
+    is_contested: bool,
 }
 
 /// So few touched rows are looked through more quickly than found by their keys.
@@ -62,6 +64,7 @@ impl Draft {
             touched: Vec::new(),
             places: HashMap::default(),
             counts: Vec::new(),
+            is_contested: false,
         }
     }
 
@@ -160,7 +163,7 @@ impl Draft {
                 entries.remove(&(index_key(before, columns), uuid));
             }
             if let Some(new) = &new {
-                entries.insert((index_key(new, columns), uuid), ());
+                self.is_contested |= !enter(entries, index_key(new, columns), uuid);
             }
         }
         table.change_indexes(uuid, before.as_deref(), new.as_deref());
@@ -168,10 +171,19 @@ impl Draft {
             Some(at) => self.touched[at].new = new,
             None => {
                 let old = before;
+                if self.touched.is_empty() {
+                    // The list goes into a commit that may be kept for long, and many have one change only.
+                    self.touched.reserve_exact(1);
+                }
                 self.touched.push(Touched { key, old, new });
                 self.note_places();
             }
         }
+    }
+
+    /// Whether two rows may agree in all columns of an index.
+    pub(crate) fn is_contested(&self) -> bool {
+        self.is_contested
     }
 
     /// Where in `touched` a row stands.
@@ -257,5 +269,25 @@ impl Draft {
     /// Ends the work: the next version, and the rows that it touched.
     pub(crate) fn finish(self) -> (Database, Vec<Touched>) {
         (self.next, self.touched)
+    }
+}
+
+/// Enters that a row has this key in an index. False if another row has it as well.
+fn enter(entries: &mut Index, key: IndexKey, row: Uuid) -> bool {
+    // Rows with the same key stand beside each other; at the end of a node one does not see both sides.
+    let mut is_alone = false;
+    let entry = (key.clone(), row);
+    entries.insert_among(entry, (), |(key, _), beside, at| {
+        let before = at.checked_sub(1).and_then(|before| beside.get(before));
+        let differs = |other: Option<&((IndexKey, Uuid), ())>| {
+            other.is_some_and(|((other, _), ())| other != key)
+        };
+        is_alone = differs(before) && differs(beside.get(at));
+    });
+    is_alone || {
+        let first = (key, Uuid::ZERO);
+        let others = entries.range_from(&first);
+        let same = others.take_while(|((other, _), ())| *other == first.0);
+        same.take(2).count() < 2
     }
 }

@@ -233,12 +233,24 @@ impl<K: Ord, V> PMap<K, V> {
 impl<K: Ord + Clone, V: Clone> PMap<K, V> {
     /// Puts `value` at `key` and gives back what was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.insert_among(key, value, |_, _, _| {})
+    }
+
+    /// [`PMap::insert`], and if there was nothing at `key`, `look` is shown the key and some of the entries about it: where
+    /// in them it gets its place.
+    pub(crate) fn insert_among(
+        &mut self,
+        key: K,
+        value: V,
+        look: impl FnOnce(&K, &[(K, V)], usize),
+    ) -> Option<V> {
         let Some(root) = &mut self.root else {
+            look(&key, &[], 0);
             self.root = Some(Arc::new(Node::Leaf(vec![(key, value)])));
             self.len = 1;
             return None;
         };
-        let (old, split) = insert_below(root, key, value);
+        let (old, split) = insert_below(root, key, value, look);
         if let Some(right) = split {
             let (bound, right) = right;
             *root = Arc::new(Node::Inner(Inner {
@@ -358,11 +370,13 @@ fn insert_below<K: Ord + Clone, V: Clone>(
     node: &mut Arc<Node<K, V>>,
     key: K,
     value: V,
+    look: impl FnOnce(&K, &[(K, V)], usize),
 ) -> (Option<V>, Split<K, V>) {
     match Arc::make_mut(node) {
         Node::Leaf(entries) => match entries.binary_search_by(|(k, _)| k.cmp(&key)) {
             Ok(at) => (Some(std::mem::replace(&mut entries[at].1, value)), None),
             Err(at) => {
+                look(&key, entries, at);
                 entries.insert(at, (key, value));
                 let split = (entries.len() > NODE_MAX).then(|| {
                     let right = entries.split_off(entries.len() / 2);
@@ -373,7 +387,7 @@ fn insert_below<K: Ord + Clone, V: Clone>(
         },
         Node::Inner(inner) => {
             let at = inner.child_index(&key);
-            let (old, split) = insert_below(&mut inner.children[at], key, value);
+            let (old, split) = insert_below(&mut inner.children[at], key, value, look);
             (old, split.and_then(|right| inner.insert_after(at, right)))
         }
     }

@@ -17,6 +17,7 @@ mod lockfile;
 mod log;
 mod path;
 mod reader;
+mod record;
 mod replace;
 
 pub use digest::Digest;
@@ -24,10 +25,9 @@ pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem, HeldLock};
 pub use header::compose as compose_header;
 pub use lockfile::{Lockfile, lock_name};
-pub use log::{
-    LockPolicy, Log, OpenMode, PASSED_END_BYTES, PassedRecord, Record, RecordFault, SyncHandle,
-};
+pub use log::{LockPolicy, Log, OpenMode, SyncHandle};
 pub use path::{follow_symlinks, sync_directory_of};
+pub use record::{PASSED_END_BYTES, PassedRecord, Record, RecordFault, RecordPlace};
 pub use replace::{RecordWriter, Replacement};
 
 /// Magic of a standalone database file.

@@ -16,6 +16,7 @@ use crate::fs::{Access, Disk, File, FileSystem, HeldLock};
 use crate::header::{self, Header};
 use crate::path;
 use crate::reader::{Reader, Short};
+use crate::record::{PASSED_END_BYTES, PassedRecord, Record, RecordFault, RecordPlace};
 use crate::replace::Replacement;
 
 /// Unit in which the reference program reads data: its message on a short record counts down in these.
@@ -46,48 +47,6 @@ pub enum LockPolicy {
     Always,
     /// Never: the caller holds the lock, or the file is nobody else's.
     Never,
-}
-
-/// A record as read from a log.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Record {
-    /// Where its header line begins, in bytes from the start of the file.
-    pub offset: u64,
-    /// Where its data begin.
-    pub data_offset: u64,
-    /// Its data, whose hash has been checked.
-    pub payload: Vec<u8>,
-    /// The hash.
-    pub digest: Digest,
-}
-
-/// A record that was read in pieces, which are with the caller.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PassedRecord {
-    /// Where its header line begins, in bytes from the start of the file.
-    pub offset: u64,
-    /// Where its data begin.
-    pub data_offset: u64,
-    /// How many bytes of data it has.
-    pub length: u64,
-    /// The hash of its data, which has been checked.
-    pub digest: Digest,
-    /// The hash of its data without the last `tail_bytes` that were asked for, or of nothing if there are fewer.
-    pub lead: Digest,
-    /// The end of its data: at least `tail_bytes` and [`PASSED_END_BYTES`] more, or all that there is.
-    pub end: Vec<u8>,
-}
-
-/// So much of a record that is read in pieces is kept beyond the tail, in bytes.
-pub const PASSED_END_BYTES: usize = 256;
-
-/// What a caller may find wrong with the data of a record.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum RecordFault {
-    /// Not JSON; the parser's reason.
-    NotJson(String),
-    /// JSON, but not an object.
-    NotObject,
 }
 
 /// What has to succeed before a latched log accepts records again.
@@ -314,20 +273,51 @@ impl Log {
     /// [`LogError::Header`], [`LogError::ShortData`], [`LogError::Sha1`] or [`LogError::Io`]. The same error comes back
     /// from then on. The records before are good, and the next append cuts off what follows them.
     pub fn read(&mut self) -> Result<Option<Record>, LogError> {
+        let mut payload = Vec::new();
+        let place = self.read_onto(&mut payload)?;
+        Ok(place.map(|place| Record {
+            offset: place.offset,
+            data_offset: place.data_offset,
+            payload,
+            digest: place.digest,
+        }))
+    }
+
+    /// [`Log::read`] for somebody who reads many: appends the data of the record to `text`, which stays as it was if there
+    /// is none.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn read_onto(&mut self, text: &mut Vec<u8>) -> Result<Option<RecordPlace>, LogError> {
         match &self.state {
             State::Reading => {}
             State::ReadFailed(error) | State::Latched(error, _) => return Err(error.clone()),
             State::Unread | State::Writing => return Ok(None),
         }
-        let read = self
-            .read_record()
-            .inspect_err(|error| self.state = State::ReadFailed(error.clone()))?;
-        if let Some(record) = &read {
-            self.last = (record.offset, record.data_offset);
-            self.last_digest = Some(record.digest);
-            self.offset = record.data_offset + record.payload.len() as u64;
+        let begin = text.len();
+        let read = self.read_record(text).inspect_err(|error| {
+            text.truncate(begin);
+            self.state = State::ReadFailed(error.clone());
+        })?;
+        if let Some(place) = &read {
+            self.stand_behind(place);
         }
         Ok(read)
+    }
+
+    fn stand_behind(&mut self, place: &RecordPlace) {
+        self.last = (place.offset, place.data_offset);
+        self.last_digest = Some(place.digest);
+        self.offset = place.end;
+    }
+
+    /// Goes back to where the log stood when it had just read the record at `place`, as if none had been read since: for
+    /// whoever reads ahead and finds only later that a record makes no sense. Does nothing once writing has begun.
+    pub fn return_to(&mut self, place: &RecordPlace) {
+        if let State::Reading | State::Unread | State::ReadFailed(_) = self.state {
+            self.state = State::Reading;
+            self.stand_behind(place);
+        }
     }
 
     /// Reads the next record, however long, with little memory: `each` gets its data in pieces. They are not known to be
@@ -420,20 +410,20 @@ impl Log {
         }
     }
 
-    fn read_record(&mut self) -> Result<Option<Record>, LogError> {
+    fn read_record(&mut self, text: &mut Vec<u8>) -> Result<Option<RecordPlace>, LogError> {
         let Some((header, data_offset)) = self.read_header()? else {
             return Ok(None);
         };
-        let payload = self
-            .reader
-            .data(self.file.as_ref(), data_offset, header.length)
+        let begin = text.len();
+        self.reader
+            .data(self.file.as_ref(), data_offset, header.length, text)
             .map_err(|short| self.short_data(&header, data_offset, short))?;
-        let digest = Digest::of(&[&payload]);
+        let digest = Digest::of(&[&text[begin..]]);
         self.check_digest(&header, data_offset, &digest)?;
-        Ok(Some(Record {
+        Ok(Some(RecordPlace {
             offset: self.offset,
             data_offset,
-            payload,
+            end: data_offset + header.length,
             digest,
         }))
     }

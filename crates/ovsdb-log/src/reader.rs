@@ -39,13 +39,14 @@ impl Reader {
         Ok(&line[..end])
     }
 
-    /// The `length` bytes at `offset`.
+    /// Appends the `length` bytes at `offset` to `data`. If they cannot be had in full, `data` is as it was.
     pub(crate) fn data(
         &mut self,
         file: &dyn File,
         offset: u64,
         length: u64,
-    ) -> Result<Vec<u8>, Short> {
+        data: &mut Vec<u8>,
+    ) -> Result<(), Short> {
         if length <= WINDOW_BYTES as u64 {
             let window = self
                 .window(file, offset, length as usize)
@@ -54,7 +55,10 @@ impl Reader {
                     error: Some(error),
                 })?;
             return match window.get(..length as usize) {
-                Some(data) => Ok(data.to_vec()),
+                Some(found) => {
+                    data.extend_from_slice(found);
+                    Ok(())
+                }
                 None => Err(Short {
                     bytes: window.len() as u64,
                     error: None,
@@ -62,20 +66,20 @@ impl Reader {
             };
         }
 
-        let mut data = Vec::new();
-        while (data.len() as u64) < length {
-            let have = data.len();
-            let step = (length - have as u64).min(DATA_STEP_BYTES.max(have as u64));
-            data.resize(have + step as usize, 0);
-            let (got, error) = read_full(file, &mut data[have..], offset + have as u64);
-            if got < step as usize {
-                return Err(Short {
-                    bytes: (have + got) as u64,
-                    error,
-                });
+        let begin = data.len();
+        let mut have: u64 = 0;
+        while have < length {
+            let step = (length - have).min(DATA_STEP_BYTES.max(have));
+            let at = data.len();
+            data.resize(at + step as usize, 0);
+            let (got, error) = read_full(file, &mut data[at..], offset + have);
+            have += got as u64;
+            if (got as u64) < step {
+                data.truncate(begin);
+                return Err(Short { bytes: have, error });
             }
         }
-        Ok(data)
+        Ok(())
     }
 
     /// The `length` bytes at `offset`, in pieces that go to `each`.
@@ -87,7 +91,10 @@ impl Reader {
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Short> {
         if length <= WINDOW_BYTES as u64 {
-            return self.data(file, offset, length).map(|data| each(&data));
+            let mut data = Vec::new();
+            self.data(file, offset, length, &mut data)?;
+            each(&data);
+            return Ok(());
         }
         let mut piece = vec![0; PIECE_BYTES];
         let mut passed = 0;

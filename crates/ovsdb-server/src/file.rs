@@ -3,6 +3,7 @@
 //! This joins `ovsdb-log`, which knows records, and `ovsdb-engine`, which knows their meaning. It serves nobody and
 //! appends nothing but the schema of a new file.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use ovsdb_engine::replay::Replayer;
 use ovsdb_engine::{Commit, Database};
 use ovsdb_log::{
     CLUSTERED_MAGIC, Digest, Disk, FileSystem, LockPolicy, Log, LogError, OpenMode, RecordFault,
-    STANDALONE_MAGIC,
+    RecordPlace, STANDALONE_MAGIC,
 };
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, Json};
@@ -19,7 +20,7 @@ use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 
 use crate::history::History;
-use crate::loading::{First, read_first};
+use crate::loading::{Batch, BatchRecord, First, read_first, read_rest};
 use crate::runtime::fresh_uuid;
 use crate::{limits, seal, transaction_id};
 
@@ -197,94 +198,128 @@ struct Replayed {
     first: bool,
 }
 
-fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
-    let mut database = Database::new(schema.clone());
-    let mut replayer = Replayer::new(&schema);
-    let mut records = 1;
-    let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
-    let mut id = transaction_id::after_record(Uuid::ZERO, &of_schema);
-    let fault = loop {
-        let first = records == 1;
-        let (digest, sealed, contents) = match read(&mut log, first.then_some(&of_schema), &schema)
-        {
-            Ok(None) => break None,
-            Err(error) => break Some(error.into()),
-            Ok(Some(read)) => read,
-        };
-        let rows_before = database.rows();
-        let replayed = match contents {
-            Contents::Made(made) => {
-                database = made;
-                Ok(None)
-            }
-            Contents::Text(text) => {
-                let replayed;
-                (database, replayed) = replayer.replay(database, &text, &mut fresh_uuid);
-                replayed
-            }
-        };
-        let commit = match replayed {
-            Ok(commit) => commit,
-            Err(ReplayError::Json(error)) => {
-                break Some(log.reject(RecordFault::NotJson(error.to_string())).into());
-            }
-            Err(ReplayError::NotObject) => break Some(log.reject(RecordFault::NotObject).into()),
-            Err(ReplayError::Record(error)) => {
-                log.unread();
-                break Some(error.into());
-            }
-        };
-        let id_before = id;
-        id = sealed.unwrap_or_else(|| transaction_id::after_record(id, &digest));
-        records += 1;
-        if first {
-            log.mark_base();
-        }
-        each(Replayed {
-            end: log.offset(),
+/// A replay at work.
+struct Replay<'e> {
+    database: Database,
+    records: u64,
+    id: Uuid,
+    each: &'e mut dyn FnMut(Replayed),
+    /// The record that cannot be applied, and why.
+    stopped: Option<(RecordPlace, ReplayError)>,
+}
+
+impl Replay<'_> {
+    /// Notes that the record that ends at `end` has been applied to `rows_before` rows.
+    fn note(&mut self, end: u64, rows_before: usize, id: Uuid, commit: Option<Commit>) {
+        let id_before = std::mem::replace(&mut self.id, id);
+        self.records += 1;
+        (self.each)(Replayed {
+            end,
             rows_before,
             id_before,
             id,
             commit,
-            first,
+            first: self.records == 2,
         });
+    }
+
+    /// Applies records, up to one that makes no sense.
+    fn go_on(mut self, batch: &mut Batch) -> ControlFlow<Self, Self> {
+        for number in 0..batch.records.len() {
+            let rows_before = self.database.rows();
+            let (next, replayed) = batch.apply(number, self.database);
+            self.database = next;
+            let BatchRecord { place, id, .. } = &batch.records[number];
+            match replayed {
+                Ok(commit) => self.note(place.end, rows_before, *id, commit),
+                Err(error) => {
+                    self.stopped = Some((*place, error));
+                    return ControlFlow::Break(self);
+                }
+            }
+        }
+        ControlFlow::Continue(self)
+    }
+}
+
+fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
+    let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
+    let mut replay = Replay {
+        database: Database::new(schema.clone()),
+        records: 1,
+        id: transaction_id::after_record(Uuid::ZERO, &of_schema),
+        each,
+        stopped: None,
+    };
+    let read = match replay_first(&mut log, &of_schema, &schema, &mut replay) {
+        Ok(true) => {
+            log.mark_base();
+            let id = replay.id;
+            let read;
+            (replay, read) = read_rest(&mut log, &schema, id, replay, Replay::go_on);
+            read
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    let fault = match (replay.stopped, read) {
+        (None, read) => read.err().map(FileError::from),
+        (Some((place, error)), _) => {
+            // What was read ahead of it, or could not be read there, does not count.
+            log.return_to(&place);
+            Some(match error {
+                ReplayError::Json(error) => {
+                    log.reject(RecordFault::NotJson(error.to_string())).into()
+                }
+                ReplayError::NotObject => log.reject(RecordFault::NotObject).into(),
+                ReplayError::Record(error) => {
+                    log.unread();
+                    error.into()
+                }
+            })
+        }
     };
     Loaded {
-        database,
+        database: replay.database,
         log,
-        records,
-        id,
+        records: replay.records,
+        id: replay.id,
         history: None,
         fault,
     }
 }
 
-/// What a record says: the rows made of it, if that has been done already.
-enum Contents {
-    Made(Database),
-    Text(Vec<u8>),
-}
-
-/// Reads a record, with its digest. If it is the one after the schema, of which there is the digest then, comes with it the
-/// transaction id that it states.
-fn read(
+/// Reads and applies the record after the schema, of which there is the digest. False if there is none, or if it cannot be
+/// applied.
+fn replay_first(
     log: &mut Log,
-    of_schema: Option<&Digest>,
+    of_schema: &Digest,
     schema: &Arc<Schema>,
-) -> Result<Option<(Digest, Option<Uuid>, Contents)>, LogError> {
-    let Some(of_schema) = of_schema else {
-        let read = log.read()?;
-        return Ok(read.map(|record| (record.digest, None, Contents::Text(record.payload))));
-    };
+    replay: &mut Replay<'_>,
+) -> Result<bool, LogError> {
     let Some(First { record, database }) = read_first(log, schema)? else {
-        return Ok(None);
+        return Ok(false);
     };
-    let sealed = seal::sealed_id(of_schema, &record.end, &record.lead);
-    let contents = match database {
-        Some(database) => Contents::Made(database),
-        None => Contents::Text(log.read_again()?.payload),
-    };
-    Ok(Some((record.digest, sealed, contents)))
+    let mut commit = None;
+    if let Some(database) = database {
+        replay.database = database;
+    } else {
+        let text = log.read_again()?.payload;
+        let replayed;
+        (replay.database, replayed) =
+            Replayer::new(schema).replay(replay.database.clone(), &text, &mut fresh_uuid);
+        match replayed {
+            Ok(changed) => commit = changed,
+            Err(error) => {
+                replay.stopped = Some((record.place(), error));
+                return Ok(false);
+            }
+        }
+    }
+    let id = seal::sealed_id(of_schema, &record.end, &record.lead)
+        .unwrap_or_else(|| transaction_id::after_record(replay.id, &record.digest));
+    replay.note(record.place().end, 0, id, commit);
+    Ok(true)
 }
 
 /// Makes a new database file that holds nothing but `schema`.

@@ -1,19 +1,26 @@
-//! Reading the record that holds the contents of a compacted file: one thread reads and hashes, another one makes rows.
+//! Reading a file with two threads. In a simulation one does it all.
 //!
-//! What becomes of the pieces counts only if the record proves good at its end, and if it is as plain as
-//! [`Loader`] wants it; otherwise it is read again and replayed like any other. So nothing is accepted here that
-//! would not be accepted there.
+//! The record that holds the contents of a compacted file: one thread reads and hashes, another one makes rows. What becomes
+//! of the pieces counts only if the record proves good at its end, and if it is as plain as [`Loader`] wants it; otherwise
+//! it is read again and replayed like any other. So nothing is accepted here that would not be accepted there.
+//!
+//! The records after it: one thread reads, hashes and makes rows, another one applies them. The first is ahead by a few
+//! batches; what it has read in vain when the second finds a fault does not count.
 
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 
-use ovsdb_engine::Database;
 use ovsdb_engine::load::{Loader, NotPlain};
-use ovsdb_log::{Log, LogError, PassedRecord};
+use ovsdb_engine::record::ReplayError;
+use ovsdb_engine::replay::{ReadRecords, RecordReader};
+use ovsdb_engine::{Commit, Database};
+use ovsdb_log::{Log, LogError, PassedRecord, RecordPlace};
 use ovsdb_proto::schema::Schema;
+use ovsdb_proto::uuid::Uuid;
 
 use crate::runtime::{self, fresh_uuid};
-use crate::seal;
+use crate::{seal, transaction_id};
 
 /// Pieces between the two threads.
 const PIECES_AHEAD: usize = 4;
@@ -93,4 +100,180 @@ fn take(loaded: &mut Result<Loader<'_>, NotPlain>, piece: &[u8]) {
     {
         *loaded = Err(error);
     }
+}
+
+/// Batches of records that there are: one that is being read, one that is being applied, and one between the two.
+const BATCHES: usize = 3;
+
+/// Records in a batch.
+const BATCH_RECORDS_MAX: usize = 512;
+
+/// A batch with so many bytes of text is full.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// After a batch with more bytes than this nothing is read before it has been applied, so that a file of enormous records
+/// does not need memory for several.
+const BATCH_BYTES_AHEAD_MAX: usize = 4 << 20;
+
+/// Records that follow one another in a file.
+#[derive(Default)]
+pub(crate) struct Batch {
+    text: Vec<u8>,
+    pub(crate) records: Vec<BatchRecord>,
+    pub(crate) read: ReadRecords,
+    /// Nothing is read after these: the file ends, or cannot be read.
+    end: Option<Result<(), LogError>>,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct BatchRecord {
+    pub(crate) place: RecordPlace,
+    /// The transaction id that it leads to.
+    pub(crate) id: Uuid,
+    text: Range<usize>,
+}
+
+impl Batch {
+    /// Applies record number `number` to the version before it: see [`ReadRecords::apply`].
+    pub(crate) fn apply(
+        &mut self,
+        number: usize,
+        database: Database,
+    ) -> (Database, Result<Option<Commit>, ReplayError>) {
+        let text = &self.text[self.records[number].text.clone()];
+        self.read.apply(number, text, database, &mut fresh_uuid)
+    }
+
+    /// Forgets the records, but keeps the memory for the next ones, unless that is much.
+    fn clear(&mut self) {
+        if self.text.capacity() > BATCH_BYTES_AHEAD_MAX {
+            *self = Batch::default();
+            return;
+        }
+        self.text.clear();
+        self.records.clear();
+        self.read.clear();
+    }
+}
+
+/// Reads the records that come next in a file.
+struct Ahead<'l, 's> {
+    log: &'l mut Log,
+    reader: RecordReader<'s>,
+    /// The transaction id before the next record.
+    id: Uuid,
+}
+
+impl Ahead<'_, '_> {
+    fn fill(&mut self, batch: &mut Batch) {
+        batch.clear();
+        while batch.text.len() < BATCH_BYTES && batch.records.len() < BATCH_RECORDS_MAX {
+            let begin = batch.text.len();
+            let place = match self.log.read_onto(&mut batch.text) {
+                Ok(Some(place)) => place,
+                Ok(None) => return batch.end = Some(Ok(())),
+                Err(error) => return batch.end = Some(Err(error)),
+            };
+            self.id = transaction_id::after_record(self.id, &place.digest);
+            let text = begin..batch.text.len();
+            self.reader
+                .read(&batch.text[text.clone()], &mut batch.read, &mut fresh_uuid);
+            batch.records.push(BatchRecord {
+                place,
+                id: self.id,
+                text,
+            });
+        }
+    }
+
+    /// Fills batches as long as somebody takes them and gives them back.
+    fn go_on(&mut self, full: &Sender<Batch>, used: &Receiver<Batch>) {
+        let mut idle: Vec<Batch> = Vec::new();
+        idle.resize_with(BATCHES, Batch::default);
+        let mut is_large = false;
+        loop {
+            while idle.is_empty() || is_large && idle.len() < BATCHES {
+                let Ok(batch) = used.recv() else { return };
+                idle.push(batch);
+            }
+            let mut batch = idle.pop().unwrap_or_default();
+            self.fill(&mut batch);
+            is_large = batch.text.len() > BATCH_BYTES_AHEAD_MAX;
+            let is_last = batch.end.is_some();
+            if full.send(batch).is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// Reads all further records of `log`, of which `id` is the transaction id so far, and gives them to `apply` together with
+/// a state that goes from one call to the next. `apply` may end it. Gives back the last state, and why the records came to
+/// an end.
+pub(crate) fn read_rest<S>(
+    log: &mut Log,
+    schema: &Schema,
+    id: Uuid,
+    mut state: S,
+    mut apply: impl FnMut(S, &mut Batch) -> ControlFlow<S, S>,
+) -> (S, Result<(), LogError>) {
+    let reader = RecordReader::new(schema);
+    let mut ahead = Ahead { log, reader, id };
+    let mut batch = Batch::default();
+    // For a few records no thread is worth while.
+    let mut may_begin_thread = !runtime::is_simulated();
+    loop {
+        ahead.fill(&mut batch);
+        match apply(state, &mut batch) {
+            ControlFlow::Continue(next) => state = next,
+            ControlFlow::Break(last) => return (last, Ok(())),
+        }
+        if let Some(end) = batch.end.take() {
+            return (state, end);
+        }
+        if std::mem::take(&mut may_begin_thread) {
+            match rest_on_two_threads(&mut ahead, state, &mut apply) {
+                Ok(done) => return done,
+                // Without a second thread it takes longer.
+                Err(as_before) => state = as_before,
+            }
+        }
+    }
+}
+
+/// [`read_rest`] with a thread that reads; gives the state back if there can be none.
+fn rest_on_two_threads<S>(
+    ahead: &mut Ahead<'_, '_>,
+    mut state: S,
+    apply: &mut impl FnMut(S, &mut Batch) -> ControlFlow<S, S>,
+) -> Result<(S, Result<(), LogError>), S> {
+    std::thread::scope(|scope| {
+        let (full, batches) = mpsc::channel();
+        let (empty, used) = mpsc::channel();
+        let reader = std::thread::Builder::new().name(String::from("read"));
+        let Ok(reader) = reader.spawn_scoped(scope, move || ahead.go_on(&full, &used)) else {
+            return Err(state);
+        };
+        let mut end = Ok(());
+        for mut batch in batches {
+            match apply(state, &mut batch) {
+                ControlFlow::Continue(next) => state = next,
+                ControlFlow::Break(last) => {
+                    state = last;
+                    break;
+                }
+            }
+            if let Some(reason) = batch.end.take() {
+                end = reason;
+            }
+            // After the last one nobody wants it any more.
+            let _ = empty.send(batch);
+        }
+        drop(empty);
+        if let Err(panic) = reader.join() {
+            std::panic::resume_unwind(panic);
+        }
+        Ok((state, end))
+    })
 }
