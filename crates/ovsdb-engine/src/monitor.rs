@@ -11,6 +11,7 @@
 
 mod filter;
 mod initial;
+mod kept;
 mod object;
 mod shape;
 mod updates;
@@ -29,6 +30,7 @@ use crate::hashing::RowHash;
 
 pub use self::filter::{Filter, Key};
 pub use self::initial::{Initial, PieceMax, Place};
+pub use self::kept::Kept;
 pub use self::shape::{Form, RowUpdate, Shape};
 use self::updates::UpdatesWriter;
 

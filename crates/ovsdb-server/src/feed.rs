@@ -1,17 +1,18 @@
 //! What one session has not been told of one database.
 //!
 //! A session that does not take costs memory for one merged change set per monitor, never a queue of commits: a few
-//! recent ones are kept apart, because what is told of one commit is put into words once for all. Nothing here knows
-//! requests, replies or sockets; the [`hub`](crate::hub) fills feeds.
+//! recent ones are kept apart, because what is told of one commit is put into words once for all. If most rows change again
+//! and again, it keeps the version that it had come to instead, and commits cost it nothing until it takes again. Nothing
+//! here knows requests, replies or sockets; the [`hub`](crate::hub) fills feeds.
 
 use std::sync::Arc;
 
-use ovsdb_engine::monitor::{Monitor, Pending};
+use ovsdb_engine::monitor::{Kept, Monitor, Pending};
 use parking_lot::Mutex;
 
 use crate::limits;
 use crate::mailbox::Mailbox;
-use crate::published::{Published, Text, VersionId};
+use crate::published::{Published, Text, Version, VersionId};
 use crate::routes::{Concern, Slot};
 use crate::tellers::{Desk, Tellers};
 
@@ -79,10 +80,25 @@ struct Pieces {
     recent: Vec<Recent>,
     /// How many rows they change.
     recent_changes: usize,
+    /// How many changed rows have been merged.
+    merged_changes: usize,
+    /// There, nothing is added to `recent`.
+    behind: Option<Behind>,
+    /// What its tables held before the first of the commits in `recent`, if the receiver was already not taking then.
+    base: Option<Kept>,
     /// What `pending` leads to.
     version: VersionId,
     /// `pending` is elsewhere, being merged; only `recent` is here.
     is_rest: bool,
+}
+
+/// What a monitor has not been told of beside what is pending, without a list of it.
+#[derive(Debug)]
+struct Behind {
+    /// What its tables held when all commits up to then were pending.
+    kept: Kept,
+    /// What the last commit leads to that has concerned it since.
+    last: Option<VersionId>,
 }
 
 #[derive(Debug)]
@@ -114,17 +130,88 @@ impl Pieces {
             merged_from: None,
             recent: Vec::new(),
             recent_changes: 0,
+            merged_changes: 0,
+            behind: None,
+            base: None,
             version,
             is_rest: false,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.recent.is_empty() && self.pending.is_empty()
+        self.recent.is_empty() && self.pending.is_empty() && self.missed().is_none()
+    }
+
+    /// From what on it has no list of what it missed, if it has missed anything since.
+    fn missed(&self) -> Option<&Behind> {
+        self.behind.as_ref().filter(|behind| behind.last.is_some())
+    }
+
+    fn push(&mut self, recent: Recent) {
+        match &mut self.behind {
+            Some(behind) => behind.last = Some(recent.published.version),
+            None => {
+                self.recent_changes += recent.changes();
+                self.recent.push(recent);
+            }
+        }
+    }
+
+    /// What takes its place when it is taken by somebody who knows `known`. There may be commits after that.
+    fn successor(&self, monitor: &Monitor, known: &Version) -> Pieces {
+        let later = |last: &VersionId| last.number > known.number;
+        match self.missed().and_then(|behind| behind.last).filter(later) {
+            Some(last) => Pieces {
+                behind: Some(Behind {
+                    kept: monitor.keep(&known.database),
+                    last: Some(last),
+                }),
+                ..Pieces::new(known.name())
+            },
+            None => Pieces::new(self.version),
+        }
+    }
+
+    /// Adds to what is pending whatever there is no list of, up to `known`.
+    fn catch_up(&mut self, monitor: &Monitor, known: &Version) {
+        if let Some(behind) = self.behind.take()
+            && behind.last.is_some()
+        {
+            monitor.add_since(&mut self.pending, &behind.kept, &known.database);
+            self.version = known.name();
+        }
+    }
+
+    /// What it is instead if it keeps the version before its commits, of which it need not merge any then; `None` if that
+    /// is not known, or most rows are still as they were.
+    fn without_commits(&mut self) -> Option<Pieces> {
+        let kept = self.base.take()?;
+        let differ_most = self.recent_changes >= kept.rows() / limits::FEED_KEPT_SHARE;
+        (differ_most && self.pending.is_empty()).then(|| Pieces {
+            behind: Some(Behind {
+                kept,
+                last: Some(self.last()),
+            }),
+            ..Pieces::new(self.version)
+        })
+    }
+
+    /// Keeps `current` from now on instead of what comes after it, if everything up to it is pending and merging has cost
+    /// more than that will.
+    fn fall_behind(&mut self, monitor: &Monitor, current: &Version) {
+        if self.behind.is_some() || self.version.number > current.number {
+            return;
+        }
+        let kept = monitor.keep(&current.database);
+        let rows = kept.rows();
+        let differ_most = self.pending.len() >= rows / limits::FEED_KEPT_SHARE;
+        if differ_most && self.merged_changes > rows {
+            self.behind = Some(Behind { kept, last: None });
+        }
     }
 
     fn merge(&mut self, monitor: &Monitor) {
-        self.recent_changes = 0;
+        self.merged_changes += std::mem::take(&mut self.recent_changes);
         self.merged_from = self.merged_from.or_else(|| self.first_recent());
         for Recent { published, concern } in self.recent.drain(..) {
             match concern {
@@ -150,15 +237,15 @@ impl Pieces {
     }
 
     /// What there is, if it is a range of commits. `known` is a version that is current, or was.
-    fn range(&self, known: VersionId) -> Option<Range> {
+    fn range(&self, known: VersionId, monitors: usize) -> Option<Range> {
         let first = self.merged_from.or_else(|| self.first_recent())?;
         let last = self.last();
-        let merged = if self.must_merge() {
+        let merged = if self.must_merge(monitors) {
             Some(last.number)
         } else {
             self.merged_from.map(|_| self.version.number)
         };
-        (!self.is_rest).then(|| Range {
+        (!self.is_rest && self.behind.is_none()).then(|| Range {
             first,
             merged,
             last: last.number,
@@ -166,37 +253,46 @@ impl Pieces {
         })
     }
 
-    /// Whether a session that cannot send it should merge it.
-    fn is_long(&self) -> bool {
+    /// Whether a session with so many monitors that cannot send it should merge it.
+    fn is_long(&self, monitors: usize) -> bool {
         // Of a single commit the words may be shared.
         let is_single = self.recent.len() <= 1 && self.pending.is_empty() && !self.is_rest;
-        self.recent.len() >= limits::FEED_COMMITS_MAX
-            || !is_single && self.recent_changes > limits::FEED_CHANGES_APART_MAX
+        let is_long = self.recent.len() >= each(limits::FEED_COMMITS_MAX, monitors)
+            || self.recent_changes > each(limits::FEED_CHANGES_APART_MAX, monitors);
+        is_long && !is_single
     }
 
-    /// Whether a session that can send it tells it as one.
-    fn must_merge(&self) -> bool {
-        let are_many = self.recent.len() > limits::FEED_COMMITS_TOLD_MAX
-            || self.recent_changes > limits::FEED_CHANGES_TOLD_MAX;
+    /// Whether a session with so many monitors that can send it tells it as one.
+    fn must_merge(&self, monitors: usize) -> bool {
+        let are_many = self.recent.len() > each(limits::FEED_COMMITS_TOLD_MAX, monitors)
+            || self.recent_changes > each(limits::FEED_CHANGES_TOLD_MAX, monitors);
         are_many && self.recent.len() > 1
     }
 
-    /// How many changed rows have to be looked at when it is told: those that are merged, and those that are in a single
-    /// commit. Those of commits that are told one by one have mostly been put into words for others.
-    fn effort(&self) -> usize {
-        let recent = match self.recent.len() <= 1 || self.must_merge() {
+    /// How many changed rows have to be looked at when it is told, in a feed of so many monitors: those that are merged, and
+    /// those that are in a single commit. Those of commits that are told one by one have mostly been put into words for
+    /// others, and cost their messages.
+    fn effort(&self, monitors: usize) -> usize {
+        let recent = match self.recent.len() <= 1 || self.must_merge(monitors) {
             true => self.recent_changes,
-            false => 0,
+            false => self.recent.len() / limits::FEED_COMMITS_PER_ROW,
         };
-        recent + self.pending.len()
+        let missed = self.missed().map_or(0, |behind| behind.kept.rows());
+        recent + self.pending.len() + missed
     }
 
-    /// Whether it is to be merged by whoever adds to it, because the session does not come to it.
-    fn is_too_long(&self) -> bool {
-        let is_long = self.recent.len() >= limits::FEED_COMMITS_LATE_MAX
-            || self.recent_changes > limits::FEED_CHANGES_LATE_MAX && self.recent.len() > 1;
-        is_long && !self.is_rest
+    /// Whether it is to be merged by whoever adds to it, because the session, which has so many monitors, does not come to
+    /// it.
+    fn is_too_long(&self, monitors: usize) -> bool {
+        let is_long = self.recent.len() >= each(limits::FEED_COMMITS_LATE_MAX, monitors)
+            || self.recent_changes > each(limits::FEED_CHANGES_LATE_MAX, monitors);
+        is_long && self.recent.len() > 1 && !self.is_rest
     }
+}
+
+/// What each of so many monitors may have of something of which a feed may have `max`.
+fn each(max: usize, monitors: usize) -> usize {
+    max.checked_div(monitors).unwrap_or(max).max(1)
 }
 
 /// Commits that follow each other, of those that concern a monitor. Who is told of the same range is told the same.
@@ -252,15 +348,18 @@ pub enum Words {
 }
 
 impl News {
-    /// Hands over the news in `pieces`: commit by commit, as far as others are told the same, unless there are many.
-    /// `known` is a version that was current when the pieces were taken, or before.
+    /// Hands over the news in `pieces`: commit by commit, as far as others are told the same, unless they are so many that it
+    /// `must_merge` them. `known` is a version that was current when the pieces were taken, or before.
     fn each(
         watch: WatchId,
         monitor: &Arc<Monitor>,
         mut pieces: Pieces,
-        known: VersionId,
+        known: &Version,
+        must_merge: bool,
         mut tell: impl FnMut(News),
     ) {
+        pieces.catch_up(monitor, known);
+        let known = known.name();
         // Whatever lies between the last commit that concerned the monitor and the version that was current when it was
         // asked does not concern it.
         let last = pieces.last();
@@ -273,7 +372,7 @@ impl News {
             monitor: monitor.clone(),
             change,
         };
-        if pieces.must_merge() {
+        if must_merge {
             pieces.merge(monitor);
         }
         if !pieces.pending.is_empty() {
@@ -372,17 +471,21 @@ impl Feed {
         &self,
         id: WatchId,
         monitor: Arc<Monitor>,
-        version: VersionId,
+        version: &Version,
     ) -> Option<(Slot, Vec<News>)> {
         let mut state = self.state.lock();
         let place = state.place(id)?;
+        let monitors = state.watches.len();
         let watch = &mut state.watches[place];
-        let pieces = std::mem::replace(&mut watch.news, Pieces::new(version));
+        let pieces = std::mem::replace(&mut watch.news, Pieces::new(version.name()));
+        let must_merge = pieces.must_merge(monitors);
         let before = std::mem::replace(&mut watch.monitor, monitor);
         let slot = watch.slot;
         drop(state);
         let mut news = Vec::new();
-        News::each(id, &before, pieces, version, |one| news.push(one));
+        News::each(id, &before, pieces, version, must_merge, |one| {
+            news.push(one);
+        });
         Some((slot, news))
     }
 
@@ -392,17 +495,16 @@ impl Feed {
         let Some(place) = state.place(id) else {
             return;
         };
+        let monitors = state.watches.len();
         let Watch { monitor, news, .. } = &mut state.watches[place];
-        let was_long = news.is_long();
-        let recent = Recent {
+        let was_long = news.is_long(monitors);
+        news.push(Recent {
             published: published.clone(),
             concern,
-        };
-        news.recent_changes += recent.changes();
-        news.recent.push(recent);
-        let is_long = news.is_long();
+        });
+        let is_long = news.is_long(monitors);
         // A session merges on its own time what it cannot send. Only for one that does not come to it is it done here.
-        if news.is_too_long() {
+        if news.is_too_long(monitors) {
             news.merge(monitor);
         }
         let ring = !std::mem::replace(&mut state.rung, true) || is_long && !was_long;
@@ -419,7 +521,7 @@ impl Feed {
 
     /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first. `known` is a version
     /// that was current when this was called, or before.
-    pub(crate) fn take(&self, known: VersionId) -> Vec<News> {
+    pub(crate) fn take(&self, known: &Version) -> Vec<News> {
         let taken = self.take_unless(known, |_, _, _| false).into_iter();
         taken.flat_map(|taken| taken.news).collect()
     }
@@ -428,21 +530,23 @@ impl Feed {
     /// range of commits. It is called under a lock for which the writer waits.
     pub(crate) fn take_unless(
         &self,
-        known: VersionId,
+        known: &Version,
         mut is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
     ) -> Vec<Taken> {
         let mut state = self.state.lock();
         if !std::mem::take(&mut state.rung) {
             return Vec::new();
         }
-        let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
+        let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces, bool)> = Vec::new();
         let mut told = Vec::new();
+        let mut is_late = false;
+        let monitors = state.watches.len();
         let watches = state.watches.iter_mut();
         for Watch {
             id, monitor, news, ..
         } in watches.filter(|watch| !watch.news.is_empty())
         {
-            let range = news.range(known);
+            let range = news.range(known.name(), monitors);
             match range {
                 Some(range) if taken.is_empty() && is_told(*id, monitor, range) => {
                     let is_small = news.recent.capacity() <= limits::FEED_COMMITS_MAX;
@@ -450,23 +554,34 @@ impl Feed {
                         // The list keeps its room for the next commits.
                         news.recent.clear();
                         news.recent_changes = 0;
+                        news.base = None;
                         news.version = range.version;
                     } else {
                         told.push(std::mem::replace(news, Pieces::new(range.version)));
                     }
                 }
                 _ => {
-                    let pieces = std::mem::replace(news, Pieces::new(news.version));
-                    taken.push((*id, monitor.clone(), range, pieces));
+                    let successor = news.successor(monitor, known);
+                    is_late |= !successor.is_empty();
+                    let must_merge = news.must_merge(monitors);
+                    let pieces = std::mem::replace(news, successor);
+                    taken.push((*id, monitor.clone(), range, pieces, must_merge));
                 }
             }
         }
+        state.rung = is_late;
         // The writer, which may want to add to the feed, need not wait for the rest.
         drop(state);
+        if is_late {
+            self.bell.ring();
+        }
         drop(told);
-        let taken = taken.into_iter().map(|(watch, monitor, range, pieces)| {
+        let taken = taken.into_iter();
+        let taken = taken.map(|(watch, monitor, range, pieces, must_merge)| {
             let mut news = Vec::new();
-            News::each(watch, &monitor, pieces, known, |one| news.push(one));
+            News::each(watch, &monitor, pieces, known, must_merge, |one| {
+                news.push(one);
+            });
             Taken { watch, range, news }
         });
         taken.collect()
@@ -482,21 +597,51 @@ impl Feed {
     /// How many changed rows have to be looked at when its news is taken and told.
     pub fn effort(&self) -> usize {
         let state = self.state.lock();
-        state.watches.iter().map(|watch| watch.news.effort()).sum()
+        let monitors = state.watches.len();
+        let watches = state.watches.iter();
+        watches.map(|watch| watch.news.effort(monitors)).sum()
     }
 
     /// Whether there is so much news that a session that cannot send it should merge it.
     pub fn is_long(&self) -> bool {
         let state = self.state.lock();
-        state.watches.iter().any(|watch| watch.news.is_long())
+        let monitors = state.watches.len();
+        let mut watches = state.watches.iter();
+        watches.any(|watch| watch.news.is_long(monitors))
+    }
+
+    /// Notes that its session cannot send any more, and has told everything up to `current`, if not more. For the feed's
+    /// session alone.
+    pub(crate) fn stand(&self, current: &Version) {
+        let mut state = self.state.lock();
+        if state.watches.len() > limits::FEED_BASES_MAX {
+            return;
+        }
+        let watches = state.watches.iter_mut();
+        for Watch { monitor, news, .. } in watches.filter(|watch| watch.news.is_empty()) {
+            let keep = || monitor.keep(&current.database);
+            news.base.get_or_insert_with(keep);
+        }
+    }
+
+    /// Notes that its session can send again.
+    pub(crate) fn go_on(&self) {
+        let mut state = self.state.lock();
+        let watches = state.watches.iter_mut();
+        let bases: Vec<_> = watches.map(|watch| watch.news.base.take()).collect();
+        // To drop what has changed since may take a while.
+        drop(state);
+        drop(bases);
     }
 
     /// Merges what cannot be sent at the moment, if there is much of it. For the feed's session alone, which does nothing
-    /// else with the feed meanwhile.
-    pub fn merge(&self) {
+    /// else with the feed meanwhile. `current` is a version that was current when this was called, or before.
+    pub(crate) fn merge(&self, current: &Version) {
         let mut state = self.state.lock();
+        let monitors = state.watches.len();
         let watches = state.watches.iter_mut();
-        let long = watches.filter(|watch| watch.news.is_long()).map(|watch| {
+        let long = watches.filter(|watch| watch.news.is_long(monitors));
+        let long = long.map(|watch| {
             let rest = Pieces {
                 is_rest: true,
                 ..Pieces::new(watch.news.version)
@@ -508,13 +653,19 @@ impl Feed {
         // The writer, which may want to add to the feed, need not wait for the rest.
         drop(state);
         for (id, monitor, mut news) in long {
-            news.merge(&monitor);
+            if let Some(behind) = news.without_commits() {
+                news = behind;
+            } else {
+                news.merge(&monitor);
+                news.fall_behind(&monitor, current);
+            }
             let mut state = self.state.lock();
             if let Some(place) = state.place(id) {
                 let watch = &mut state.watches[place];
                 let rest = std::mem::replace(&mut watch.news, news);
-                watch.news.recent = rest.recent;
-                watch.news.recent_changes = rest.recent_changes;
+                rest.recent
+                    .into_iter()
+                    .for_each(|recent| watch.news.push(recent));
             }
         }
     }

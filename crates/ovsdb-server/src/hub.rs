@@ -28,31 +28,11 @@ use crate::history::{History, Missed, Shown};
 use crate::indexing::Indexing;
 use crate::limits;
 use crate::mailbox::{Mailbox, SessionId};
+pub use crate::published::Version;
 use crate::published::{Published, Text, VersionId};
 use crate::routes::Routes;
 use crate::runtime;
 use crate::tellers::{Desk, Tellers};
-
-/// A version of a database that the journal has accepted.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// The contents.
-    pub database: Database,
-    /// How many commits led here since the process opened the database.
-    pub number: u64,
-    /// The transaction id of the commit that led here: what clients call this version (ovsdb-server(7), section 4.1.15).
-    pub id: Uuid,
-}
-
-impl Version {
-    /// What the version is called.
-    pub fn name(&self) -> VersionId {
-        VersionId {
-            number: self.number,
-            id: self.id,
-        }
-    }
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -447,7 +427,7 @@ impl Hub {
     ) -> (Vec<News>, Arc<Version>) {
         let mut registry = self.registry.lock();
         let version = self.current.load_full();
-        let changed = feed.change(watch, monitor.clone(), version.name());
+        let changed = feed.change(watch, monitor.clone(), &version);
         let news = changed.map(|(slot, news)| {
             registry.routes.change(slot, monitor);
             news
@@ -458,8 +438,7 @@ impl Hub {
     /// Takes what a feed's monitors have not been told, in the order of their ids, and of each the oldest first.
     pub fn take(&self, feed: &Feed) -> Vec<News> {
         // First the version: every commit up to it has reached the feed.
-        let known = self.current.load().name();
-        feed.take(known)
+        feed.take(&self.current.load_full())
     }
 
     /// [`Hub::take`], unless somebody else has been told the same (see [`Feed::take_unless`]).
@@ -468,8 +447,22 @@ impl Hub {
         feed: &Feed,
         is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
     ) -> Vec<Taken> {
-        let known = self.current.load().name();
-        feed.take_unless(known, is_told)
+        feed.take_unless(&self.current.load_full(), is_told)
+    }
+
+    /// Notes that a feed's session cannot send any more, or can again.
+    pub fn stand(&self, feed: &Feed, stands: bool) {
+        if stands {
+            // First the version: every commit up to it has reached the feed.
+            feed.stand(&self.version());
+        } else {
+            feed.go_on();
+        }
+    }
+
+    /// Merges what a feed's session cannot send at the moment.
+    pub fn merge(&self, feed: &Feed) {
+        feed.merge(&self.version());
     }
 
     /// What a monitor begins with that goes on from nothing, in pieces; each is written once for all who begin with the same.
@@ -766,9 +759,10 @@ mod tests {
         let few = limits::FEED_COMMITS_MAX;
         (1..=few).for_each(|n| fixture.insert("A", n));
         // Two cannot send, one of them for a while longer.
-        feeds[1..3].iter().for_each(|feed| feed.merge());
+        let hub = &fixture.hub;
+        feeds[1..3].iter().for_each(|feed| hub.merge(feed));
         (few + 1..2 * few).for_each(|n| fixture.insert("A", n));
-        feeds[3].merge();
+        hub.merge(&feeds[3]);
         fixture.insert("A", 2 * few);
         let mut ranges = Vec::new();
         let texts = feeds.each_ref().map(|feed| {
@@ -787,7 +781,7 @@ mod tests {
         }
         // Whoever has been told by what others were told has nothing left.
         fixture.insert("A", 2 * few + 1);
-        feeds[1].merge();
+        hub.merge(&feeds[1]);
         let told = fixture.hub.take_unless(&feeds[1], |_, _, _| true);
         assert!(told.is_empty() && fixture.hub.take(&feeds[1]).is_empty());
     }

@@ -161,7 +161,8 @@ pub const TELLING_MAX: Duration = Duration::from_millis(1);
 /// Different texts that a teller keeps to tell others the same.
 pub const JOINED_MAX: usize = 8;
 
-/// Commits that the feed of a session that cannot send keeps apart before it merges them into one change set. Feeds share
+/// Commits that the feed of a session that cannot send keeps apart before it merges them into one change set; like those
+/// below, over all monitors of the feed, of which each gets an equal share. Feeds share
 /// the commits, of which these are among the latest; the list of each takes some 32 bytes a commit.
 pub const FEED_COMMITS_MAX: usize = 512;
 
@@ -169,12 +170,23 @@ pub const FEED_COMMITS_MAX: usize = 512;
 /// more it merges at once, so that rows that change all together, again and again, cost no more than others.
 pub const FEED_CHANGES_APART_MAX: usize = 512;
 
+/// Once a session that cannot send has merged more changes than there are rows, and the share of them that it has not been
+/// told of is at least one in this many, it keeps the version that it has come to instead of merging.
+pub const FEED_KEPT_SHARE: usize = 4;
+
+/// The most monitors of a feed for which it is kept in advance what they had been told when their session could not send
+/// any more.
+pub const FEED_BASES_MAX: usize = 16;
+
 /// Commits of which a session that can send tells one by one, in words that it shares with others. With more it merges them,
 /// on its own time. It has them if tellers come late.
 pub const FEED_COMMITS_TOLD_MAX: usize = 2048;
 
 /// Changed rows of those commits, likewise, unless they are of one commit.
 pub const FEED_CHANGES_TOLD_MAX: usize = 4096;
+
+/// Messages of commits told one by one that cost as much as it does to look at a changed row and put it into words.
+pub const FEED_COMMITS_PER_ROW: usize = 4;
 
 /// Commits that a feed keeps apart for a session that does not come to telling or merging them; with more, whoever commits
 /// merges them. The list takes 128 KiB at most, until the session has come to it.

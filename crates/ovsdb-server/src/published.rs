@@ -1,4 +1,4 @@
-//! A commit that has been published, with what monitors are told of it as far as that has been put into words.
+//! A version that has been published, and a commit that led to one, with what monitors are told of it as far as that has been put into words.
 //!
 //! Monitors that are equal share the words for the whole commit; those that differ in their conditions alone share the
 //! words for each row.
@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
-use ovsdb_engine::Commit;
 use ovsdb_engine::monitor::{Form, Monitor, RowUpdate, Shape};
+use ovsdb_engine::{Commit, Database};
 use ovsdb_proto::monitor::Select;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
@@ -18,12 +18,33 @@ use crate::routes::Concern;
 /// A text that is written by the first who wants it. An empty one says that there is nothing to tell.
 pub type Text = Arc<OnceLock<Vec<u8>>>;
 
+/// A version of a database that the journal has accepted.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The contents.
+    pub database: Database,
+    /// How many commits led here since the process opened the database.
+    pub number: u64,
+    /// The transaction id of the commit that led here: what clients call this version (ovsdb-server(7), section 4.1.15).
+    pub id: Uuid,
+}
+
+impl Version {
+    /// What the version is called.
+    pub fn name(&self) -> VersionId {
+        VersionId {
+            number: self.number,
+            id: self.id,
+        }
+    }
+}
+
 /// Which version somebody has been told of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct VersionId {
-    /// See [`Version::number`](crate::hub::Version::number).
+    /// See [`Version::number`].
     pub number: u64,
-    /// See [`Version::id`](crate::hub::Version::id).
+    /// See [`Version::id`].
     pub id: Uuid,
 }
 

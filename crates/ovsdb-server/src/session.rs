@@ -332,6 +332,7 @@ impl Session {
     fn leave_desk(&mut self) {
         self.desk.look();
         let is_free = self.link.backlog() == 0;
+        self.monitors.stand(!is_free);
         let (has_news, means) = if is_free {
             (self.monitors.has_news(), self.link.lend_out())
         } else {

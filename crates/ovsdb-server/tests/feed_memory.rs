@@ -82,7 +82,7 @@ fn check(rows: usize, kept_max: usize) {
         let add = r#"[{"op":"mutate","table":"T","where":[],"mutations":[["n","+=",1]]}]"#;
         commits.push(commit(&hub, add));
         if has_rung(&mailbox) {
-            feed.merge();
+            hub.merge(&feed);
         }
         let kept = commits.iter().filter(|commit| commit.strong_count() > 0);
         let kept = kept.count();
@@ -127,7 +127,7 @@ fn nothing_is_lost_that_comes_while_a_session_merges() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::SeqCst) {
-                feed.merge();
+                hub.merge(&feed);
             }
         });
         for (next, commit) in prepared {
@@ -142,4 +142,87 @@ fn nothing_is_lost_that_comes_while_a_session_merges() {
     let told: usize = news.iter().map(|news| news.rows()).sum();
     let last = news.last().map(|news| news.version);
     assert_eq!((told, last), (rows * commits, Some(hub.version().name())));
+}
+
+/// Changes all rows behind a session, a third of them at a time, again and again. The session merges when it is rung, which
+/// is to be so often.
+#[track_caller]
+fn check_behind(stands: bool, rings_expected: usize) {
+    let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+    let third = limits::FEED_CHANGES_APART_MAX + 1;
+    let insert = |n: usize| format!(r#"{{"op":"insert","table":"T","row":{{"n":{n}}}}}"#);
+    let inserts: Vec<String> = (0..3 * third).map(|row| insert(row % 3)).collect();
+    commit(&hub, &format!("[{}]", inserts.join(",")));
+    let feed = watch(&hub, &mailbox);
+    hub.stand(&feed, stands);
+    let change = |n: usize| {
+        format!(
+            r#"[{{"op":"mutate","table":"T","where":[["n","==",{n}]],"mutations":[["n","+=",3]]}}]"#
+        )
+    };
+    let mut rings = 0;
+    for number in 0..30 {
+        commit(&hub, &change(number));
+        if has_rung(&mailbox) {
+            rings += 1;
+            hub.merge(&feed);
+        }
+    }
+    assert_eq!(rings, rings_expected, "times that it was rung");
+    // Two come, and go with a third of the others, and one comes.
+    let gone = r#"{"op":"delete","table":"T","where":[["n","==",30]]}"#;
+    let came = insert(30);
+    commit(&hub, &format!("[{came},{came}]"));
+    commit(&hub, &format!("[{gone},{came}]"));
+    let [news] = <[_; 1]>::try_from(hub.take(&feed)).expect("one piece of news");
+    assert_eq!(
+        (news.rows(), news.version),
+        (3 * third + 1, hub.version().name())
+    );
+    let Words::Own(text) = news.into_words() else {
+        panic!("nobody else is told");
+    };
+    let text = String::from_utf8(text).expect("text");
+    for (what, expected) in [
+        (r#"{"delete":null}"#, third),
+        (r#"{"modify":{"n":31}}"#, third),
+        (r#"{"modify":{"n":32}}"#, third),
+        (r#"{"insert":{"n":30}}"#, 1),
+    ] {
+        assert_eq!(text.matches(what).count(), expected, "{what}");
+    }
+    // From here on it is like any other.
+    commit(&hub, &change(30));
+    assert!(has_rung(&mailbox));
+    let [news] = <[_; 1]>::try_from(hub.take(&feed)).expect("one piece of news");
+    assert!(matches!(news.into_words(), Words::Shared(_)));
+    assert!(hub.take(&feed).is_empty());
+}
+
+#[test]
+fn a_session_behind_which_all_rows_change_again_and_again_is_left_alone() {
+    // With the first and the second commit, of which it need not merge any.
+    check_behind(true, 2);
+    // Until it has merged more than all rows.
+    check_behind(false, 4);
+}
+
+#[test]
+fn a_session_with_many_monitors_keeps_no_more_apart_than_one_with_few() {
+    let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+    let feed = watch(&hub, &mailbox);
+    let monitors = limits::FEED_COMMITS_TOLD_MAX / 2;
+    let schema = hub.version().database.schema().clone();
+    let requests = json::parse(br#"{"T":{"columns":["n"]}}"#).expect("JSON");
+    let requests = MonitorRequests::from_json(&schema, &requests, true).expect("requests");
+    let monitor = hub.monitor(&requests, Form::Differences);
+    for _ in 1..monitors {
+        hub.watch(&feed, &monitor, None);
+    }
+    let insert = r#"[{"op":"insert","table":"T","row":{}}]"#;
+    for (commits, told) in [(1, 1), (2, 2), (3, 1)] {
+        (0..commits).for_each(|_| drop(commit(&hub, insert)));
+        let news = hub.take(&feed).len();
+        assert_eq!(news, told * monitors, "{commits} commits");
+    }
 }

@@ -327,7 +327,8 @@ impl<'a> Receiver<'a> {
         while !self.world.is_over.load(Ordering::SeqCst) {
             match dice.below(10) {
                 0..=2 if dice.chance(eagerness) => self.take(),
-                3 => self.feed.merge(),
+                3 => self.world.hub.merge(&self.feed),
+                8 => self.world.hub.stand(&self.feed, !dice.chance(eagerness)),
                 4 | 5 if self.watching.len() < 4 && dice.chance(eagerness) => self.start(dice),
                 6 if dice.chance(eagerness) => self.change(dice),
                 7 if dice.chance(40) && dice.chance(eagerness) => self.end(dice),

@@ -107,6 +107,8 @@ pub(super) struct Place(usize, usize);
 #[derive(Default)]
 pub(super) struct Monitors {
     attached: Vec<Attached>,
+    /// Nothing can be sent.
+    stand: bool,
 }
 
 impl Monitors {
@@ -306,6 +308,17 @@ impl Monitors {
         attached.any(|attached| attached.feed.has_news())
     }
 
+    /// Notes whether anything can be sent.
+    pub(super) fn stand(&mut self, stand: bool) {
+        if !stand && !self.stand {
+            return;
+        }
+        self.stand = stand;
+        for attached in &self.attached {
+            attached.database.hub().stand(&attached.feed, stand);
+        }
+    }
+
     /// Whether there is anything to merge.
     pub(super) fn is_news_long(&self) -> bool {
         let mut attached = self.attached.iter();
@@ -316,7 +329,7 @@ impl Monitors {
     pub(super) fn merge_news(&self) {
         for attached in &self.attached {
             let size = attached.feed.changes() * limits::ROW_BYTES;
-            in_place(size, || attached.feed.merge());
+            in_place(size, || attached.database.hub().merge(&attached.feed));
         }
     }
 }
