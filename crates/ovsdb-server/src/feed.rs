@@ -348,14 +348,14 @@ pub enum Words {
 }
 
 impl News {
-    /// Hands over the news in `pieces`: commit by commit, as far as others are told the same, unless they are so many that it
-    /// `must_merge` them. `known` is a version that was current when the pieces were taken, or before.
+    /// Hands over the news in `pieces`: commit by commit, as far as others are told the same, unless there are many for a
+    /// feed of so many monitors. `known` is a version that was current when the pieces were taken, or before.
     fn each(
         watch: WatchId,
         monitor: &Arc<Monitor>,
         mut pieces: Pieces,
         known: &Version,
-        must_merge: bool,
+        monitors: usize,
         mut tell: impl FnMut(News),
     ) {
         pieces.catch_up(monitor, known);
@@ -372,7 +372,7 @@ impl News {
             monitor: monitor.clone(),
             change,
         };
-        if must_merge {
+        if pieces.must_merge(monitors) {
             pieces.merge(monitor);
         }
         if !pieces.pending.is_empty() {
@@ -478,12 +478,11 @@ impl Feed {
         let monitors = state.watches.len();
         let watch = &mut state.watches[place];
         let pieces = std::mem::replace(&mut watch.news, Pieces::new(version.name()));
-        let must_merge = pieces.must_merge(monitors);
         let before = std::mem::replace(&mut watch.monitor, monitor);
         let slot = watch.slot;
         drop(state);
         let mut news = Vec::new();
-        News::each(id, &before, pieces, version, must_merge, |one| {
+        News::each(id, &before, pieces, version, monitors, |one| {
             news.push(one);
         });
         Some((slot, news))
@@ -537,7 +536,7 @@ impl Feed {
         if !std::mem::take(&mut state.rung) {
             return Vec::new();
         }
-        let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces, bool)> = Vec::new();
+        let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
         let mut told = Vec::new();
         let mut is_late = false;
         let monitors = state.watches.len();
@@ -563,9 +562,8 @@ impl Feed {
                 _ => {
                     let successor = news.successor(monitor, known);
                     is_late |= !successor.is_empty();
-                    let must_merge = news.must_merge(monitors);
                     let pieces = std::mem::replace(news, successor);
-                    taken.push((*id, monitor.clone(), range, pieces, must_merge));
+                    taken.push((*id, monitor.clone(), range, pieces));
                 }
             }
         }
@@ -577,9 +575,9 @@ impl Feed {
         }
         drop(told);
         let taken = taken.into_iter();
-        let taken = taken.map(|(watch, monitor, range, pieces, must_merge)| {
+        let taken = taken.map(|(watch, monitor, range, pieces)| {
             let mut news = Vec::new();
-            News::each(watch, &monitor, pieces, known, must_merge, |one| {
+            News::each(watch, &monitor, pieces, known, monitors, |one| {
                 news.push(one);
             });
             Taken { watch, range, news }

@@ -86,7 +86,7 @@ pub const SESSION_PARKED_MAX: usize = 10_000;
 pub const SESSION_PARKED_BYTES_MAX: usize = 256 << 20;
 
 /// Monitors of one session. One more is refused with `resources exhausted`.
-pub const SESSION_MONITORS_MAX: usize = 10_000;
+pub const SESSION_MONITORS_MAX: usize = 1_000;
 
 /// Locks that one session holds or waits for. One more is refused with `resources exhausted`.
 pub const SESSION_LOCKS_MAX: usize = 10_000;

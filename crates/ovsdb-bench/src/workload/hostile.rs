@@ -40,7 +40,7 @@ pub(crate) const ATTACKS: [Hostile; 8] = [
     Hostile {
         name: "hostile_deaf",
         about: "100 monitors of everything that never read, while all rows change",
-        probe: Probe::WriteOften,
+        probe: Probe::Read,
         memory_max: 1024,
         attack: deaf,
     },
@@ -74,7 +74,7 @@ pub(crate) const ATTACKS: [Hostile; 8] = [
     },
     Hostile {
         name: "hostile_monitors",
-        about: "one client with thousands of monitors and locks, all of them told of every change",
+        about: "5 clients with 1,000 monitors and locks each, all of them told of every change",
         probe: Probe::WriteOften,
         memory_max: 1024,
         attack: monitors,
@@ -364,33 +364,34 @@ fn costly(attack: &Attack<'_>) -> Result<(), ClientError> {
 }
 
 fn monitors(attack: &Attack<'_>) -> Result<(), ClientError> {
-    let mut socket = Socket::connect_nonblocking(attack.method)?;
     let mut buffer = vec![0; 1 << 20];
-    for number in 0..attack.clients(5_000) {
-        let requests = format!(
-            "{{\"id\":1,\"method\":\"monitor\",\"params\":[\"{DATABASE}\",\"m{number}\",{{\"Item\":{{\
-             \"columns\":[\"value\"],\"select\":{{\"initial\":false}}}}}}]}}\
-             {{\"id\":2,\"method\":\"lock\",\"params\":[\"lock-{number}\"]}}"
-        );
-        let mut rest = requests.as_bytes();
-        while !rest.is_empty() {
-            match socket.write(rest) {
-                Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => attack.rest(),
-                Err(error) => return Err(error.into()),
+    let mut sockets = Vec::new();
+    for _ in 0..attack.clients(5) {
+        let mut socket = Socket::connect_nonblocking(attack.method)?;
+        for number in 0..1_000 {
+            let requests = format!(
+                "{{\"id\":1,\"method\":\"monitor\",\"params\":[\"{DATABASE}\",\"m{number}\",{{\"Item\":{{\
+                 \"columns\":[\"value\"],\"select\":{{\"initial\":false}}}}}}]}}\
+                 {{\"id\":2,\"method\":\"lock\",\"params\":[\"lock-{number}\"]}}"
+            );
+            let mut rest = requests.as_bytes();
+            while !rest.is_empty() {
+                match socket.write(rest) {
+                    Ok(count) => rest = &rest[count..],
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => attack.rest(),
+                    Err(error) => return Err(error.into()),
+                }
+                socket.drain(&mut buffer)?;
             }
-            socket.drain(&mut buffer)?;
         }
+        sockets.push(socket);
     }
     attack.begin();
     let mut writer = Client::connect(attack.method)?;
     let mut row = 0;
     while !attack.is_over() {
         // Whoever was thrown out has had his say.
-        let is_open = socket.drain(&mut buffer).is_ok();
-        if !is_open {
-            break;
-        }
+        sockets.retain_mut(|socket| socket.drain(&mut buffer).is_ok());
         row = (row + 1) % attack.rows;
         let name = format!("item-{FILLER}-{row}");
         writer.transact(&format!(
