@@ -36,8 +36,21 @@ pub struct RecordOptions<'a> {
 pub fn commit_record(
     schema: &Schema,
     commit: &Commit,
-    mut options: RecordOptions<'_>,
+    options: RecordOptions<'_>,
 ) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    write_commit(schema, commit, options, &mut out, &mut |_| ()).then_some(out)
+}
+
+/// Appends the text of [`commit_record`] to `out`. Whenever there is a good piece of it, `piece` may take that away; the last
+/// one stays. False if there is nothing to keep; then nothing was taken away, and what was written is of no use.
+pub fn write_commit(
+    schema: &Schema,
+    commit: &Commit,
+    mut options: RecordOptions<'_>,
+    out: &mut Vec<u8>,
+    piece: &mut dyn FnMut(&mut Vec<u8>),
+) -> bool {
     let mut changes: Vec<&RowChange> = commit.changes.iter().collect();
     changes.sort_unstable_by_key(|change| (change.table, change.uuid));
     let of_tables: Vec<_> = changes
@@ -55,16 +68,15 @@ pub fn commit_record(
     let sections = of_tables
         .iter()
         .map(|section| (section.0.name.as_str(), section));
-    let mut out = Vec::new();
     let mut is_empty = true;
     out.push(b'{');
     for (name, member) in members(sections, options) {
         let start = out.len();
-        begin_member(name, &mut out);
+        begin_member(name, out);
         match member {
             Member::Annotation(text) => out.extend_from_slice(&text),
             Member::Rows((table, persistent, changes)) => {
-                if write_changes(table, persistent, changes, options.column_diff, &mut out) {
+                if write_changes(table, persistent, changes, options.column_diff, out, piece) {
                     is_empty = false;
                 } else {
                     out.truncate(start);
@@ -73,41 +85,39 @@ pub fn commit_record(
         }
     }
     out.push(b'}');
-    (!is_empty).then_some(out)
+    !is_empty
 }
 
-/// Writes an object from the UUIDs of changed rows to what is kept of the changes. False if nothing is.
+/// Writes an object from the UUIDs of changed rows to what is kept of the changes. False if nothing is; then nothing was
+/// given to `piece`.
 fn write_changes(
     table: &TableSchema,
     persistent: &[ColumnId],
     changes: &[&RowChange],
     diff: bool,
     out: &mut Vec<u8>,
+    piece: &mut dyn FnMut(&mut Vec<u8>),
 ) -> bool {
     out.push(b'{');
-    let begin = out.len();
-    for (at, change) in changes.iter().enumerate() {
-        if at == ROWS_TO_JUDGE_BY {
-            // A text that grows to many megabytes is to be copied as seldom as possible.
-            let expected = (out.len() - begin) / at * (changes.len() - at) / 8 * 9;
-            out.reserve(expected.min(RESERVED_BYTES_MAX));
-        }
+    let mut is_empty = true;
+    for change in changes {
         let start = out.len();
-        begin_row(change.uuid, start == begin, out);
+        begin_row(change.uuid, is_empty, out);
         if !write_change(table, persistent, change, diff, out) {
             out.truncate(start);
+            continue;
+        }
+        is_empty = false;
+        if out.len() >= PIECE_BYTES {
+            piece(out);
         }
     }
-    let is_empty = out.len() == begin;
     out.push(b'}');
     !is_empty
 }
 
 /// So many rows tell how long the text of many more will be.
 const ROWS_TO_JUDGE_BY: usize = 64;
-
-/// Room that is made in advance at most, in bytes: the rows to judge by may be much longer than all others.
-const RESERVED_BYTES_MAX: usize = 16 << 20;
 
 /// A whole database as the JSON text of one record that makes it from nothing.
 pub fn snapshot_record(database: &Database, options: RecordOptions<'_>) -> Vec<u8> {
@@ -157,8 +167,8 @@ pub fn write_snapshot<E>(
     Ok(())
 }
 
-/// The size of a piece of a snapshot, in bytes: it fits into the processor's cache.
-const PIECE_BYTES: usize = 256 << 10;
+/// The size of a piece of a large record, in bytes: it fits into the processor's cache.
+pub const PIECE_BYTES: usize = 256 << 10;
 
 /// About how many bytes [`snapshot_record`] gives: judged by some rows of each table.
 pub fn snapshot_bytes(database: &Database) -> u64 {

@@ -43,16 +43,17 @@ impl Digest {
 }
 
 /// The digest of a text that comes in pieces.
-#[derive(Clone, Default)]
-pub(crate) struct Hasher(Sha1);
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Sha1);
 
 impl Hasher {
-    pub(crate) fn update(&mut self, piece: &[u8]) {
+    /// Adds a piece.
+    pub fn update(&mut self, piece: &[u8]) {
         self.0.update(piece);
     }
 
     /// The digest of all pieces so far.
-    pub(crate) fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         Digest(self.0.clone().finalize().into())
     }
 }

@@ -19,8 +19,9 @@ mod path;
 mod reader;
 mod record;
 mod replace;
+mod staged;
 
-pub use digest::Digest;
+pub use digest::{Digest, Hasher};
 pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem, HeldLock};
 pub use header::compose as compose_header;

@@ -13,17 +13,15 @@ use std::sync::Arc;
 use crate::digest::{Digest, LeadHasher};
 use crate::error::{LogError, OsError};
 use crate::fs::{Access, Disk, File, FileSystem, HeldLock};
-use crate::header::{self, Header};
+use crate::header::Header;
 use crate::path;
 use crate::reader::{Reader, Short};
 use crate::record::{PASSED_END_BYTES, PassedRecord, Record, RecordFault, RecordPlace};
 use crate::replace::Replacement;
+use crate::staged::Staged;
 
 /// Unit in which the reference program reads data: its message on a short record counts down in these.
 const SHORT_DATA_UNIT_BYTES: u64 = 8192;
-
-/// The buffer for records to be written is kept for the next time unless it has become larger than this.
-const BUFFER_KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// How to open a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,9 +88,8 @@ pub struct Log {
     /// Counts the events after which a replacement begun earlier no longer fits.
     generation: u64,
     reader: Reader,
-    /// Records that are held ready to be written, and the digest of the last one.
-    staged: Vec<u8>,
-    staged_digest: Option<Digest>,
+    /// Records that are held ready to be written.
+    staged: Staged,
     lock: Option<Box<dyn HeldLock>>,
 }
 
@@ -214,8 +211,7 @@ impl Log {
             base: 0,
             generation: 0,
             reader,
-            staged: Vec::new(),
-            staged_digest: None,
+            staged: Staged::default(),
             lock,
         })
     }
@@ -538,10 +534,13 @@ impl Log {
     /// Holds a record with this data ready for the next [`Log::write_staged`], and tells its digest. The file stays as it
     /// is.
     pub fn stage(&mut self, payload: &[u8]) -> Digest {
-        let digest = header::compose(&self.magic, payload, &mut self.staged);
-        self.staged.extend_from_slice(payload);
-        self.staged_digest = Some(digest);
-        digest
+        self.staged.add(&self.magic, payload)
+    }
+
+    /// [`Log::stage`] for a large record, which is not copied: `parts` are its data, one behind the other, and `digest` is
+    /// that of all of them.
+    pub fn stage_parts(&mut self, parts: Vec<Vec<u8>>, digest: &Digest) {
+        self.staged.add_parts(&self.magic, parts, digest);
     }
 
     /// How many bytes of records are held ready.
@@ -552,43 +551,44 @@ impl Log {
     /// Forgets the records that are held ready.
     pub fn unstage(&mut self) {
         self.staged.clear();
-        self.staged_digest = None;
     }
 
-    /// Appends the records that are held ready with one write: all of them or, on an error, none. None is held ready
-    /// afterwards.
+    /// Appends the records that are held ready, with one write unless some of them are in parts: all of them or, on an error,
+    /// none. None is held ready afterwards.
     ///
     /// # Errors
     /// As [`Log::append`].
     pub fn write_staged(&mut self) -> Result<(), LogError> {
         let mut staged = std::mem::take(&mut self.staged);
-        let digest = self.staged_digest.take();
+        let digest = staged.digest();
         let written = self.write_at_end(&staged);
-        if staged.capacity() <= BUFFER_KEPT_BYTES_MAX {
-            staged.clear();
-            self.staged = staged;
-        }
+        staged.clear();
+        self.staged = staged;
         written?;
         self.last_digest = digest.or(self.last_digest);
         Ok(())
     }
 
-    fn write_at_end(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+    fn write_at_end(&mut self, staged: &Staged) -> Result<(), LogError> {
         self.begin_writing()?;
-        if let Err(error) = write_full(self.file.as_ref(), bytes, self.offset) {
-            let code = OsError::from(error);
-            tracing::warn!(
-                target: "ovsdb_log", per_minute = 5, burst = 5,
-                "{}: write failed ({code})", self.path.display()
-            );
-            // Whether this works or not, the log is latched, and `resume` does it again.
-            let _ = self.file.set_len(self.offset);
-            return Err(self.latch(
-                LogError::io(format!("{}: write failed", self.name), code),
-                Remedy::Truncate,
-            ));
+        let mut end = self.offset;
+        for buffer in staged.buffers() {
+            if let Err(error) = write_full(self.file.as_ref(), buffer, end) {
+                let code = OsError::from(error);
+                tracing::warn!(
+                    target: "ovsdb_log", per_minute = 5, burst = 5,
+                    "{}: write failed ({code})", self.path.display()
+                );
+                // Whether this works or not, the log is latched, and `resume` does it again.
+                let _ = self.file.set_len(self.offset);
+                return Err(self.latch(
+                    LogError::io(format!("{}: write failed", self.name), code),
+                    Remedy::Truncate,
+                ));
+            }
+            end += buffer.len() as u64;
         }
-        self.offset += bytes.len() as u64;
+        self.offset = end;
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 //!
 //! Limits: a message has at most the bytes given to [`Framer::new`] and [`MAX_DEPTH`](crate::json::MAX_DEPTH) levels.
 //! What cannot become JSON is refused early: the wrong first byte and wrong brackets at once, all else when the incomplete
-//! message has doubled in size since the last check, or by whoever parses the complete message.
+//! message has doubled in size since the last check, or by whoever parses the complete message. What has been right for
+//! [`CHECKED_MAX`] bytes is left to the latter: checking twice costs more than the rest of a long message could be spared.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -15,6 +16,9 @@ use crate::json::{JsonError, JsonErrorKind};
 
 /// Incomplete messages are checked for the first time at this size, in bytes.
 const FIRST_CHECK: usize = 4096;
+
+/// Incomplete messages are checked for the last time at this size, in bytes.
+const CHECKED_MAX: usize = 1 << 20;
 
 /// Why a stream holds no further message.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
@@ -203,8 +207,12 @@ impl Framer {
                     self.buffer = BytesMut::new();
                 }
                 if self.buffer.len() >= self.check_at {
-                    self.check_at = self.buffer.len().saturating_mul(2);
-                    self.check(self.buffer.len())?;
+                    let end = self.buffer.len();
+                    self.check_at = match end < CHECKED_MAX {
+                        true => (2 * end).min(CHECKED_MAX),
+                        false => usize::MAX,
+                    };
+                    self.check(end)?;
                 }
                 Ok(None)
             }

@@ -17,8 +17,21 @@ struct Symbol {
 
 /// The names that one transaction has given to rows.
 pub struct Symbols<'a> {
-    fresh: Option<&'a mut dyn FnMut() -> Uuid>,
+    fresh: Option<Fresh<'a>>,
     names: HashMap<EcoString, Symbol, RandomState>,
+}
+
+/// Where UUIDs come from.
+struct Fresh<'a> {
+    source: &'a mut dyn FnMut() -> Uuid,
+    /// One that was not needed after all.
+    spare: Option<Uuid>,
+}
+
+impl Fresh<'_> {
+    fn next(&mut self) -> Uuid {
+        self.spare.take().unwrap_or_else(&mut *self.source)
+    }
 }
 
 /// The name already belongs to an earlier `insert`.
@@ -30,7 +43,10 @@ impl<'a> Symbols<'a> {
     /// No names yet; `fresh` is asked for a UUID for each new one.
     pub fn new(fresh: &'a mut dyn FnMut() -> Uuid) -> Symbols<'a> {
         Symbols {
-            fresh: Some(fresh),
+            fresh: Some(Fresh {
+                source: fresh,
+                spare: None,
+            }),
             names: HashMap::default(),
         }
     }
@@ -50,14 +66,26 @@ impl<'a> Symbols<'a> {
 
     /// A UUID that no one has seen before; `None` where named UUIDs are not allowed.
     pub fn fresh(&mut self) -> Option<Uuid> {
-        self.fresh.as_mut().map(|fresh| fresh())
+        self.fresh.as_mut().map(Fresh::next)
+    }
+
+    /// Takes back what [`Symbols::fresh`] gave last, if nobody has got another one since.
+    pub(crate) fn take_back(&mut self, uuid: Uuid) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.spare = Some(uuid);
+        }
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
     }
 
     /// The UUID that `name` stands for, settled now if it was not yet; `None` where named UUIDs are not allowed.
     pub fn resolve(&mut self, name: &str) -> Option<Uuid> {
         let fresh = self.fresh.as_mut()?;
         let symbol = self.names.entry_ref(name).or_insert_with(|| Symbol {
-            uuid: fresh(),
+            uuid: fresh.next(),
             created: false,
         });
         Some(symbol.uuid)
@@ -74,7 +102,7 @@ impl<'a> Symbols<'a> {
         let fresh = &mut self.fresh;
         let symbol = self.names.entry_ref(name).or_insert_with(|| Symbol {
             uuid: uuid
-                .or_else(|| fresh.as_mut().map(|fresh| fresh()))
+                .or_else(|| fresh.as_mut().map(Fresh::next))
                 .unwrap_or(Uuid::ZERO),
             created: false,
         });

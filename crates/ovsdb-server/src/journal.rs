@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ovsdb_log::compaction::{Growth, Schedule};
-use ovsdb_log::{ErrorKind, Log, LogError, Replacement, SyncHandle};
+use ovsdb_log::{ErrorKind, Hasher, Log, LogError, Replacement, SyncHandle};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
@@ -94,10 +94,37 @@ pub enum Replaced {
 /// The answer to all proposals up to a ticket that have none yet; if it is an error, to the later ones too.
 pub type Answer = (Ticket, Result<(), JournalError>);
 
+/// The record of a commit: a JSON text.
+#[derive(Clone, Debug)]
+pub enum NewRecord {
+    /// In one piece.
+    Whole(Vec<u8>),
+    /// A long one, in parts one behind the other.
+    Parts {
+        /// The parts.
+        parts: Vec<Vec<u8>>,
+        /// The hash of what they hold.
+        hash: Hasher,
+    },
+}
+
+impl NewRecord {
+    /// The text in one piece.
+    pub fn into_text(self) -> Vec<u8> {
+        match self {
+            NewRecord::Whole(text) => text,
+            NewRecord::Parts { parts, .. } => parts.concat(),
+        }
+    }
+}
+
+/// What files have behind a record, so that they can be read line by line. It belongs to the data of the record.
+const LINE_END: &[u8] = b"\n";
+
 /// A log of one database's commits. See the module's documentation.
 pub trait Journal: Send {
-    /// Proposes the record of a commit, a JSON text. `durable`: it is to survive a crash of the machine.
-    fn propose(&mut self, record: Vec<u8>, durable: bool) -> Proposal;
+    /// Proposes the record of a commit. `durable`: it is to survive a crash of the machine.
+    fn propose(&mut self, record: NewRecord, durable: bool) -> Proposal;
 
     /// Whether it answers for each record, so that one may be accepted and the next one refused.
     fn answers_each(&self) -> bool {
@@ -171,7 +198,7 @@ impl Default for MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn propose(&mut self, _record: Vec<u8>, _durable: bool) -> Proposal {
+    fn propose(&mut self, _record: NewRecord, _durable: bool) -> Proposal {
         self.id = fresh_uuid();
         Proposal::Accepted
     }
@@ -461,9 +488,7 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
-    fn propose(&mut self, mut record: Vec<u8>, durable: bool) -> Proposal {
-        // A file is to be readable line by line.
-        record.push(b'\n');
+    fn propose(&mut self, record: NewRecord, durable: bool) -> Proposal {
         let staged = &mut self.staged;
         staged.records += 1;
         staged.id_before.get_or_insert(self.id);
@@ -471,7 +496,22 @@ impl Journal for FileJournal {
             let start = self.log.offset() + self.log.staged() as u64;
             staged.durable_from.get_or_insert((start, self.id));
         }
-        let digest = self.log.stage(&record);
+        let digest = match record {
+            NewRecord::Whole(mut text) => {
+                text.extend_from_slice(LINE_END);
+                self.log.stage(&text)
+            }
+            NewRecord::Parts {
+                mut parts,
+                mut hash,
+            } => {
+                parts.push(LINE_END.to_vec());
+                hash.update(LINE_END);
+                let digest = hash.digest();
+                self.log.stage_parts(parts, &digest);
+                digest
+            }
+        };
         self.id = transaction_id::after_record(self.id, &digest);
         Proposal::Staged
     }

@@ -52,6 +52,9 @@ pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
 /// How many bytes a session asks its socket for at once.
 pub const READ_BYTES: usize = 64 << 10;
 
+/// How many times its size the buffer of a large message gets when there is no room left in it: addresses, not memory.
+pub const RECEIVE_GROWTH: usize = 8;
+
 /// Unsent bytes beyond which a session is not read from any further, so that a client that does not take its
 /// replies cannot cause more of them. One message may exceed it: it is a threshold, not a cap.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
@@ -114,6 +117,9 @@ pub const TRANSACT_BYTES_INLINE: usize = 16 << 10;
 
 /// Most rows that such a transaction may have to look at.
 pub const TRANSACT_ROWS_INLINE: usize = 1024;
+
+/// Rows of a commit up to which its record is made in one piece; that of more is hashed by a thread of its own meanwhile.
+pub const RECORD_ROWS_WHOLE: usize = 1024;
 
 /// Transactions that are executed before their records are written to the file together, published and answered.
 pub const BATCH_TRANSACTIONS_MAX: usize = 128;

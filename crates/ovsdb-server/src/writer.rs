@@ -13,6 +13,7 @@
 mod ahead;
 mod compacting;
 mod convert;
+mod recording;
 mod settling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ovsdb_engine::record::{self, RecordOptions};
+use ovsdb_engine::record::RecordOptions;
 use ovsdb_engine::{Context, Database, Done, OutcomeOn, effort, execute_on};
 use ovsdb_proto::operation::{Operation, Transact};
 use ovsdb_proto::schema::{Schema, TableId};
@@ -499,7 +500,7 @@ impl Writer {
             comment: comment.as_deref(),
             column_diff: self.options.column_diff,
         };
-        let (proposal, id) = match record::commit_record(self.head.schema(), &commit, options) {
+        let (proposal, id) = match recording::record_of(self.head.schema(), &commit, options) {
             Some(record) => {
                 let proposal = self.journal.propose(record, durable);
                 (proposal, self.journal.id())

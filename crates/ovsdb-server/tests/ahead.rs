@@ -12,7 +12,7 @@ use ovsdb_proto::json;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::journal::{
-    Answer as JournalAnswer, Flushed, Journal, JournalError, Proposal, Replaced, Ticket,
+    Answer as JournalAnswer, Flushed, Journal, JournalError, NewRecord, Proposal, Replaced, Ticket,
 };
 use ovsdb_server::mailbox::{Answer, Token};
 use ovsdb_server::writer::{Conversion, Converted, Event};
@@ -38,11 +38,11 @@ fn id_of(record: usize) -> Uuid {
 struct LateJournal(Arc<Mutex<Script>>);
 
 impl Journal for LateJournal {
-    fn propose(&mut self, record: Vec<u8>, _durable: bool) -> Proposal {
+    fn propose(&mut self, record: NewRecord, _durable: bool) -> Proposal {
         let mut script = self.0.lock();
         script
             .records
-            .push(String::from_utf8(record).expect("records are text"));
+            .push(String::from_utf8(record.into_text()).expect("records are text"));
         Proposal::Pending(Ticket(script.records.len() as u64))
     }
 

@@ -9,7 +9,7 @@ use ovsdb_log::Replacement;
 use ovsdb_log::compaction::Growth;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::journal::{
-    Answer as JournalAnswer, Flushed, Journal, JournalError, Proposal, Replaced, Ticket,
+    Answer as JournalAnswer, Flushed, Journal, JournalError, NewRecord, Proposal, Replaced, Ticket,
 };
 use ovsdb_server::mailbox::{Answer, Token};
 use ovsdb_server::writer::Event;
@@ -41,8 +41,8 @@ fn refusal() -> JournalError {
 }
 
 impl Journal for StagingJournal {
-    fn propose(&mut self, record: Vec<u8>, durable: bool) -> Proposal {
-        let record = String::from_utf8(record).expect("records are text");
+    fn propose(&mut self, record: NewRecord, durable: bool) -> Proposal {
+        let record = String::from_utf8(record.into_text()).expect("records are text");
         self.staged.push(record);
         self.is_durable |= durable;
         self.id = fresh_uuid();

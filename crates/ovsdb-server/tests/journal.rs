@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use ovsdb_server::file;
-use ovsdb_server::journal::{FileJournal, Journal, JournalError, Proposal, SyncHere, Ticket};
+use ovsdb_server::journal::{
+    FileJournal, Journal, JournalError, NewRecord, Proposal, SyncHere, Ticket,
+};
 use ovsdb_testkit::disk::{Errno, Fault, Held, Kind, Operation, SimulatedDisk};
 
 const NAME: &str = "/data/db";
@@ -45,7 +47,9 @@ impl Fixture {
     /// Writes a durable record; what is to be done for its answer, if that is left to the caller.
     fn write(&mut self, n: u32) -> (Ticket, Option<SyncHere>) {
         let row = format!(r#"{{"T":{{"00000000-0000-4000-8000-{n:012}":{{"name":"{n}"}}}}}}"#);
-        let proposal = self.journal.propose(row.clone().into_bytes(), true);
+        let proposal = self
+            .journal
+            .propose(NewRecord::Whole(row.clone().into_bytes()), true);
         self.records.push(row);
         assert!(matches!(proposal, Proposal::Staged));
         let flushed = self.journal.flush(&mut || true).expect("it can be written");

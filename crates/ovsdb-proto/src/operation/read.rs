@@ -39,6 +39,7 @@ pub fn read_transact(
         symbols: Symbols::new(fresh),
         rows: Vec::new(),
         columns: 0,
+        is_row_last: false,
     };
     let mut operations = Vec::new();
     while cursor.another(b']', false)? {
@@ -59,6 +60,8 @@ struct Reader<'s, 'f> {
     rows: Vec<Option<RowReader<'s>>>,
     /// How many columns the last row has.
     columns: usize,
+    /// Whether nothing came behind the row in the last `insert`. Operations of one client mostly have one order.
+    is_row_last: bool,
 }
 
 /// The members of an `insert`.
@@ -68,13 +71,22 @@ struct Insert<'t> {
     row: Option<Cursor<'t>>,
     uuid: Option<Cow<'t, str>>,
     uuid_name: Option<Cow<'t, str>>,
+    is_row_last: bool,
 }
 
 impl<'s> Reader<'s, '_> {
     fn operation(&mut self, cursor: &mut Cursor<'_>) -> Result<Operation, Stop> {
+        if self.is_row_last {
+            let mut ahead = cursor.clone();
+            if let Some(insert) = self.insert_up_to_row(&mut ahead)? {
+                *cursor = ahead;
+                return Ok(insert);
+            }
+        }
         let mut ahead = cursor.clone();
         if let Some(insert) = Insert::read(&mut ahead)? {
             *cursor = ahead;
+            self.is_row_last = insert.is_row_last;
             return self.insert(insert);
         }
         let mut ahead = cursor.clone();
@@ -101,12 +113,46 @@ impl<'s> Reader<'s, '_> {
         }
     }
 
+    /// Reads an operation if it is an `insert` whose row comes last: without going over the row to see what else there is.
+    fn insert_up_to_row(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Operation>, Stop> {
+        let Some(insert) = Insert::read_up_to_row(cursor)? else {
+            return Ok(None);
+        };
+        let is_named = insert.uuid_name.is_some();
+        let names = self.symbols.len();
+        let (operation, end) = self.insert_at(insert)?;
+        *cursor = end;
+        if cursor.take(b'}')? {
+            return Ok(Some(operation));
+        }
+        // Then it is read again, unless somebody would notice that it was read before.
+        self.is_row_last = false;
+        if is_named || self.symbols.len() > names {
+            return Err(Stop::Unexpected);
+        }
+        if let Operation::Insert {
+            uuid,
+            explicit: false,
+            ..
+        } = operation
+        {
+            self.symbols.take_back(uuid);
+        }
+        Ok(None)
+    }
+
     fn insert(&mut self, insert: Insert<'_>) -> Result<Operation, Stop> {
+        self.insert_at(insert).map(|(operation, _)| operation)
+    }
+
+    /// The operation with these members, and what follows its row.
+    fn insert_at<'t>(&mut self, insert: Insert<'t>) -> Result<(Operation, Cursor<'t>), Stop> {
         let Insert {
             table: Some(table),
             row: Some(mut cursor),
             uuid,
             uuid_name,
+            is_row_last: _,
         } = insert
         else {
             return Err(Stop::Unexpected);
@@ -131,13 +177,14 @@ impl<'s> Reader<'s, '_> {
                 return Err(Stop::Unexpected);
             }
         }
-        Ok(Operation::Insert {
+        let operation = Operation::Insert {
             table: id,
             uuid,
             explicit: chosen.is_some(),
             uuid_name: uuid_name.as_deref().map(EcoString::from),
             row,
-        })
+        };
+        Ok((operation, cursor))
     }
 }
 
@@ -172,26 +219,57 @@ impl<'t> Insert<'t> {
         while cursor.another(b'}', is_first)? {
             is_first = false;
             let name = cursor.name()?;
-            let member = match &*name {
-                "op" if !is_insert && cursor.string()? == "insert" => {
-                    is_insert = true;
-                    continue;
+            insert.is_row_last = &*name == "row";
+            if insert.is_row_last {
+                if insert.row.replace(cursor.clone()).is_some() {
+                    return Ok(None);
                 }
-                "row" if insert.row.is_none() => {
-                    insert.row = Some(cursor.clone());
-                    cursor.skip()?;
-                    continue;
-                }
-                "table" => &mut insert.table,
-                "uuid" => &mut insert.uuid,
-                "uuid-name" => &mut insert.uuid_name,
-                _ => return Ok(None),
-            };
-            if member.replace(cursor.string()?).is_some() {
+                cursor.skip()?;
+            } else if !insert.read_member(&name, &mut is_insert, cursor)? {
                 return Ok(None);
             }
         }
         Ok(is_insert.then_some(insert))
+    }
+
+    /// Reads the members of an `insert` that come before its row, if they say what it takes to read that.
+    fn read_up_to_row(cursor: &mut Cursor<'t>) -> Result<Option<Insert<'t>>, Stop> {
+        let mut insert = Insert::default();
+        let mut is_insert = false;
+        let mut is_first = true;
+        cursor.expect(b'{')?;
+        while cursor.another(b'}', is_first)? {
+            is_first = false;
+            let name = cursor.name()?;
+            if &*name == "row" {
+                insert.row = Some(cursor.clone());
+                return Ok((is_insert && insert.table.is_some()).then_some(insert));
+            }
+            if !insert.read_member(&name, &mut is_insert, cursor)? {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a member other than the row. False if no `insert` has it, or not twice.
+    fn read_member(
+        &mut self,
+        name: &str,
+        is_insert: &mut bool,
+        cursor: &mut Cursor<'t>,
+    ) -> Result<bool, Stop> {
+        let member = match name {
+            "op" if !*is_insert => {
+                *is_insert = cursor.string()? == "insert";
+                return Ok(*is_insert);
+            }
+            "table" => &mut self.table,
+            "uuid" => &mut self.uuid,
+            "uuid-name" => &mut self.uuid_name,
+            _ => return Ok(false),
+        };
+        Ok(member.replace(cursor.string()?).is_none())
     }
 }
 

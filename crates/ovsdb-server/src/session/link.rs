@@ -40,6 +40,7 @@ pub(super) struct Link {
     name: Arc<str>,
     read: ReadHalf,
     framer: Framer,
+    message_bytes_max: usize,
     /// `None` while it is lent to somebody, which it is only with nothing in it.
     out: Option<Box<Outbox>>,
     at_end: bool,
@@ -54,6 +55,7 @@ impl Link {
             name,
             read,
             framer: Framer::new(limits.message_bytes_max),
+            message_bytes_max: limits.message_bytes_max,
             out: Some(Box::new(out)),
             at_end: false,
         }
@@ -166,13 +168,15 @@ impl Link {
     /// Receives straight into the message that is arriving.
     fn poll_receive_much(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let buffer = self.framer.buf_mut();
-        // A buffer that finds no room where it is moves.
-        let moved = if buffer.capacity() - buffer.len() < limits::READ_BYTES {
-            buffer.len()
-        } else {
-            0
-        };
-        in_place(moved, || buffer.reserve(limits::READ_BYTES));
+        if buffer.capacity() - buffer.len() < limits::READ_BYTES {
+            // A buffer that finds no room where it is moves. Of the room that it gets it takes no more memory than it uses, and
+            // what it leaves behind has to be made anew elsewhere, so it moves seldom.
+            let room = buffer.len() * (limits::RECEIVE_GROWTH - 1);
+            let room = room.min(self.message_bytes_max.saturating_sub(buffer.len()));
+            in_place(buffer.len(), || {
+                buffer.reserve(room.max(limits::READ_BYTES));
+            });
+        }
         // The future holds nothing between polls, so it may be made anew for each.
         pin!(self.read.read_buf(buffer)).poll(cx)
     }

@@ -21,9 +21,10 @@ pub(super) struct Executed {
 }
 
 impl Executed {
-    /// What the session is told.
-    pub(super) fn into_letter(self) -> Letter {
-        Letter::Done(self.job.token, Answer::Results(self.results))
+    /// What the session is told; and the transaction, which nobody needs any more.
+    pub(super) fn into_letter(self) -> (Letter, Box<Job>) {
+        let letter = Letter::Done(self.job.token, Answer::Results(self.results));
+        (letter, self.job)
     }
 }
 

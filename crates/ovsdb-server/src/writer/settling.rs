@@ -92,13 +92,21 @@ impl Writer {
             self.hub.publish_all(database, &commits);
         }
         self.executed -= executed.len();
+        // A large transaction is much to drop. Nobody has to wait for that.
+        let mut done = Vec::with_capacity(executed.len());
         let mut executed = executed.into_iter().peekable();
         while let Some(first) = executed.next() {
             let mailbox = first.job.mailbox.clone();
-            let mut letters = vec![first.into_letter()];
+            let mut letters = Vec::new();
+            let mut add = |executed: Executed| {
+                let (letter, job) = executed.into_letter();
+                letters.push(letter);
+                done.push(job);
+            };
+            add(first);
             while let Some(next) = executed.next_if(|next| Arc::ptr_eq(&next.job.mailbox, &mailbox))
             {
-                letters.push(next.into_letter());
+                add(next);
             }
             mailbox.deliver_all(letters);
         }
