@@ -5,8 +5,9 @@
 //!
 //! **What it is.** A [`ColumnIndex`] leads from elements of one column to rows: the atoms of a set, the pairs of a map, or that
 //! there is nothing. It serves `==` and `includes` alike: a row that has the value wanted has each of its elements. It keeps
-//! a hash of the element, not the element, so that all entries are small and equally large; whoever looks something up
-//! checks what he finds. Elements that were made to have one hash cost those who look for one of them what a look at these
+//! a number for the element, not the element, so that all entries are small and equally large; whoever looks something up
+//! checks what he finds. For integers and reals these numbers are in order, so that the index serves `<`, `<=`, `>` and `>=`
+//! as well; of everything else they are hashes. Elements that were made to have one hash cost those who look for one of them what a look at these
 //! rows costs, never more than no index would.
 //!
 //! **When it comes.** [`query`](crate::query) and the filters of monitors report how many rows they looked at in vain for want
@@ -26,12 +27,11 @@
 //!
 //! Not every column can have one: `_uuid` needs none, and `_version` changes behind the back of indexes.
 
-use std::hash::BuildHasher;
+mod element;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use foldhash::quality::FixedState;
-use ovsdb_proto::atom::Atom;
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::ColumnId;
 use ovsdb_proto::uuid::Uuid;
@@ -39,6 +39,9 @@ use smallvec::SmallVec;
 
 use crate::database::{Chunks, Row};
 use crate::pmap::{Difference, Iter, PMap};
+
+use self::element::Element;
+pub(crate) use self::element::Range;
 
 /// Rows that a table must have for an index to come by use. Fewer are read through as quickly.
 pub const INDEX_ROWS_MIN: usize = 64;
@@ -66,11 +69,14 @@ const CHANGES_PER_ENTRY: usize = 4;
 /// Changes that any index follows unused.
 const CHANGES_MIN: usize = 16 << 10;
 
-/// What entries are found by: the hash of an element, then the row, so that the rows of an element are in the order of
-/// their UUIDs.
+/// To find a row by a range of elements costs as much as to look at so many: the rows found are in no order, and have to be
+/// put in that of their UUIDs.
+pub(crate) const RANGE_COST: usize = 4;
+
+/// What entries are found by: the element, then the row, so that the rows of an element are in the order of their UUIDs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Place {
-    element: u32,
+    element: Element,
     row: Uuid,
 }
 
@@ -78,7 +84,7 @@ struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct ColumnIndex {
     column: ColumnId,
-    /// How many elements with the same hash the row has: nearly always one.
+    /// How many elements with the same number the row has: nearly always one.
     entries: PMap<Place, u32>,
     /// How many values have changed since the index was last seen to be used.
     changes: usize,
@@ -90,22 +96,16 @@ pub(crate) struct ColumnIndex {
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-/// What stands for an element. Part of no file and of no protocol.
-fn hash(element: (&Atom, Option<&Atom>)) -> u32 {
-    // Half of it will do: that two values of a large table meet costs a look at a row now and then.
-    FixedState::default().hash_one(element) as u32
-}
-
-/// What stands for having no element.
-const NOTHING: u32 = 0;
-
 /// Calls `f` with what the row of a column that holds `datum` is found by.
-fn for_each_element(datum: &Datum, mut f: impl FnMut(u32)) {
+fn for_each_element(datum: &Datum, mut f: impl FnMut(Element)) {
+    if let Some(only) = datum.as_atom() {
+        return f(Element::of((only, None)));
+    }
     if datum.is_empty() {
-        f(NOTHING);
+        f(Element::NOTHING);
     }
     for element in datum {
-        f(hash(element));
+        f(Element::of(element));
     }
 }
 
@@ -116,20 +116,26 @@ impl ColumnIndex {
         rows: &PMap<Uuid, Arc<Row>>,
         entries_max: usize,
     ) -> Result<ColumnIndex, TooLarge> {
-        let mut places: Vec<Place> = Vec::with_capacity(rows.len());
+        // Each with the number of its likes; to begin with, one.
+        let mut entries: Vec<(Place, u32)> = Vec::with_capacity(rows.len());
         for &(uuid, ref row) in Chunks::new(rows, column).flatten() {
             let datum = row.get(column);
-            if places.len() + datum.len().max(1) > entries_max.min(INDEX_ENTRIES_MAX) {
+            if entries.len() + datum.len().max(1) > entries_max.min(INDEX_ENTRIES_MAX) {
                 return Err(TooLarge);
             }
-            for_each_element(datum, |element| places.push(Place { element, row: uuid }));
+            for_each_element(datum, |element| {
+                entries.push((Place { element, row: uuid }, 1));
+            });
         }
-        places.sort_unstable();
-        let entries = places.chunk_by(|a, b| a == b);
-        let entries = entries.map(|same| (same[0], same.len() as u32));
+        entries.sort_unstable_by_key(|(place, _)| *place);
+        entries.dedup_by(|later, earlier| {
+            let is_same = later.0 == earlier.0;
+            earlier.1 += u32::from(is_same);
+            is_same
+        });
         Ok(ColumnIndex {
             column,
-            entries: PMap::from_sorted(entries.collect()),
+            entries: PMap::from_sorted(entries),
             changes: 0,
             used: Arc::new(AtomicBool::new(true)),
         })
@@ -185,10 +191,10 @@ impl ColumnIndex {
                 let (added, removed) = Datum::added_removed(before, after);
                 removed
                     .iter()
-                    .for_each(|element| self.remove(row, hash(element)));
+                    .for_each(|element| self.remove(row, Element::of(element)));
                 added
                     .iter()
-                    .for_each(|element| self.add(row, hash(element)));
+                    .for_each(|element| self.add(row, Element::of(element)));
             }
             (before, after) => {
                 if let Some(before) = before {
@@ -202,14 +208,14 @@ impl ColumnIndex {
         self.changes += 1;
     }
 
-    fn add(&mut self, row: Uuid, element: u32) {
+    fn add(&mut self, row: Uuid, element: Element) {
         let place = Place { element, row };
         if let Some(count) = self.entries.insert(place, 1) {
             self.entries.insert(place, count + 1);
         }
     }
 
-    fn remove(&mut self, row: Uuid, element: u32) {
+    fn remove(&mut self, row: Uuid, element: Element) {
         let place = Place { element, row };
         if let Some(count @ 2..) = self.entries.remove(&place) {
             self.entries.insert(place, count - 1);
@@ -257,23 +263,45 @@ impl ColumnIndex {
     }
 }
 
-/// A search for the rows that have all of some elements.
+/// A search for the rows that have all of some elements, and elements in all of some ranges.
 #[derive(Default)]
 pub(crate) struct Search<'a> {
     parts: SmallVec<[Part<'a>; 1]>,
 }
 
-/// The entries from the first one of an element on.
+/// The entries from the first one of an element, or of a range, on.
 struct Part<'a> {
-    element: u32,
+    last: Element,
     rest: Iter<'a, Place, u32>,
+    /// There are several elements.
+    is_range: bool,
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
+    fn new(index: &'a ColumnIndex, Range { first, last }: Range) -> Part<'a> {
+        let place = Place {
+            element: first,
+            row: Uuid::ZERO,
+        };
+        Part {
+            last,
+            rest: index.entries.range_from(&place),
+            is_range: first != last,
+        }
+    }
+
     /// The next row that has the element.
     fn next(&mut self) -> Option<Uuid> {
         let (place, _) = self.rest.next()?;
-        (place.element == self.element).then_some(place.row)
+        (place.element <= self.last).then_some(place.row)
+    }
+
+    /// How many rows it is to find at most, where looking at each one that has a certain element is worth while for `max`.
+    fn max(&self, max: usize) -> usize {
+        match self.is_range {
+            true => max / RANGE_COST,
+            false => max,
+        }
     }
 }
 
@@ -284,47 +312,57 @@ impl<'a> Search<'a> {
         for_each_element(wanted, |element| {
             elements += 1;
             if elements <= ELEMENTS_MAX {
-                let first = Place {
-                    element,
-                    row: Uuid::ZERO,
+                let range = Range {
+                    first: element,
+                    last: element,
                 };
-                let rest = index.entries.range_from(&first);
-                self.parts.push(Part { element, rest });
+                self.parts.push(Part::new(index, range));
             }
         });
     }
 
+    /// Asks for rows whose column has an element in `range`, and no other.
+    pub(crate) fn push_range(&mut self, index: &'a ColumnIndex, range: Range) {
+        self.parts.push(Part::new(index, range));
+    }
+
     /// Appends the rows that can be meant, in ascending order: those of the element that the fewest rows have. False, and
-    /// nothing of use appended, if these are more than `max`, or if nothing was asked for.
+    /// nothing of use appended, if these are more than `max`, or fewer in the case of a range, or if nothing was asked for.
     pub(crate) fn find(mut self, max: usize, found: &mut Vec<Uuid>) -> bool {
         let begin = found.len();
-        match &mut self.parts[..] {
-            [] => false,
-            [part] => {
-                while let Some(row) = part.next() {
-                    if found.len() - begin == max {
-                        return false;
-                    }
-                    found.push(row);
+        if let [part] = &mut self.parts[..] {
+            let max = part.max(max);
+            while let Some(row) = part.next() {
+                if found.len() - begin == max {
+                    return false;
                 }
-                true
+                found.push(row);
             }
-            // All go on side by side until one comes to its end, so that nothing is spent on the long ones.
-            parts => {
-                let mut rows: Vec<Vec<Uuid>> = vec![Vec::new(); parts.len()];
-                for _ in 0..=max {
-                    for (part, rows) in parts.iter_mut().zip(&mut rows) {
-                        match part.next() {
-                            Some(row) => rows.push(row),
-                            None => {
-                                found.append(rows);
-                                return true;
-                            }
-                        }
-                    }
-                }
-                false
+            if part.is_range {
+                found[begin..].sort_unstable();
             }
+            return true;
         }
+        // All go on side by side until one comes to its end, so that nothing is spent on the long ones.
+        let parts = self.parts.into_iter();
+        let mut going: Vec<(Part<'_>, Vec<Uuid>)> = parts.map(|part| (part, Vec::new())).collect();
+        let mut steps = 0;
+        while !going.is_empty() {
+            for (part, rows) in &mut going {
+                match part.next() {
+                    Some(row) => rows.push(row),
+                    None => {
+                        if part.is_range {
+                            rows.sort_unstable();
+                        }
+                        found.append(rows);
+                        return true;
+                    }
+                }
+            }
+            steps += 1;
+            going.retain(|(part, _)| steps <= part.max(max));
+        }
+        false
     }
 }

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 
 use ovsdb_proto::condition::{Clause, Condition, Function};
+use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 use smallvec::SmallVec;
 
 use crate::database::{Chunks, IndexKey, Row, Table};
-use crate::index::{ColumnIndex, Search};
+use crate::index::{ColumnIndex, RANGE_COST, Range, Search};
 
 /// The rows of `table` that satisfy `condition`.
 ///
 /// `_uuid ==` and `==` on all columns of an index are lookups, and so are `==` and `includes` on a column that has got an
-/// index by use; anything else looks at each row.
+/// index by use, and `<`, `<=`, `>` and `>=` if they admit few rows; anything else looks at each row.
 pub(crate) fn matching_rows<'a>(
     table: &'a Table,
     schema: &TableSchema,
@@ -26,18 +27,18 @@ pub(crate) fn matching_rows<'a>(
         let row = table.get(&uuid).filter(|row| condition.eval(row.columns()));
         return Matches::One(row.into_iter());
     }
-    let (found, columns) = match key_of_index(schema, condition) {
+    let found = match key_of_index(schema, condition) {
         // Within a transaction an index may hold a key twice, outside it cannot.
-        Some((index, key)) => (Some(table.index_matches(index, &key).collect()), Vec::new()),
+        Some((index, key)) => Ok(table.index_matches(index, &key).collect()),
         None => find(table, condition),
     };
     match found {
-        Some(uuids) => {
+        Ok(uuids) => {
             let rows = uuids.iter().filter_map(|uuid| table.get(uuid));
             let rows = rows.filter(|row| condition.eval(row.columns()));
             Matches::Few(rows.collect::<SmallVec<_>>().into_iter())
         }
-        None => Matches::Scan(Scan::begin(table, condition, columns)),
+        Err(missing) => Matches::Scan(Scan::begin(table, condition, missing)),
     }
 }
 
@@ -46,8 +47,7 @@ pub(crate) fn rows_tried(table: &Table, schema: &TableSchema, condition: &Condit
     if condition.uuid().is_some() || key_of_index(schema, condition).is_some() {
         return 1;
     }
-    let (found, _) = find(table, condition);
-    found.map_or(table.len(), |uuids: Vec<Uuid>| uuids.len())
+    find(table, condition).map_or(table.len(), |uuids| uuids.len())
 }
 
 /// A unique index by which the condition can be looked up, and the key wanted.
@@ -61,43 +61,97 @@ fn key_of_index(schema: &TableSchema, condition: &Condition) -> Option<(usize, I
     })
 }
 
+/// Columns whose index could tell which rows can meet a condition.
+#[derive(Default)]
+struct Missing {
+    /// Those of which a value or elements are wanted.
+    exact: SmallVec<[ColumnId; 2]>,
+    /// Those that are compared.
+    ordered: SmallVec<[ColumnId; 2]>,
+}
+
+/// Rows of a table of `rows` rows that an index may find by a value or an element: more are read through as quickly. By a
+/// range of values it is worth while for fewer, see [`RANGE_COST`].
+fn found_max(rows: usize) -> usize {
+    rows / 2
+}
+
 /// The rows that can meet all of `condition`, in ascending order, if indexes that have come by use tell; if not, the columns
 /// whose index could tell.
-fn find(table: &Table, condition: &Condition) -> (Option<Vec<Uuid>>, Vec<ColumnId>) {
-    let mut columns = Vec::new();
-    let mut indexes: SmallVec<[(ColumnIndex, &Clause); 1]> = SmallVec::new();
-    for clause in condition
-        .clauses()
-        .iter()
-        .filter(|clause| can_serve(clause))
-    {
-        match table.index_of(clause.column) {
-            Some(index) => indexes.push((index, clause)),
-            None => columns.push(clause.column),
+fn find(table: &Table, condition: &Condition) -> Result<Vec<Uuid>, Missing> {
+    let mut missing = Missing::default();
+    let mut indexes: SmallVec<[(ColumnIndex, Wanted<'_>); 1]> = SmallVec::new();
+    for clause in condition.clauses() {
+        let Some(wanted) = Wanted::by(clause) else {
+            continue;
+        };
+        let of_column = indexes
+            .iter_mut()
+            .filter(|(index, _)| index.column() == clause.column);
+        let mut of_column = of_column.map(|(_, other)| other);
+        if of_column.any(|other| other.narrow(&wanted)) {
+            continue;
+        }
+        if let Some(index) = table.index_of(clause.column) {
+            indexes.push((index, wanted));
+            continue;
+        }
+        let columns = match wanted {
+            Wanted::Elements(_) => &mut missing.exact,
+            Wanted::Range(_) => &mut missing.ordered,
+        };
+        if !columns.contains(&clause.column) {
+            columns.push(clause.column);
         }
     }
     let mut search = Search::default();
-    for (index, clause) in &indexes {
-        search.push(index, &clause.arg);
+    for (index, wanted) in &indexes {
+        match wanted {
+            Wanted::Elements(elements) => search.push(index, elements),
+            Wanted::Range(range) => search.push_range(index, *range),
+        }
     }
     let mut found = Vec::new();
-    if search.find(table.len() / 2, &mut found) {
+    if search.find(found_max(table.len()), &mut found) {
         indexes.iter().for_each(|(index, _)| index.note_use());
-        (Some(found), Vec::new())
+        Ok(found)
     } else {
-        (None, columns)
+        Err(missing)
     }
 }
 
-/// Whether an index of its column would help to find the rows that meet a clause.
-fn can_serve(clause: &Clause) -> bool {
-    let is_lookup = match clause.function {
-        Function::Eq => true,
-        // All rows include nothing.
-        Function::Includes => !clause.arg.is_empty(),
-        _ => false,
-    };
-    is_lookup && !clause.column.is_standard()
+/// What an index is to be asked for.
+enum Wanted<'c> {
+    /// All of these, or none if there are none.
+    Elements(&'c Datum),
+    /// The only element, in this range.
+    Range(Range),
+}
+
+impl<'c> Wanted<'c> {
+    /// What rows have that meet a clause, if an index of its column would help to find them.
+    fn by(clause: &'c Clause) -> Option<Wanted<'c>> {
+        if clause.column.is_standard() {
+            return None;
+        }
+        match clause.function {
+            Function::Eq => Some(Wanted::Elements(&clause.arg)),
+            // All rows include nothing.
+            Function::Includes => (!clause.arg.is_empty()).then_some(Wanted::Elements(&clause.arg)),
+            _ => Range::of(clause).map(Wanted::Range),
+        }
+    }
+
+    /// Asks for what is asked for by `other` as well, if that can be said in one.
+    fn narrow(&mut self, other: &Wanted<'_>) -> bool {
+        match (self, other) {
+            (Wanted::Range(range), Wanted::Range(other)) => {
+                *range = range.and(*other);
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The rows found by [`matching_rows`].
@@ -114,20 +168,21 @@ pub(crate) struct Scan<'a> {
     condition: &'a Condition,
     table: &'a Table,
     /// Columns that could have spared it with an index.
-    columns: Vec<ColumnId>,
+    missing: Missing,
     in_vain: usize,
 }
 
 impl<'a> Scan<'a> {
-    fn begin(table: &'a Table, condition: &'a Condition, columns: Vec<ColumnId>) -> Scan<'a> {
-        table.usage.begin_scan(&columns, table.len());
+    fn begin(table: &'a Table, condition: &'a Condition, missing: Missing) -> Scan<'a> {
+        table.usage.begin_scan(&missing.exact, table.len());
+        table.usage.begin_scan(&missing.ordered, table.len());
         let first = condition.clauses().first();
         Scan {
             chunks: table.chunks(first.map_or(ColumnId::UUID, |clause| clause.column)),
             chunk: [].iter(),
             condition,
             table,
-            columns,
+            missing,
             in_vain: 0,
         }
     }
@@ -163,7 +218,12 @@ impl<'a> Iterator for Scan<'a> {
 
 impl Drop for Scan<'_> {
     fn drop(&mut self) {
-        let others = self.table.len() - self.in_vain;
-        self.table.usage.end_scan(&self.columns, others);
+        let rows = self.table.len();
+        let others = rows - self.in_vain;
+        self.table.usage.end_scan(&self.missing.exact, others);
+        // With as many rows in the range an index would not be asked.
+        let is_wide = others > found_max(rows) / RANGE_COST;
+        let others = if is_wide { rows } else { others };
+        self.table.usage.end_scan(&self.missing.ordered, others);
     }
 }

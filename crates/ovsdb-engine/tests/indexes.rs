@@ -441,3 +441,115 @@ fn indexes_are_limited_in_number_and_the_unused_give_way() {
     assert!(indexes.iter().any(|index| index.column == ids[0]));
     assert!(indexes.iter().any(|index| index.column == ids[count - 1]));
 }
+
+/// Integers and reals at the ends of what there is, and others.
+fn any_number(dice: &mut Dice, is_real: bool) -> Value {
+    match (is_real, dice.chance(30)) {
+        (false, true) => json!(dice.pick(&[
+            i64::MIN,
+            i64::MIN + 1,
+            -1,
+            0,
+            1 << 53,
+            i64::MAX - 1,
+            i64::MAX
+        ])),
+        (false, false) => json!(dice.between(-50, 50)),
+        (true, true) => json!(dice.pick(&[f64::MIN, -5e-324, -0.0, 0.0, 5e-324, f64::MAX])),
+        (true, false) => json!(dice.between(-50, 50) as f64 / 4.0),
+    }
+}
+
+/// Rows of the table of numbers that are inserted at once.
+const NUMBERS: usize = 300;
+
+#[test]
+fn an_index_of_numbers_serves_comparisons_and_changes_no_answer() {
+    let schema = r#"{"name":"D","tables":{"T":{"isRoot":true,"columns":{
+        "i":{"type":"integer"},"r":{"type":"real"},"name":{"type":"string"},
+        "m":{"type":{"key":"integer","min":0,"max":1}}}}}}"#;
+    let schema = Arc::new(Schema::from_json(&json::parse(schema.as_bytes()).unwrap()).unwrap());
+    let table = schema.table_id("T").unwrap();
+    let columns = ["i", "r", "m"].map(|name| schema.table(table).column_id(name).unwrap());
+    let mut served = 0;
+    for seed in 0..40 {
+        let dice = &mut Dice::new(seed);
+        let new = || Database::new(schema.clone());
+        let mut pair = Pair {
+            plain: new(),
+            indexed: new(),
+        };
+        let row = |dice: &mut Dice| {
+            let mut row = json!({"i": any_number(dice, false), "r": any_number(dice, true),
+                "name": dice.between(0, 9).to_string()});
+            if dice.chance(70) {
+                row["m"] = any_number(dice, false);
+            }
+            row
+        };
+        let insert = |dice: &mut Dice| json!({"op": "insert", "table": "T", "row": row(dice)});
+        pair.run(&(0..NUMBERS).map(|_| insert(dice)).collect(), 1 << 32);
+        for column in columns {
+            pair.indexed.want_index(table, column);
+        }
+        pair.indexed.build_indexes();
+        for number in 2..60 {
+            let clauses = (0..=dice.below(3)).map(|_| {
+                let column = *dice.pick(&["i", "r", "m"]);
+                let function = *dice.pick(&["<", "<=", ">", ">=", "<", ">", "==", "!="]);
+                json!([column, function, any_number(dice, column == "r")])
+            });
+            let mut condition: Vec<Value> = clauses.collect();
+            if dice.chance(10) {
+                condition.push(json!(["name", "==", "3"]));
+            }
+            let select = json!({"op": "select", "table": "T", "where": condition});
+            let tried = |database: &Database, dice: u128| {
+                let transact = parse(database, &json!([select]), &mut Fresh(dice));
+                effort(database, &transact)
+            };
+            let (all, few) = (tried(&pair.plain, 0), tried(&pair.indexed, 0));
+            assert!(few <= all, "{condition:?}");
+            served += usize::from(few < all);
+            let change = match dice.below(4) {
+                0 => json!({"op": "delete", "table": "T", "where": condition}),
+                1 => json!({"op": "update", "table": "T", "where": condition, "row": row(dice)}),
+                2 => insert(dice),
+                _ => select.clone(),
+            };
+            pair.run(&json!([select, change, select]), number << 32);
+            assert_eq!(pair.indexed.check_consistency(), Ok(()));
+        }
+    }
+    assert!(served > 500, "{served}");
+}
+
+#[test]
+fn a_column_that_is_compared_gets_an_index_unless_too_much_is_below_or_above() {
+    let mut big = Big::new();
+    for _ in 0..20 {
+        big.select(&json!([["value", ">", 100]]));
+        big.select(&json!([["value", ">=", 0], ["value", "<", 100]]));
+        big.database.build_indexes();
+    }
+    assert_eq!(big.indexes(), [""; 0]);
+    let narrow = json!([["value", ">", 7], ["value", "<=", 9]]);
+    for _ in 0..2 {
+        assert_eq!(big.effort(&narrow), ROWS);
+        big.select(&narrow);
+        big.database.build_indexes();
+    }
+    assert_eq!(big.indexes(), ["value 5000"]);
+    assert_eq!(big.effort(&narrow), 20);
+    for (condition, rows) in [
+        (json!([["value", "<", 3]]), 30),
+        (json!([["value", "<", -1]]), 0),
+        (json!([["value", ">", 5], ["value", "<", 5]]), 0),
+        (json!([["value", ">=", 499]]), 10),
+        (json!([["value", "<", 62]]), 620),
+        (json!([["value", "<", 63]]), ROWS),
+        (json!([["value", "<", 63], ["value", "==", 7]]), 10),
+    ] {
+        assert_eq!(big.effort(&condition), rows, "{condition}");
+    }
+}
