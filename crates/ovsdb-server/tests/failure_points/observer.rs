@@ -379,16 +379,21 @@ fn arrange(
         }
         return;
     };
-    for client in 0..others.len() {
-        if others[client].is_empty() {
-            continue;
-        }
-        let token = others[client].remove(0);
+    // Mostly they came as they were sent, so the orders that are close to that are found first.
+    let mut next: Vec<(u64, usize)> = others.iter().enumerate().filter_map(first).collect();
+    next.sort_unstable();
+    for (token, client) in next {
+        others[client].remove(0);
         slots[free] = Some(token);
         arrange(slots, free + 1, others, orders);
         slots[free] = None;
         others[client].insert(0, token);
     }
+}
+
+/// The token that a client sent before its others, and the client.
+fn first((client, tokens): (usize, &Vec<u64>)) -> Option<(u64, usize)> {
+    Some((*tokens.first()?, client))
 }
 
 /// Whether two dumps tell of the same contents, whatever the order in which columns are written.
