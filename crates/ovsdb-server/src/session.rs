@@ -218,6 +218,8 @@ impl Session {
         // This task looks for input whenever it comes, except where it says so below.
         reconnect.lock().receive_attempted(u64::MAX);
         let mut listened = true;
+        // What was owed to the peer when this task last waited, and what it had taken by then.
+        let (mut owed, mut taken) = (0, self.link.taken());
         loop {
             self.open_letters(reconnect)?;
             let handled = self.handle_requests();
@@ -247,8 +249,8 @@ impl Session {
             listened = listens;
             let action = listens.then(|| reconnect.lock().run(now_ms)).flatten();
             match action {
-                // Behind what the peer does not take it would be of no use.
-                Some(Action::Probe) if self.link.backlog() == 0 => self.link.out().send(|out| {
+                // Behind what the peer does not take it would be of no use. What has come up just now does not count.
+                Some(Action::Probe) if owed == 0 => self.link.out().send(|out| {
                     Message::request(Method::Echo.as_str(), Vec::new(), PROBE_ID).write_to(out);
                     true
                 }),
@@ -257,6 +259,11 @@ impl Session {
             }
             self.check_limits()?;
             self.link.send_now().await?;
+            // A peer that takes what had been waiting for it is alive. What the system takes at once says nothing: it
+            // has room for much that may never arrive.
+            if owed > 0 && self.link.taken() > taken {
+                reconnect.lock().activity(now_ms);
+            }
             // Room that has come about just now is announced by nobody: whatever had waited for it goes on at once.
             let any_news = self.link.backlog() == 0 && {
                 self.send_updates();
@@ -286,7 +293,7 @@ impl Session {
             let echo = self.held.overdue_at().filter(|_| self.has_room());
             let deadlines = [probe, echo, self.lingers_until];
             let deadline = deadlines.into_iter().flatten().min();
-            let (backlog, taken) = (self.link.backlog(), self.link.taken());
+            (owed, taken) = (self.link.backlog(), self.link.taken());
             let first = self.held.front();
             let indexing = first.and_then(|message| self.indexing_for(message));
             self.leave_desk();
@@ -320,10 +327,9 @@ impl Session {
             {
                 return Ok(self.end());
             }
-            // A peer that takes what had been waiting for it is alive. What the system takes at once says nothing: it
-            // has room for much that may never arrive.
-            if backlog > 0 && self.link.taken() > taken {
+            if owed > 0 && self.link.taken() > taken {
                 reconnect.lock().activity(self.server.now_ms());
+                taken = self.link.taken();
             }
         }
     }

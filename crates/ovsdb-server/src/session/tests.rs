@@ -1,4 +1,7 @@
-//! What a session does when a database ends while a request about it is under way.
+//! What a session does when a database ends while a request about it is under way, or when it is to probe its peer just as
+//! it sends something.
+
+use std::time::Duration;
 
 use ovsdb_engine::Database;
 use ovsdb_proto::json;
@@ -124,5 +127,37 @@ fn a_monitor_does_not_start_on_a_database_whose_end_has_been_heard_of() {
         fixture.session.send_updates();
         assert!(fixture.session.start_asked(asked, protocol).is_none());
         assert_eq!(fixture.session.monitors.len(), 1);
+    });
+}
+
+#[test]
+fn a_peer_is_probed_although_it_is_sent_something_just_then() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let Fixture {
+            server,
+            mut session,
+            mut peer,
+        } = Fixture::new().await;
+        let mut reconnect = Reconnect::new("test", server.now_ms());
+        reconnect.set_probe_interval(1000);
+        reconnect.connected(server.now_ms());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        session.handle_request("list_dbs", params("[]"), Json::Integer(0));
+        let reconnect = Mutex::new(reconnect);
+        let heard = async {
+            let mut text = Vec::new();
+            while !text.ends_with(b"}") || text.iter().filter(|&&byte| byte == b'}').count() < 2 {
+                peer.read_buf(&mut text).await.expect("the session sends");
+            }
+            String::from_utf8(text).expect("JSON is UTF-8")
+        };
+        let heard = tokio::select! {
+            end = session.serve(&reconnect) => panic!("{:?}", end.is_ok()),
+            heard = heard => heard,
+        };
+        let probe = r#"{"id":"echo","method":"echo","params":[]}"#;
+        assert!(heard.ends_with(probe), "{heard}");
     });
 }
