@@ -35,6 +35,29 @@ impl Row {
         Row { columns }
     }
 
+    /// [`Row::with_defaults`] with these values, in the order of their columns, in the place of defaults. `_uuid` and
+    /// `_version` are not among those that count.
+    pub(crate) fn of(
+        table: &TableSchema,
+        uuid: Uuid,
+        version: Uuid,
+        values: &[(ColumnId, Datum)],
+    ) -> Row {
+        let mut values = values.iter().peekable();
+        let columns = table.column_ids().zip(table.defaults());
+        let columns = columns.map(|(id, default)| {
+            let given = values.next_if(|(column, _)| *column == id);
+            match id {
+                ColumnId::UUID => Datum::from_atom(Atom::Uuid(uuid)),
+                ColumnId::VERSION => Datum::from_atom(Atom::Uuid(version)),
+                _ => given.map_or(default, |(_, datum)| datum).clone(),
+            }
+        });
+        Row {
+            columns: columns.collect(),
+        }
+    }
+
     /// The row's identity, unique within its table.
     pub fn uuid(&self) -> Uuid {
         self.uuid_at(ColumnId::UUID)

@@ -2,8 +2,9 @@
 //!
 //! A draft knows which rows were touched, what they were before and what they are now. Every change of a row
 //! goes through [`Draft::set`], which keeps the indexes in step, or, in columns that no index knows of, through
-//! [`Draft::edit`]; reference counts follow at commit ([`passes`](crate::passes)). Dropping a draft is how a
-//! transaction is aborted.
+//! [`Draft::edit`]; reference counts follow at commit ([`passes`](crate::passes)). Rows that are inserted one after the other
+//! ([`Draft::insert`]) are entered into the tables together ([`Draft::settle`]), in order, which for many takes a fraction of
+//! the time. Dropping a draft is how a transaction is aborted.
 
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(crate) struct Draft {
     next: Database,
     /// The touched rows, in the order in which they were first touched.
     touched: Vec<Touched>,
+    /// How many of those the tables know of; the others are new rows.
+    settled: usize,
     /// Where in `touched` a row stands, once there are more than [`SCANNED_MAX`].
     places: HashMap<RowKey, usize, RowHash>,
     /// Counts of references as they were before they were changed, in the order of the changes.
@@ -42,6 +45,9 @@ pub(crate) struct Draft {
 
 /// So few touched rows are looked through more quickly than found by their keys.
 const SCANNED_MAX: usize = 8;
+
+/// So few new rows are entered into the tables one by one.
+const ENTERED_SINGLY_MAX: usize = 32;
 
 /// What a count of references was.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +68,7 @@ impl Draft {
         Draft {
             next: base,
             touched: Vec::new(),
+            settled: 0,
             places: HashMap::default(),
             counts: Vec::new(),
             is_contested: false,
@@ -80,6 +87,7 @@ impl Draft {
 
     /// The table as the transaction sees it now.
     pub(crate) fn table(&self, table: TableId) -> &Table {
+        debug_assert!(self.is_settled());
         self.next.table(table)
     }
 
@@ -103,6 +111,36 @@ impl Draft {
         self.counts.push(Count::Strong(to, before.unwrap_or(0)));
     }
 
+    /// Changes the strong counts of several rows, each once: from what they are to what they are to be.
+    pub(crate) fn set_strong_counts(&mut self, mut changes: Vec<(RowKey, usize, usize)>) {
+        if changes.len() <= ENTERED_SINGLY_MAX {
+            for (to, _, count) in changes {
+                self.set_strong_count(to, count);
+            }
+            return;
+        }
+        let before = changes.iter();
+        let before = before.map(|(to, before, _)| Count::Strong(*to, *before));
+        self.counts.extend(before);
+        changes.sort_unstable_by_key(|(to, ..)| *to);
+        for of_table in changes.chunk_by(|(a, ..), (b, ..)| a.0 == b.0) {
+            let counts = &mut self.next.table_mut(of_table[0].0.0).strong_refs;
+            let (mut new, mut gone) = (Vec::new(), Vec::new());
+            for ((_, uuid), before, after) in of_table {
+                match (before, after) {
+                    (0, 0) => {}
+                    (0, after) => new.push((*uuid, *after)),
+                    (_, 0) => gone.push(*uuid),
+                    (_, after) => {
+                        counts.insert(*uuid, *after);
+                    }
+                }
+            }
+            counts.extend_sorted(new);
+            counts.remove_sorted(&gone);
+        }
+    }
+
     /// How many weak references there are from a row to another one.
     pub(crate) fn weak_count(&self, to: &RowKey, from: &RowKey) -> usize {
         let counts = &self.table(to.0).weak_refs;
@@ -122,6 +160,7 @@ impl Draft {
 
     /// The row as the transaction sees it now.
     pub(crate) fn row(&self, key: &RowKey) -> Option<&Arc<Row>> {
+        debug_assert!(self.is_settled());
         self.next.row(key.0, &key.1)
     }
 
@@ -134,7 +173,7 @@ impl Draft {
     pub(crate) fn is_or_was(&self, key: &RowKey) -> bool {
         match self.touch(key) {
             Some(touched) => touched.old.is_some() || touched.new.is_some(),
-            None => self.row(key).is_some(),
+            None => self.next.row(key.0, &key.1).is_some(),
         }
     }
 
@@ -145,15 +184,137 @@ impl Draft {
 
     /// Makes `new` the row's contents; `None` deletes it.
     pub(crate) fn set(&mut self, key: RowKey, new: Option<Arc<Row>>) {
-        let (id, uuid) = key;
+        debug_assert!(self.is_settled());
+        let before = self.enter(key, new.as_ref());
+        match self.place(&key) {
+            Some(at) => self.touched[at].new = new,
+            None => {
+                let old = before;
+                self.touch_first(Touched { key, old, new });
+                self.settled += 1;
+            }
+        }
+    }
+
+    /// Adds a row. There is none of that name, nor was there one before the transaction deleted it. The tables have to be
+    /// [settled](Draft::settle) before anybody looks at them.
+    pub(crate) fn insert(&mut self, key: RowKey, row: Arc<Row>) {
+        self.touch_first(Touched {
+            key,
+            old: None,
+            new: Some(row),
+        });
+    }
+
+    /// Deletes rows that exist, each of which is there once, in the order in which they are touched.
+    pub(crate) fn remove_all(&mut self, mut gone: Vec<(RowKey, Arc<Row>)>) {
+        if gone.len() <= ENTERED_SINGLY_MAX {
+            for (key, _) in gone {
+                self.set(key, None);
+            }
+            return;
+        }
+        for (key, row) in &gone {
+            match self.place(key) {
+                Some(at) => self.touched[at].new = None,
+                None => {
+                    self.touch_first(Touched {
+                        key: *key,
+                        old: Some(row.clone()),
+                        new: None,
+                    });
+                    self.settled += 1;
+                }
+            }
+        }
+        gone.sort_unstable_by_key(|(key, _)| *key);
+        let schema = self.next.schema().clone();
+        for of_table in gone.chunk_by(|(a, _), (b, _)| a.0 == b.0) {
+            let id = of_table[0].0.0;
+            let table = self.next.table_mut(id);
+            let uuids: Vec<Uuid> = of_table.iter().map(|((_, uuid), _)| *uuid).collect();
+            table.rows.remove_sorted(&uuids);
+            for (columns, entries) in schema.table(id).indexes.iter().zip(&mut table.indexes) {
+                let keys = of_table.iter();
+                let keys = keys.map(|((_, uuid), row)| (index_key(row, columns), *uuid));
+                let mut keys: Vec<(IndexKey, Uuid)> = keys.collect();
+                keys.sort_unstable();
+                entries.remove_sorted(&keys);
+            }
+            for ((_, uuid), row) in of_table {
+                table.change_indexes(*uuid, Some(row), None);
+            }
+        }
+    }
+
+    fn touch_first(&mut self, touched: Touched) {
+        if self.touched.is_empty() {
+            // The list goes into a commit that may be kept for long, and many have one change only.
+            self.touched.reserve_exact(1);
+        }
+        self.touched.push(touched);
+        self.note_places();
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled == self.touched.len()
+    }
+
+    /// Enters what was inserted into the tables.
+    pub(crate) fn settle(&mut self) {
+        let begin = std::mem::replace(&mut self.settled, self.touched.len());
+        let count = self.touched.len() - begin;
+        if count <= ENTERED_SINGLY_MAX {
+            for at in begin..self.touched.len() {
+                let Touched { key, new, .. } = self.touched[at].clone();
+                self.enter(key, new.as_ref());
+            }
+            return;
+        }
+        let new = self.touched[begin..].iter();
+        let new = new.filter_map(|touched| Some((touched.key, touched.new.clone()?)));
+        let mut new: Vec<(RowKey, Arc<Row>)> = new.collect();
+        new.sort_unstable_by_key(|(key, _)| *key);
+        for of_table in new.chunk_by(|(a, _), (b, _)| a.0 == b.0) {
+            self.enter_all(of_table[0].0.0, of_table);
+        }
+    }
+
+    /// Enters new rows of one table into it, in the order of their UUIDs.
+    fn enter_all(&mut self, id: TableId, new: &[(RowKey, Arc<Row>)]) {
         let schema = self.next.schema().clone();
         let table = self.next.table_mut(id);
-        let before = match &new {
+        let rows = new.iter().map(|((_, uuid), row)| (*uuid, row.clone()));
+        table.rows.extend_sorted(rows.collect());
+        for (columns, entries) in schema.table(id).indexes.iter().zip(&mut table.indexes) {
+            let keys = new.iter();
+            let keys = keys.map(|((_, uuid), row)| ((index_key(row, columns), *uuid), ()));
+            let mut keys: Vec<((IndexKey, Uuid), ())> = keys.collect();
+            keys.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            if entries.is_empty() {
+                self.is_contested |= keys.windows(2).any(|pair| pair[0].0.0 == pair[1].0.0);
+                entries.extend_sorted(keys);
+            } else {
+                for ((key, uuid), ()) in keys {
+                    self.is_contested |= !enter(entries, key, uuid);
+                }
+            }
+        }
+        for ((_, uuid), row) in new {
+            table.change_indexes(*uuid, None, Some(row));
+        }
+    }
+
+    /// Enters a row's new contents into its table, and gives back what was there.
+    fn enter(&mut self, (id, uuid): RowKey, new: Option<&Arc<Row>>) -> Option<Arc<Row>> {
+        let schema = self.next.schema().clone();
+        let table = self.next.table_mut(id);
+        let before = match new {
             Some(row) => table.rows.insert(uuid, row.clone()),
             None => table.rows.remove(&uuid),
         };
         for (columns, entries) in schema.table(id).indexes.iter().zip(&mut table.indexes) {
-            if let (Some(before), Some(new)) = (&before, &new) {
+            if let (Some(before), Some(new)) = (&before, new) {
                 let same = |&column: &ColumnId| before.get(column) == new.get(column);
                 if columns.iter().all(same) {
                     continue;
@@ -162,23 +323,12 @@ impl Draft {
             if let Some(before) = &before {
                 entries.remove(&(index_key(before, columns), uuid));
             }
-            if let Some(new) = &new {
+            if let Some(new) = new {
                 self.is_contested |= !enter(entries, index_key(new, columns), uuid);
             }
         }
-        table.change_indexes(uuid, before.as_deref(), new.as_deref());
-        match self.place(&key) {
-            Some(at) => self.touched[at].new = new,
-            None => {
-                let old = before;
-                if self.touched.is_empty() {
-                    // The list goes into a commit that may be kept for long, and many have one change only.
-                    self.touched.reserve_exact(1);
-                }
-                self.touched.push(Touched { key, old, new });
-                self.note_places();
-            }
-        }
+        table.change_indexes(uuid, before.as_deref(), new.map(|row| &**row));
+        before
     }
 
     /// Whether two rows may agree in all columns of an index.
@@ -235,6 +385,7 @@ impl Draft {
             .into_iter()
             .partition(unchanged);
         self.touched = kept;
+        self.settled = self.touched.len();
         self.places.clear();
         self.note_places();
         for touched in forgotten {
@@ -256,11 +407,12 @@ impl Draft {
                 Count::Weak(to, from, before) => self.set_weak_count(to, from, before),
             }
         }
-        for at in 0..self.touched.len() {
+        // What no table knows of need not be taken out.
+        for at in 0..self.settled {
             let Touched { key, old, new } = &mut self.touched[at];
             if old.is_some() || new.is_some() {
                 let (key, old) = (*key, old.take());
-                self.set(key, old);
+                self.enter(key, old.as_ref());
             }
         }
         self.next

@@ -187,6 +187,7 @@ pub fn execute_on(
         durable,
         comment,
     } = execution;
+    draft.settle();
     if let Err(error) = passes::commit(&mut draft, context.fresh) {
         let failed = OutcomeOn::Failed(results.with_commit_error(error));
         return (draft.revert(), failed);
@@ -253,6 +254,10 @@ struct Execution {
 
 impl Execution {
     fn run(&mut self, operation: &Operation, context: &mut Context<'_>) -> Result<OpResult, Stop> {
+        // An insertion looks at no table, but for the permission to do so.
+        if context.access.is_some() || !matches!(operation, Operation::Insert { .. }) {
+            self.draft.settle();
+        }
         Ok(match operation {
             Operation::Insert {
                 table,
@@ -358,15 +363,9 @@ impl Execution {
         if explicit && self.draft.is_or_was(&key) {
             return Err(duplicate_uuid_error(uuid));
         }
-        let mut row = Row::with_defaults(table_schema, uuid, (context.fresh)());
-        for (column, datum) in values {
-            if *column != ColumnId::UUID && *column != ColumnId::VERSION {
-                *row.get_mut(*column) = datum.clone();
-            }
-        }
-        let row = Arc::new(row);
+        let row = Arc::new(Row::of(table_schema, uuid, (context.fresh)(), values));
         self.permit(table, Deed::Insert, std::slice::from_ref(&row), context)?;
-        self.draft.set(key, Some(row));
+        self.draft.insert(key, row);
         Ok(OpResult::Inserted(uuid))
     }
 

@@ -141,12 +141,20 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
             }
         }
     }
+    let mut changes = Vec::with_capacity(order.len());
     for target in order {
-        let after = adjust_reference_count(draft, &target, deltas[&target]);
+        let before = draft.strong_count(&target);
+        let after = before
+            .checked_add_signed(deltas[&target] as isize)
+            .expect("every reference that goes was counted when it came");
+        if after != before {
+            changes.push((target, before, after));
+        }
         if after == 0 && !schema.table(target.0).is_root {
             candidates.push(target);
         }
     }
+    draft.set_strong_counts(changes);
     Ok(candidates)
 }
 
@@ -171,34 +179,76 @@ fn check_deleted_rows_are_unreferenced(draft: &Draft) -> Result<(), OvsdbError> 
     Ok(())
 }
 
+/// What becomes of a row while garbage is looked for.
+struct Fate {
+    /// How many strong references to it there were, and are left.
+    before: usize,
+    left: usize,
+    is_garbage: bool,
+}
+
 /// Deletes rows to which nothing refers strongly, from tables that are not in the root set, and what only
 /// they referred to (RFC 7047, section 3.2, "isRoot"). Gives back the rows that went.
+///
+/// First they are found, then all are taken out at once.
 fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey> {
-    let mut deleted = Vec::new();
+    if candidates.is_empty() {
+        return candidates;
+    }
     let schema = draft.schema().clone();
+    let mut fates: HashMap<RowKey, Fate, RowHash> = HashMap::default();
+    let fate_of = |draft: &Draft, key: &RowKey| {
+        let count = draft.strong_count(key);
+        Fate {
+            before: count,
+            left: count,
+            is_garbage: false,
+        }
+    };
+    let (mut garbage, mut lost) = (Vec::new(), Vec::new());
     while let Some(key) = candidates.pop() {
         let table = schema.table(key.0);
-        if table.is_root || draft.strong_count(&key) > 0 {
+        if table.is_root {
             continue;
         }
-        let Some(row) = draft.row(&key).cloned() else {
+        let fate = fates.entry(key).or_insert_with(|| fate_of(draft, &key));
+        if fate.left > 0 || fate.is_garbage {
+            continue;
+        }
+        let Some(row) = draft.row(&key) else {
             continue;
         };
-        draft.set(key, None);
-        deleted.push(key);
-        let mut targets = Vec::new();
+        fate.is_garbage = true;
         for &column in &draft.plan(key.0).strong {
             let ty = &table.column(column).ty;
             for_each_reference(row.get(column), ty, BaseType::is_strong_ref, |target| {
-                targets.push(target);
+                if target == key {
+                    return;
+                }
+                let fate = fates
+                    .entry(target)
+                    .or_insert_with(|| fate_of(draft, &target));
+                if fate.left == fate.before {
+                    lost.push(target);
+                }
+                fate.left = fate
+                    .left
+                    .checked_sub(1)
+                    .expect("every reference that goes was counted when it came");
+                if fate.left == 0 {
+                    candidates.push(target);
+                }
             });
         }
-        for target in targets.into_iter().filter(|target| *target != key) {
-            if adjust_reference_count(draft, &target, -1) == 0 {
-                candidates.push(target);
-            }
-        }
+        garbage.push((key, row.clone()));
     }
+    let deleted = garbage.iter().map(|(key, _)| *key).collect();
+    draft.remove_all(garbage);
+    let changes = lost.into_iter().map(|target| {
+        let fate = &fates[&target];
+        (target, fate.before, fate.left)
+    });
+    draft.set_strong_counts(changes.collect());
     deleted
 }
 

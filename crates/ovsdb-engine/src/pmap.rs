@@ -330,6 +330,49 @@ impl<K: Ord + Clone, V> PMap<K, V> {
     }
 }
 
+impl<K: Ord + Clone, V: Clone> PMap<K, V> {
+    /// Puts `entries` in, which are in ascending order of their keys; none of the keys is there yet.
+    pub fn extend_sorted(&mut self, entries: Vec<(K, V)>) {
+        if 2 * entries.len() < self.len {
+            for (key, value) in entries {
+                self.insert(key, value);
+            }
+            return;
+        }
+        if self.is_empty() {
+            *self = PMap::from_sorted(entries);
+            return;
+        }
+        work::add(self.len);
+        let mut merged = Vec::with_capacity(self.len + entries.len());
+        let mut known = self.iter().peekable();
+        for (key, value) in entries {
+            while let Some((key, value)) = known.next_if(|(known, _)| **known < key) {
+                merged.push((key.clone(), value.clone()));
+            }
+            merged.push((key, value));
+        }
+        merged.extend(known.map(|(key, value)| (key.clone(), value.clone())));
+        *self = PMap::from_sorted(merged);
+    }
+
+    /// Takes the entries at `keys` out, which are all there and in ascending order, each key once.
+    pub fn remove_sorted(&mut self, keys: &[K]) {
+        if 2 * keys.len() < self.len {
+            for key in keys {
+                self.remove(key);
+            }
+            return;
+        }
+        work::add(self.len);
+        let mut keys = keys.iter().peekable();
+        let left = self.iter();
+        let left = left.filter(|(key, _)| keys.next_if(|gone| gone == key).is_none());
+        let left = left.map(|(key, value)| (key.clone(), value.clone()));
+        *self = PMap::from_sorted(left.collect());
+    }
+}
+
 impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for PMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = PMap::new();
@@ -377,12 +420,19 @@ fn insert_below<K: Ord + Clone, V: Clone>(
             Ok(at) => (Some(std::mem::replace(&mut entries[at].1, value)), None),
             Err(at) => {
                 look(&key, entries, at);
-                entries.insert(at, (key, value));
-                let split = (entries.len() > NODE_MAX).then(|| {
-                    let right = entries.split_off(entries.len() / 2);
-                    (right[0].0.clone(), Arc::new(Node::Leaf(right)))
-                });
-                (None, split)
+                if entries.len() < NODE_MAX {
+                    entries.insert(at, (key, value));
+                    return (None, None);
+                }
+                // First, so that the list does not grow for one entry too many.
+                let middle = entries.len().div_ceil(2);
+                let mut right = entries.split_off(middle);
+                match at.checked_sub(middle) {
+                    None | Some(0) => entries.insert(at, (key, value)),
+                    Some(at) => right.insert(at, (key, value)),
+                }
+                let right = (right[0].0.clone(), Arc::new(Node::Leaf(right)));
+                (None, Some(right))
             }
         },
         Node::Inner(inner) => {
@@ -601,6 +651,37 @@ mod tests {
                 assert_eq!(map.remove(&key), model.remove(&key));
             }
             check_same(&map, &model);
+        }
+    }
+
+    #[test]
+    fn many_entries_put_in_or_taken_out_at_once_are_like_one_after_the_other() {
+        for before in [0, 1, 15, 16, 17, 100, 1000] {
+            for added in [0, 1, 7, 8, 50, 300, 2000] {
+                let old = (0..before).map(|key: u16| (7 * key, u32::from(key)));
+                let new: Vec<_> = (0..added).map(|key| (5 * key + 3, 1)).collect();
+                let mut model: BTreeMap<u16, u32> = old.collect();
+                let mut map: PMap<u16, u32> = model.iter().map(|(k, v)| (*k, *v)).collect();
+                let kept = (map.clone(), model.clone());
+                let is_new = |(key, _): &(u16, u32)| !model.contains_key(key);
+                let new: Vec<_> = new.into_iter().filter(is_new).collect();
+                model.extend(new.iter().copied());
+                map.extend_sorted(new);
+                check_same(&map, &model);
+                check_same(&kept.0, &kept.1);
+                for part in [2, 3] {
+                    let gone = model.keys().copied().filter(|key| key % part == 0);
+                    let gone: Vec<u16> = gone.collect();
+                    model.retain(|key, _| key % part != 0);
+                    map.remove_sorted(&gone);
+                    check_same(&map, &model);
+                }
+                for key in 0..20 {
+                    assert_eq!(map.insert(key, 7), model.insert(key, 7));
+                    assert_eq!(map.remove(&(key * 3)), model.remove(&(key * 3)));
+                }
+                check_same(&map, &model);
+            }
         }
     }
 
