@@ -59,8 +59,9 @@ pub struct Framer {
     nesting: Nesting,
     /// White space dropped between the previous message and this one.
     skipped: Skipped,
-    /// How far the message has been checked, and the size at which to go on.
-    checked: Place,
+    /// How far the message has been checked, if it has, and the size at which to go on. Few are so long, and many streams
+    /// wait with none under way.
+    checked: Option<Box<Place>>,
     check_at: usize,
     failure: Option<FrameError>,
 }
@@ -117,7 +118,7 @@ impl Framer {
             within: Within::Brackets,
             nesting: Nesting::new(),
             skipped: Skipped::default(),
-            checked: Place::start(),
+            checked: None,
             check_at: FIRST_CHECK,
             failure: None,
         }
@@ -144,7 +145,8 @@ impl Framer {
     pub fn unexamined(&self) -> usize {
         let unscanned = self.buffer.len().saturating_sub(self.scanned);
         if self.buffer.len() >= self.check_at {
-            unscanned.max(self.buffer.len() - self.checked.offset())
+            let checked = self.checked.as_ref().map_or(0, |place| place.offset());
+            unscanned.max(self.buffer.len() - checked)
         } else {
             unscanned
         }
@@ -187,7 +189,7 @@ impl Framer {
                 let message = self.buffer.split_to(end).freeze();
                 self.scanned = 0;
                 self.skipped = Skipped::default();
-                self.checked = Place::start();
+                self.checked = None;
                 self.check_at = FIRST_CHECK;
                 Ok(Some(message))
             }
@@ -306,8 +308,8 @@ impl Framer {
 
     /// Checks the grammar of the first `end` bytes.
     fn check(&mut self, end: usize) -> Result<(), FrameError> {
-        Reader::check_prefix(&self.buffer[..end], &mut self.checked)
-            .map_err(|error| self.located(error))
+        let checked = self.checked.get_or_insert_with(|| Box::new(Place::start()));
+        Reader::check_prefix(&self.buffer[..end], checked).map_err(|error| self.located(error))
     }
 
     /// Counts positions from the end of the previous message.

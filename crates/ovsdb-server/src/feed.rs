@@ -445,7 +445,12 @@ impl Feed {
 
     /// Adds a monitor that knows `version`.
     pub(crate) fn add(&self, id: WatchId, monitor: Arc<Monitor>, slot: Slot, version: VersionId) {
-        self.state.lock().watches.push(Watch {
+        let mut state = self.state.lock();
+        if state.watches.is_empty() {
+            // Many sessions have one monitor, and wait.
+            state.watches.reserve_exact(1);
+        }
+        state.watches.push(Watch {
             id,
             monitor,
             slot,

@@ -286,7 +286,7 @@ pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &Remot
     let settings = SessionOptions {
         access: options.access(&stream),
     };
-    let session = Session::new(server.clone(), mailbox, stream, settings);
+    let session = Box::new(Session::new(server.clone(), mailbox, stream, settings));
     let task = async move { session.run(&Mutex::new(reconnect)).await };
     runtime::spawn(&Handle::current(), Who::Session, task);
 }
@@ -335,9 +335,8 @@ async fn connect_loop(
                         let settings = SessionOptions {
                             access: settings.access(&stream),
                         };
-                        Session::new(server.clone(), mailbox, stream, settings)
-                            .run(&reconnect)
-                            .await;
+                        let session = Session::new(server.clone(), mailbox, stream, settings);
+                        Box::new(session).run(&reconnect).await;
                     }
                     Err(why) => reconnect.lock().connect_failed(server.now_ms(), &why),
                 }

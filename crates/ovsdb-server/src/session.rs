@@ -196,7 +196,8 @@ impl Session {
 
     /// Serves the client until it or the server ends the session. `reconnect`, which must be connected, decides about
     /// inactivity probes, and is told the end.
-    pub async fn run(mut self, reconnect: &Mutex<Reconnect>) {
+    // In a box because a task has a place of its own for the arguments of each function that it awaits in.
+    pub async fn run(mut self: Box<Self>, reconnect: &Mutex<Reconnect>) {
         let end = match self.serve(reconnect).await {
             Ok(end) | Err(end) => end,
         };

@@ -162,10 +162,12 @@ impl Monitors {
                     true => hub.subscribe(told.mailbox),
                     false => hub.subscribe_at(told.mailbox, told.desk.clone(), told.tellers),
                 };
+                self.attached.reserve_exact(1);
                 self.attached.push(Attached {
                     database: database.clone(),
                     feed,
-                    subscriptions: Vec::new(),
+                    // Many sessions have one monitor, and wait.
+                    subscriptions: Vec::with_capacity(1),
                 });
                 self.attached.last_mut().expect("it was just pushed")
             }
