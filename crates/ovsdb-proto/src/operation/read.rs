@@ -1,16 +1,16 @@
 //! The operations of a `transact` request read straight from its text.
 //!
 //! What is accepted means what [`parse_transact`](super::parse_transact) says it means. It alone has words for what is
-//! wrong, so that one has to be asked about everything that is not accepted here. The operations that change rows, of
-//! which there are very many, are read without a tree in between.
+//! wrong, so that one has to be asked about everything that is not accepted here. The operations about rows, of which there
+//! are very many, are read without a tree in between.
 
-mod changes;
+mod others;
 
 use std::borrow::Cow;
 
 use ecow::EcoString;
 
-use self::changes::Change;
+use self::others::Other;
 use super::{Operation, OperationParser, Place, Transact};
 use crate::datum::RowReader;
 use crate::json;
@@ -90,10 +90,10 @@ impl<'s> Reader<'s, '_> {
             return self.insert(insert);
         }
         let mut ahead = cursor.clone();
-        let change = Change::read(&mut ahead).and_then(|change| self.change(change));
-        if let Ok(change) = change {
+        let other = Other::read(&mut ahead).and_then(|other| self.other(other));
+        if let Ok(other) = other {
             *cursor = ahead;
-            return Ok(change);
+            return Ok(other);
         }
         let text = cursor.skip()?;
         let json = json::parse_within(text.as_bytes(), LEVELS_OUTSIDE);

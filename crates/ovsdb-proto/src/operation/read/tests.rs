@@ -93,7 +93,7 @@ fn members_of_an_insert_may_come_in_any_order() {
 }
 
 #[test]
-fn changes_of_every_kind_are_read() {
+fn operations_about_rows_are_read_without_a_tree() {
     let mutations = [
         r#"["i","+=",1]"#,
         r#"["i","*=",-2.0]"#,
@@ -134,7 +134,18 @@ fn changes_of_every_kind_are_read() {
             .iter()
             .map(|row| format!(r#"{{"row":{row},"where":[{clause}],"table":"t","op":"update"}}"#));
         let delete = format!(r#"{{"op":"delete","where":[{clause},{clause}],"table":"t"}}"#);
-        for operation in mutates.chain(updates).chain([delete]) {
+        let asked = [
+            r#""op":"select""#,
+            r#""op":"select","columns":["i","_uuid","_version"],"sort":["s","i"]"#,
+            r#""columns":[],"sort":[],"op":"select""#,
+            r#""op":"wait","until":"==","rows":[]"#,
+            r#""rows":[{"s":"x"},{},{"ref":["named-uuid","d"],"i":2}],"until":"!=","timeout":0,"op":"wait""#,
+            r#""op":"wait","columns":["ref"],"until":"==","rows":[{"ref":["named-uuid","c"]}],"timeout":1e3"#,
+        ];
+        let asked = asked
+            .iter()
+            .map(|asked| format!(r#"{{{asked},"where":[{clause}],"table":"t"}}"#));
+        for operation in mutates.chain(updates).chain([delete]).chain(asked) {
             check(&format!("[{operation}]"));
             let (schema, mut fresh) = (schema(), counter());
             let mut reader = Reader {
@@ -145,15 +156,15 @@ fn changes_of_every_kind_are_read() {
                 is_row_last: false,
             };
             let text = format!("{operation} ");
-            let change = Change::read(&mut Cursor::new(&text));
-            let read = change.and_then(|change| reader.change(change));
+            let other = Other::read(&mut Cursor::new(&text));
+            let read = other.and_then(|other| reader.other(other));
             assert!(read.is_ok(), "{operation} needs a tree");
         }
     }
 }
 
 #[test]
-fn changes_that_are_wrong_are_not_read() {
+fn operations_about_rows_that_are_wrong_are_not_read() {
     for text in [
         r#"[{"op":"mutate","table":"t","where":[],"mutations":[["i","insert",1]]}]"#,
         r#"[{"op":"mutate","table":"t","where":[],"mutations":[["fixed","+=",1]]}]"#,
@@ -171,6 +182,21 @@ fn changes_that_are_wrong_are_not_read() {
         r#"[{"op":"delete","table":"t","where":[1]}]"#,
         r#"[{"op":"delete","table":"none","where":[]}]"#,
         r#"[{"op":"delete","table":"t","where":[],"x":1}]"#,
+        r#"[{"op":"delete","table":"t","where":[],"columns":["i"]}]"#,
+        r#"[{"op":"select","table":"t"}]"#,
+        r#"[{"op":"select","table":"t","where":[],"columns":["i","i"]}]"#,
+        r#"[{"op":"select","table":"t","where":[],"columns":["none"]}]"#,
+        r#"[{"op":"select","table":"t","where":[],"columns":"i"}]"#,
+        r#"[{"op":"select","table":"t","where":[],"sort":[1]}]"#,
+        r#"[{"op":"select","table":"t","where":[],"timeout":0}]"#,
+        r#"[{"op":"select","table":"t","where":[],"row":{}}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"until":"=="}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"rows":[]}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"until":"<","rows":[]}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"until":"==","rows":[{"none":1}]}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"until":"==","rows":[],"timeout":-1}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"until":"==","rows":[],"timeout":0.5}]"#,
+        r#"[{"op":"wait","table":"t","where":[],"until":"==","rows":[],"sort":[]}]"#,
     ] {
         assert_eq!(read(text), Err(Stop::Unexpected), "{text}");
     }
