@@ -18,6 +18,7 @@ mod reconnect;
 mod rundir;
 mod stream;
 mod unix;
+mod unix_stream;
 
 pub use address::{Host, InetTarget};
 pub use cleanup::{FileGuard, forget_all, unlink_all};
@@ -31,3 +32,4 @@ pub use method::{DEFAULT_PORT, Method};
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
 pub use stream::{ReadHalf, Stream, WriteHalf};
+pub use unix_stream::Glance;

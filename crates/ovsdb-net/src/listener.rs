@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 
 use crate::address::{InetTarget, format_ip};
 use crate::cleanup::FileGuard;
 use crate::error::NetError;
 use crate::method::{Kind, Method};
 use crate::stream::Stream;
+use crate::unix_stream::watch;
 
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: i32 = 64;
@@ -35,7 +38,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum ListenerKind {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix(AsyncFd<Socket>),
 }
 
 impl Listener {
@@ -78,8 +81,8 @@ impl Listener {
                 Ok(Stream::from_tcp(stream, peer))
             }
             ListenerKind::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok(Stream::from_unix(stream))
+                let accepted = listener.async_io(Interest::READABLE, crate::unix::accept);
+                Stream::from_nonblocking_unix(accepted.await?)
             }
         }
     }
@@ -110,7 +113,7 @@ fn bind_unix(method: &Method) -> Result<Listener, NetError> {
     // Before bind(), so that no failure and no signal leaves a file behind.
     let guard = FileGuard::new(&path);
     let socket = crate::unix::listen(&path, BACKLOG).map_err(fail)?;
-    let listener = UnixListener::from_std(OwnedFd::from(socket).into()).map_err(fail)?;
+    let listener = watch(socket, Interest::READABLE).map_err(fail)?;
     Ok(Listener {
         name: method.name().to_owned(),
         kind: ListenerKind::Unix(listener),
@@ -206,8 +209,7 @@ fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
         .set_nonblocking(true)
         .map_err(fail("set_nonblocking"))?;
     if socket.domain().map_err(fail("getsockopt(SO_DOMAIN)"))? == Domain::UNIX {
-        let listener =
-            UnixListener::from_std(OwnedFd::from(socket).into()).map_err(fail("listen"))?;
+        let listener = watch(socket, Interest::READABLE).map_err(fail("listen"))?;
         // The file belongs to whoever made the socket.
         return Ok(Listener {
             name: method.name().to_owned(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,12 +11,13 @@ use std::task::{Context, Poll};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, tcp};
 
 use crate::address::{InetTarget, format_ip};
 use crate::error::NetError;
 use crate::listener::{SocketOptions, set_dscp};
 use crate::method::{Kind, Method};
+use crate::unix_stream::{self, Glance, UnixRead, UnixWrite};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub struct Stream {
 #[derive(Debug)]
 enum StreamKind {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Unix(UnixRead, UnixWrite),
     Custom(CustomRead, CustomWrite),
 }
 
@@ -68,11 +70,11 @@ impl Stream {
             Kind::Tcp(target) => connect_tcp(name, target, options).await,
             Kind::Unix(_) => {
                 let path = method.socket_path().expect("a unix method has a path");
-                match crate::unix::connect(&path).await {
-                    Ok(stream) => Ok(Self {
+                match crate::unix::connect(&path).and_then(unix_stream::halves) {
+                    Ok((read, write)) => Ok(Self {
                         name,
                         client_id: None,
-                        kind: StreamKind::Unix(stream),
+                        kind: StreamKind::Unix(read, write),
                     }),
                     Err(source) => {
                         tracing::debug!(target: "stream_unix", "{}: connection failed ({})",
@@ -107,9 +109,17 @@ impl Stream {
     }
 
     /// A stream of an accepted Unix socket: `unix:PATH` if the peer has bound its socket, else `unix#N` with a number
-    /// that counts such peers of this process.
-    #[must_use]
-    pub fn from_unix(stream: UnixStream) -> Self {
+    /// that counts such peers of this process. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// What the system says; for instance that there is no room for another socket to be watched.
+    pub fn from_unix(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Self::from_nonblocking_unix(stream)
+    }
+
+    /// [`Stream::from_unix`] of a socket that does not block.
+    pub(crate) fn from_nonblocking_unix(stream: UnixStream) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let bound = stream.peer_addr().ok().and_then(|address| {
             address
@@ -118,11 +128,12 @@ impl Stream {
         });
         let name =
             bound.unwrap_or_else(|| format!("unix#{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        Self {
+        let (read, write) = unix_stream::halves(stream)?;
+        Ok(Self {
             name,
             client_id: None,
-            kind: StreamKind::Unix(stream),
-        }
+            kind: StreamKind::Unix(read, write),
+        })
     }
 
     /// A stream over a transport of the caller's own, such as a network that is simulated in memory: what arrives is read
@@ -172,13 +183,10 @@ impl Stream {
                     WriteHalf(WriteKind::Tcp(write)),
                 )
             }
-            StreamKind::Unix(stream) => {
-                let (read, write) = stream.into_split();
-                (
-                    ReadHalf(ReadKind::Unix(read)),
-                    WriteHalf(WriteKind::Unix(write)),
-                )
-            }
+            StreamKind::Unix(read, write) => (
+                ReadHalf(ReadKind::Unix(read)),
+                WriteHalf(WriteKind::Unix(write)),
+            ),
             StreamKind::Custom(read, write) => (
                 ReadHalf(ReadKind::Custom(read)),
                 WriteHalf(WriteKind::Custom(write)),
@@ -255,10 +263,21 @@ fn set_nodelay(stream: &TcpStream) {
 #[derive(Debug)]
 pub struct ReadHalf(ReadKind);
 
+impl ReadHalf {
+    /// What shows whether something has arrived; `None` if this kind of stream has nothing of that kind.
+    #[must_use]
+    pub fn glance(&self) -> Option<Glance> {
+        match &self.0 {
+            ReadKind::Unix(half) => Some(half.glance()),
+            ReadKind::Tcp(_) | ReadKind::Custom(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum ReadKind {
     Tcp(tcp::OwnedReadHalf),
-    Unix(unix::OwnedReadHalf),
+    Unix(UnixRead),
     Custom(CustomRead),
 }
 
@@ -269,7 +288,7 @@ pub struct WriteHalf(WriteKind);
 #[derive(Debug)]
 enum WriteKind {
     Tcp(tcp::OwnedWriteHalf),
-    Unix(unix::OwnedWriteHalf),
+    Unix(UnixWrite),
     Custom(CustomWrite),
 }
 

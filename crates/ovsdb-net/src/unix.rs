@@ -4,9 +4,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::net::SocketFlags;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Longest path that fits `sockaddr_un` with its final NUL, in bytes.
@@ -63,15 +65,18 @@ pub(crate) fn listen(path: &Path, backlog: i32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Connects to the socket at `path`.
-pub(crate) async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
-    if path.as_os_str().len() <= PATH_BYTES_MAX {
-        return tokio::net::UnixStream::connect(path).await;
-    }
+/// Connects to the socket at `path`, without blocking then and later.
+pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     let (address, _folder) = address(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     // A local connect completes or fails at once.
     socket.connect(&address)?;
-    tokio::net::UnixStream::from_std(OwnedFd::from(socket).into())
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// Takes the next peer of a socket that listens and does not block, as a socket that does not block.
+pub(crate) fn accept(listener: &Socket) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::accept_with(listener, flags)?.into())
 }

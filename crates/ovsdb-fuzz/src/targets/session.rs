@@ -108,7 +108,8 @@ async fn serve(input: &[u8]) {
 /// What a client is told who writes this and nothing more.
 async fn say(server: &Arc<Server>, bytes: &[u8]) -> Vec<u8> {
     let (mut client, stream) = UnixStream::pair().expect("a pair of sockets");
-    let stream = Stream::from_unix(stream);
+    let stream = stream.into_std().expect("a socket of this runtime");
+    let stream = Stream::from_unix(stream).expect("room for a socket");
     remotes::serve(server, "punix:fuzz", stream, &RemoteOptions::default());
     let mut answer = Vec::new();
     // Who is refused in the middle of a sentence may find the other end closed.

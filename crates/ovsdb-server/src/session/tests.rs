@@ -39,7 +39,8 @@ impl Fixture {
         let mailbox = server.enroll_session("test");
         mailbox.set_db_change_aware(true);
         let (ours, peer) = UnixStream::pair().expect("a pair of sockets");
-        let stream = Stream::from_unix(ours);
+        let ours = ours.into_std().expect("a socket of this runtime");
+        let stream = Stream::from_unix(ours).expect("room for a socket");
         let options = SessionOptions::default();
         let session = Session::new(server.clone(), mailbox, stream, options);
         Fixture {

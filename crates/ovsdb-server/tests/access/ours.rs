@@ -83,15 +83,13 @@ impl Host for Ours {
             } => (role, read_only),
         };
         let (near, far) = UnixStream::pair().expect("two sockets");
-        far.set_nonblocking(true).expect("it is a socket");
         let options = RemoteOptions {
             role: Some(role.to_owned()),
             read_only,
             ..RemoteOptions::default()
         };
         let _inside = self.runtime.enter();
-        let far = tokio::net::UnixStream::from_std(far).expect("it is a socket");
-        let mut stream = Stream::from_unix(far);
+        let mut stream = Stream::from_unix(far).expect("it is a socket");
         if let Some(id) = id {
             stream = stream.with_client_id(id);
         }
