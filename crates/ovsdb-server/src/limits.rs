@@ -107,10 +107,10 @@ pub const WRITER_QUEUE_MAX: usize = 4096;
 
 /// How often it is looked whether a transaction that runs on the thread that received it is held up. After two looks
 /// others are woken.
-pub const LOOKOUT_INTERVAL: Duration = Duration::from_millis(20);
+pub const LOOKOUT_INTERVAL: Duration = Duration::from_millis(5);
 
 /// After how many looks without such a transaction nobody looks until there is one again.
-pub const LOOKOUT_IDLE_MAX: u32 = 50;
+pub const LOOKOUT_IDLE_MAX: u32 = 200;
 
 /// Largest request, in bytes, whose transaction may run on the thread that received it.
 pub const TRANSACT_BYTES_INLINE: usize = 16 << 10;

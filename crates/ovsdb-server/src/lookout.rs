@@ -1,9 +1,9 @@
 //! Has the other threads of the runtime look after the sockets while one of them is held up by a slow disk.
 //!
 //! A small transaction runs on the thread of the runtime that received it (see [`writer`](crate::writer)), and writes its
-//! record there. Mostly that takes microseconds. But a file may take seconds, and a runtime that had nothing else to do
-//! has put its other threads to sleep, so that nobody would wait for input. A thread of our own notices and wakes one of
-//! them. It sleeps while no transactions run.
+//! record there, or brings it to the disk if that was quick the last time. Mostly that takes microseconds. But a file may
+//! take seconds, and a runtime that had nothing else to do has put its other threads to sleep, so that nobody would wait for
+//! input. A thread of our own notices and wakes one of them. It sleeps while no transactions run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -58,20 +58,10 @@ impl Lookout {
         })
     }
 
-    /// Has another thread of the runtime look after the sockets from now on, because this one is about to wait. False if
-    /// there is none.
-    pub(crate) fn relieve(&self) -> bool {
-        let Some(runtime) = &self.runtime else {
-            return false;
-        };
-        if runtime.metrics().num_workers() < 2 {
-            return false;
-        }
-        // What a thread of the runtime starts last it keeps for itself; for what it has besides it wakes another one.
-        for _ in 0..2 {
-            runtime.spawn(std::future::ready(()));
-        }
-        true
+    /// Whether there is another thread of the runtime to be woken when one is held up.
+    pub(crate) fn has_others(&self) -> bool {
+        let runtime = self.runtime.as_ref();
+        runtime.is_some_and(|runtime| runtime.metrics().num_workers() >= 2)
     }
 
     /// To be called before something that may take long. It is over when the answer is dropped.

@@ -176,9 +176,10 @@ struct Inline<'a> {
 }
 
 impl Inline<'_> {
-    /// Whether the thread may wait for the disk, because another one does what else it would have to do.
-    fn is_relieved(self) -> bool {
-        self.lookout.is_some_and(Lookout::relieve)
+    /// Whether the thread may wait for a disk that was quick so far, because another one is woken should it not be quick
+    /// this time. To wake one each time would cost more than it is worth.
+    fn may_wait(self) -> bool {
+        self.lookout.is_some_and(Lookout::has_others)
     }
 }
 

@@ -29,7 +29,7 @@ impl Writer {
         while !self.staged.is_empty() {
             ahead::end(&mut self.staged, &self.head);
             let is_alone = self.is_alone();
-            let mut may_wait = || is_alone && inline.is_some_and(Inline::is_relieved);
+            let mut may_wait = || is_alone && inline.is_some_and(Inline::may_wait);
             let flushed = self.journal.flush(&mut may_wait);
             if let Some(running) = &self.compaction {
                 running.end.store(self.journal.end(), Ordering::Release);
