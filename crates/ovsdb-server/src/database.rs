@@ -23,6 +23,7 @@ use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
 use crate::queue::{Closed, Queue};
 use crate::runtime;
 use crate::transaction_id;
+use crate::vigil;
 use crate::writer::{Conversion, Event, Job, Rest, Status, Writer, WriterOptions};
 
 /// Where a served database's commits go.
@@ -252,6 +253,7 @@ impl Served {
                         self.queue.nudge();
                     }
                     sync.run();
+                    vigil::has_synced();
                     // After its close the writer has no use for answers.
                     let _ = self.queue.push_all([Event::JournalReady]);
                 }

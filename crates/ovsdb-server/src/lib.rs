@@ -41,6 +41,7 @@ pub mod session;
 pub mod targets;
 mod tellers;
 pub mod transaction_id;
+pub mod vigil;
 pub mod writer;
 
 pub use access::Access;

@@ -49,6 +49,14 @@ pub const ROW_BYTES: usize = 256;
 /// Requests of one session handled in a row before others get their turn.
 pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
 
+/// How long a thread stays awake for the next request of a client that has been answered: somewhat longer than it takes to
+/// put a thread to sleep and to wake it. It does so for one client at a time.
+pub const AWAKE: Duration = Duration::from_micros(50);
+
+/// Of a client that was waited for in vain again and again, at most two to the power of this many requests are not waited
+/// for before it is tried once more.
+pub const AWAKE_SKIPS_BITS: u32 = 10;
+
 /// How many bytes a session asks its socket for at once.
 pub const READ_BYTES: usize = 64 << 10;
 

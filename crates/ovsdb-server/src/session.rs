@@ -16,6 +16,7 @@ mod monitors;
 mod outbox;
 mod requests;
 mod transactions;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,25 +35,26 @@ use crate::budget::Share;
 use crate::contents::Reader;
 use crate::database::Served;
 use crate::feed::{News, Words};
-use crate::indexing::Mark;
 use crate::limits;
 use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox};
 use crate::published::Text;
 use crate::queue::Closed;
 use crate::runtime;
 use crate::server::Server;
+use crate::vigil::Patience;
 use crate::writer::Job;
 
 pub(crate) use self::conversion::canceled as canceled_conversion;
 pub(crate) use self::joined::Joined;
 
-use self::desk::{Desk, Means};
+use self::desk::Desk;
 use self::held::Held;
 use self::link::{Link, Progress};
 use self::monitors::{Monitors, Protocol};
 use self::outbox::Outbox;
 use self::requests::ReadTransact;
 use self::transactions::{IdUse, Transactions};
+use self::waiting::Ready;
 
 /// Settings of a session.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +73,10 @@ pub struct Session {
     monitors: Monitors,
     /// Where others tell of news while the task waits.
     desk: Arc<Desk>,
+    patience: Patience,
     held: Held,
-    /// For whom the first of those waits who make indexes, by their [`Mark`]; 0 if it has not been looked at.
+    /// For whom the first of those waits who make indexes, by their [`Mark`](crate::indexing::Mark); 0 if it has not been
+    /// looked at.
     indexes_awaited: AtomicU64,
     /// Transactions that are yet to be handed over.
     outgoing: VecDeque<Outgoing>,
@@ -135,16 +139,6 @@ enum End {
     Close,
 }
 
-/// What a session has waited for.
-enum Ready {
-    /// The peer has sent or taken something.
-    Progress(std::io::Result<Progress>),
-    /// A transaction has found room in its writer's queue.
-    Taken(Result<(), Closed>),
-    /// There is a letter or news, or the time has come.
-    Other,
-}
-
 /// How many of the requests that have arrived were handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Handled {
@@ -183,6 +177,7 @@ impl Session {
             options,
             transactions: Transactions::default(),
             monitors: Monitors::default(),
+            patience: Patience::default(),
             held: Held::default(),
             indexes_awaited: AtomicU64::new(0),
             outgoing: VecDeque::new(),
@@ -286,29 +281,8 @@ impl Session {
                 continue;
             }
 
-            let probe = reconnect
-                .lock()
-                .deadline_ms(now_ms)
-                .filter(|_| listens)
-                .map(|at_ms| self.server.instant_of(at_ms));
-            let echo = self.held.overdue_at().filter(|_| self.has_room());
-            let deadlines = [probe, echo, self.lingers_until];
-            let deadline = deadlines.into_iter().flatten().min();
             (owed, taken) = (self.link.backlog(), self.link.taken());
-            let first = self.held.front();
-            let indexing = first.and_then(|message| self.indexing_for(message));
-            self.leave_desk();
-            // Whoever was ready first, everything is looked at anyway.
-            let ready = tokio::select! {
-                biased;
-                progress = self.link.progress(self.may_receive()) => Ready::Progress(progress),
-                () = self.mailbox.rung() => Ready::Other,
-                taken = Outgoing::taken(&mut self.outgoing) => Ready::Taken(taken),
-                () = indexed(indexing) => Ready::Other,
-                () = sleep_until(deadline) => Ready::Other,
-            };
-            self.return_to_desk();
-            match ready {
+            match self.wait(reconnect, now_ms, listens).await {
                 Ready::Progress(progress) => match progress? {
                     Progress::Received => reconnect.lock().activity(self.server.now_ms()),
                     Progress::Drained => {}
@@ -332,34 +306,6 @@ impl Session {
                 reconnect.lock().activity(self.server.now_ms());
                 taken = self.link.taken();
             }
-        }
-    }
-
-    /// Before the task waits: whoever has something to tell the client need not wake it.
-    fn leave_desk(&mut self) {
-        self.desk.look();
-        let is_free = self.link.backlog() == 0;
-        self.monitors.stand(!is_free);
-        let (has_news, means) = if is_free {
-            (self.monitors.has_news(), self.link.lend_out())
-        } else {
-            (self.monitors.is_news_long(), None)
-        };
-        if has_news {
-            self.mailbox.ring();
-        }
-        let means = means.map(|out| Means {
-            out,
-            monitors: std::mem::take(&mut self.monitors),
-        });
-        self.desk.leave(means);
-    }
-
-    /// Before the task does anything.
-    fn return_to_desk(&mut self) {
-        if let Some(Means { out, monitors }) = self.desk.return_to() {
-            self.link.give_back(out);
-            self.monitors = monitors;
         }
     }
 
@@ -842,13 +788,6 @@ fn is_probe_answer(message: &Message) -> bool {
     matches!(message, Message::Reply { id, .. } if id.as_str() == Some(PROBE_ID))
 }
 
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread.
 fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size > limits::MESSAGE_BYTES_SMALL {
@@ -862,14 +801,6 @@ fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
 fn make_indexes(database: &Served) {
     if database.hub().wants_indexes() {
         runtime::in_place(|| database.hub().make_indexes());
-    }
-}
-
-/// Waits until some have made indexes of a database; without one, for ever.
-async fn indexed(indexing: Option<(Arc<Served>, Mark)>) {
-    match indexing {
-        Some((database, mark)) => database.hub().indexing().over(mark).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use ovsdb_net::{ReadHalf, Stream};
+use ovsdb_net::{Glance, ReadHalf, Stream};
 use ovsdb_proto::framer::{FrameError, Framer};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
@@ -80,6 +80,11 @@ impl Link {
     /// Takes back what was lent.
     pub(super) fn give_back(&mut self, out: Box<Outbox>) {
         self.out = Some(out);
+    }
+
+    /// What shows whether the peer has sent something.
+    pub(super) fn glance(&self) -> Option<Glance> {
+        self.read.glance()
     }
 
     /// Bytes that wait to be sent.

@@ -67,7 +67,9 @@ pub fn main() -> ExitCode {
     let mut daemon = settings.daemonize.clone().start();
     // Never one alone: a transaction may run where it arrives, and while the disk keeps it others are to be served.
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    ovsdb_server::vigil::keep_awake(&mut runtime);
+    let runtime = runtime
         .worker_threads(threads)
         // Tasks in a row before requests are looked for: while much is being sent, each takes a moment.
         .event_interval(16)
