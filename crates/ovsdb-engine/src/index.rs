@@ -116,26 +116,31 @@ impl ColumnIndex {
         rows: &PMap<Uuid, Arc<Row>>,
         entries_max: usize,
     ) -> Result<ColumnIndex, TooLarge> {
-        // Each with the number of its likes; to begin with, one.
-        let mut entries: Vec<(Place, u32)> = Vec::with_capacity(rows.len());
+        // The rows come in the order of their UUIDs, so that their numbers do for sorting, beside their elements.
+        let mut uuids: Vec<Uuid> = Vec::with_capacity(rows.len());
+        let mut numbered: Vec<u128> = Vec::with_capacity(rows.len());
         for &(uuid, ref row) in Chunks::new(rows, column).flatten() {
             let datum = row.get(column);
-            if entries.len() + datum.len().max(1) > entries_max.min(INDEX_ENTRIES_MAX) {
+            if numbered.len() + datum.len().max(1) > entries_max.min(INDEX_ENTRIES_MAX) {
                 return Err(TooLarge);
             }
+            let number = uuids.len() as u128;
+            uuids.push(uuid);
             for_each_element(datum, |element| {
-                entries.push((Place { element, row: uuid }, 1));
+                numbered.push(u128::from(element.to_u64()) << 64 | number);
             });
         }
-        entries.sort_unstable_by_key(|(place, _)| *place);
-        entries.dedup_by(|later, earlier| {
-            let is_same = later.0 == earlier.0;
-            earlier.1 += u32::from(is_same);
-            is_same
+        numbered.sort_unstable();
+        let entries = numbered.chunk_by(|a, b| a == b).map(|same| {
+            let place = Place {
+                element: Element::new((same[0] >> 64) as u64),
+                row: uuids[same[0] as u64 as usize],
+            };
+            (place, same.len() as u32)
         });
         Ok(ColumnIndex {
             column,
-            entries: PMap::from_sorted(entries),
+            entries: PMap::from_ascending(entries.clone().count(), entries),
             changes: 0,
             used: Arc::new(AtomicBool::new(true)),
         })

@@ -317,11 +317,15 @@ impl<K: Ord + Clone, V: Clone> PMap<K, V> {
 impl<K: Ord + Clone, V> PMap<K, V> {
     /// The map of `entries`, which are in ascending order of their keys, each key once. Its nodes are full.
     pub fn from_sorted(entries: Vec<(K, V)>) -> Self {
-        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0));
-        let len = entries.len();
-        let mut level = into_nodes(entries, |entries| Node::Leaf(entries.collect()));
+        PMap::from_ascending(entries.len(), entries.into_iter())
+    }
+
+    /// [`PMap::from_sorted`] for somebody who has no list of the `len` entries.
+    pub(crate) fn from_ascending(len: usize, entries: impl Iterator<Item = (K, V)>) -> Self {
+        let mut level = into_nodes(len, entries, Node::Leaf);
         while level.len() > 1 {
-            level = into_nodes(level, |children| Node::Inner(Inner::of(children)));
+            let children = |children: Vec<_>| Node::Inner(Inner::of(children.into_iter()));
+            level = into_nodes(level.len(), level.into_iter(), children);
         }
         PMap {
             root: level.pop().map(|(_, root)| root),
@@ -392,20 +396,22 @@ impl<K, V> Node<K, V> {
     }
 }
 
-/// Spreads what nodes hold evenly over as few of them as it fits into.
-fn into_nodes<K: Clone, V, T>(
-    parts: Vec<(K, T)>,
-    node: impl Fn(std::iter::Take<&mut std::vec::IntoIter<(K, T)>>) -> Node<K, V>,
+/// Spreads the `len` parts that nodes hold evenly over as few of them as it fits into. The parts are in ascending order.
+fn into_nodes<K: Ord + Clone, V, T>(
+    len: usize,
+    mut parts: impl Iterator<Item = (K, T)>,
+    node: impl Fn(Vec<(K, T)>) -> Node<K, V>,
 ) -> Vec<Bounded<K, V>> {
-    let len = parts.len();
     let n_nodes = len.div_ceil(NODE_MAX);
-    let mut parts = parts.into_iter();
     let mut nodes = Vec::with_capacity(n_nodes);
     for at in 0..n_nodes {
         let share = len * (at + 1) / n_nodes - len * at / n_nodes;
-        let bound = parts.as_slice()[0].0.clone();
-        nodes.push((bound, Arc::new(node(parts.by_ref().take(share)))));
+        let mut held = Vec::with_capacity(share);
+        held.extend(parts.by_ref().take(share));
+        debug_assert!(held.len() == share && held.is_sorted_by(|a, b| a.0 < b.0));
+        nodes.push((held[0].0.clone(), Arc::new(node(held))));
     }
+    debug_assert!(nodes.is_sorted_by(|a: &Bounded<K, V>, b| a.0 < b.0));
     nodes
 }
 

@@ -6,7 +6,7 @@
 //! Limits: a message has at most the bytes given to [`Framer::new`] and [`MAX_DEPTH`](crate::json::MAX_DEPTH) levels.
 //! What cannot become JSON is refused early: the wrong first byte and wrong brackets at once, all else when the incomplete
 //! message has doubled in size since the last check, or by whoever parses the complete message. What has been right for
-//! [`CHECKED_MAX`] bytes is left to the latter: checking twice costs more than the rest of a long message could be spared.
+//! `CHECKED_MAX` bytes is left to the latter: checking twice costs more than the rest of a long message could be spared.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;

@@ -21,8 +21,13 @@ impl Element {
     /// The highest of a number.
     const LAST: u64 = u64::MAX - 1;
 
-    const fn new(value: u64) -> Element {
+    pub(super) const fn new(value: u64) -> Element {
         Element((value >> 32) as u32, value as u32)
+    }
+
+    /// The number.
+    pub(super) const fn to_u64(self) -> u64 {
+        (self.0 as u64) << 32 | self.1 as u64
     }
 
     /// What stands for an atom, or for a pair of a map. Part of no file and of no protocol.
