@@ -13,8 +13,10 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 static NAME: OnceLock<String> = OnceLock::new();
 static SUBPROGRAM: RwLock<Option<&'static str>> = RwLock::new(None);
 
-/// Sets the program's name from `argv[0]`, or from `fallback` if there is none. The first call counts.
+/// Sets the program's name from `argv[0]`, or from `fallback` if there is none. The first call counts. From then on a file
+/// that may not grow any further is an error like a full disk.
 pub fn init(fallback: &str) {
+    crate::signals::outlive_file_limits();
     let first = std::env::args_os().next();
     let name = first
         .as_deref()

@@ -2,11 +2,12 @@
 //!
 //! A thread waits for SIGTERM, SIGINT, SIGHUP and SIGALRM; signal handlers proper only wake it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use parking_lot::Mutex;
-use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 const FATAL: [i32; 4] = [SIGTERM, SIGINT, SIGHUP, SIGALRM];
@@ -46,6 +47,13 @@ pub fn install() -> std::io::Result<()> {
         })?;
     *installed = true;
     Ok(())
+}
+
+/// From here on, writing to a file that may not grow any further (`ulimit -f`) fails like writing to a full disk, instead of
+/// ending the process.
+pub(crate) fn outlive_file_limits() {
+    // It needs a handler that does nothing. It can be refused only for signals that cannot be handled.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// The set of ignored signals as a bit mask, bit 0 for signal 1.

@@ -10,6 +10,7 @@ use std::sync::Once;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, prlimit};
 
 use crate::programs::Side;
 use crate::sandbox::{Output, Sandbox};
@@ -89,6 +90,19 @@ impl Daemon {
     pub fn signal(&self, signal: Signal) {
         kill(self.pid, signal)
             .unwrap_or_else(|error| panic!("{} cannot be signalled: {error}", self.name));
+    }
+
+    /// From now on its files may not grow beyond so many bytes; `None`: as far as they like. What it does then about
+    /// SIGXFSZ is up to it, see [`Sandbox::ignore_file_limits`].
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = rustix::process::Pid::from_raw(self.pid.as_raw());
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).unwrap_or_else(|error| {
+            panic!("the files of {} cannot be limited: {error}", self.name)
+        });
     }
 
     /// Waits until the daemon has ended by itself, or by a signal sent before.

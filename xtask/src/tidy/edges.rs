@@ -106,7 +106,13 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "rustix",
-        holders: &["ovsdb-log", "ovsdb-net", "ovsdb-daemon", "ovsdb-bench"],
+        holders: &[
+            "ovsdb-log",
+            "ovsdb-net",
+            "ovsdb-daemon",
+            "ovsdb-testkit",
+            "ovsdb-bench",
+        ],
         reason: "system calls: file locks and syncs, socket options, process matters",
     },
     Outside {

@@ -32,6 +32,8 @@ pub(super) struct LogFile {
     /// Absolute, so that a daemon that has changed its folder opens the same file again.
     absolute: Option<PathBuf>,
     file: Option<File>,
+    /// The last line was written in part.
+    is_torn: bool,
 }
 
 impl LogFile {
@@ -52,6 +54,7 @@ impl LogFile {
             name: Some(name.to_owned()),
             absolute: Some(absolute),
             file: Some(file),
+            is_torn: false,
         })
     }
 
@@ -82,10 +85,25 @@ impl LogFile {
         id(self).is_some_and(|mine| id(other) == Some(mine))
     }
 
-    /// Writes a line. A full disk must not stop the program, and there is nowhere else to say so.
+    /// Writes a line. A full disk must not stop the program, and there is nowhere else to say so. What follows a line of
+    /// which there was room for a part only begins on a line of its own.
     pub(super) fn write(&mut self, line: &[u8]) {
-        if let Some(file) = &mut self.file {
-            let _ = file.write_all(line);
+        let Some(file) = &mut self.file else {
+            return;
+        };
+        if self.is_torn {
+            self.is_torn = file.write_all(b"\n").is_err();
+        }
+        let mut rest = line;
+        while !rest.is_empty() && !self.is_torn {
+            match file.write(rest) {
+                Ok(count @ 1..) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => {
+                    self.is_torn = rest.len() < line.len();
+                    return;
+                }
+            }
         }
     }
 

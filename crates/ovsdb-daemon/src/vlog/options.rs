@@ -62,6 +62,9 @@ pub enum VlogOptionError {
         /// What is wrong with it.
         source: SpecError,
     },
+    /// The log file that was named cannot be opened; the text of that error.
+    #[error("{0}")]
+    LogFile(String),
     /// No such way to syslog.
     #[error("unsupported syslog method '{0}'")]
     SyslogMethod(String),
@@ -70,7 +73,7 @@ pub enum VlogOptionError {
 /// Carries out a logging option, at once: later options and messages go by it.
 ///
 /// # Errors
-/// See [`VlogOptionError`]. A log file that cannot be opened is only logged, so that a daemon starts without it.
+/// See [`VlogOptionError`]. If it is the log file of the default name that cannot be opened, that is only logged.
 pub fn apply(option: Opt, value: Option<&str>) -> Result<(), VlogOptionError> {
     let shared = shared::get();
     match (option, value) {
@@ -82,8 +85,10 @@ pub fn apply(option: Opt, value: Option<&str>) -> Result<(), VlogOptionError> {
             })?
         }
         (Opt::LogFile, value) => {
-            // Logged where it happens.
-            let _ = shared.set_log_file(value.map(PathBuf::from));
+            let opened = shared.set_log_file(value.map(PathBuf::from));
+            if let (Err(error), Some(_)) = (opened, value) {
+                return Err(VlogOptionError::LogFile(error.to_string()));
+            }
         }
         (Opt::SyslogMethod, value) => {
             let method = value.unwrap_or_default();
