@@ -113,6 +113,7 @@ impl Draft {
 
     /// Changes the strong counts of several rows, each once: from what they are to what they are to be.
     pub(crate) fn set_strong_counts(&mut self, mut changes: Vec<(RowKey, usize, usize)>) {
+        changes.sort_unstable_by_key(|(to, ..)| *to);
         if changes.len() <= ENTERED_SINGLY_MAX {
             for (to, _, count) in changes {
                 self.set_strong_count(to, count);
@@ -122,7 +123,6 @@ impl Draft {
         let before = changes.iter();
         let before = before.map(|(to, before, _)| Count::Strong(*to, *before));
         self.counts.extend(before);
-        changes.sort_unstable_by_key(|(to, ..)| *to);
         for of_table in changes.chunk_by(|(a, ..), (b, ..)| a.0 == b.0) {
             let counts = &mut self.next.table_mut(of_table[0].0.0).strong_refs;
             let (mut new, mut gone) = (Vec::new(), Vec::new());
@@ -214,6 +214,7 @@ impl Draft {
             }
             return;
         }
+        self.reserve(gone.len());
         for (key, row) in &gone {
             match self.place(key) {
                 Some(at) => self.touched[at].new = None,

@@ -205,7 +205,7 @@ fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey
             is_garbage: false,
         }
     };
-    let (mut garbage, mut lost) = (Vec::new(), Vec::new());
+    let mut garbage = Vec::new();
     while let Some(key) = candidates.pop() {
         let table = schema.table(key.0);
         if table.is_root {
@@ -228,9 +228,6 @@ fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey
                 let fate = fates
                     .entry(target)
                     .or_insert_with(|| fate_of(draft, &target));
-                if fate.left == fate.before {
-                    lost.push(target);
-                }
                 fate.left = fate
                     .left
                     .checked_sub(1)
@@ -244,10 +241,8 @@ fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey
     }
     let deleted = garbage.iter().map(|(key, _)| *key).collect();
     draft.remove_all(garbage);
-    let changes = lost.into_iter().map(|target| {
-        let fate = &fates[&target];
-        (target, fate.before, fate.left)
-    });
+    let lost = fates.iter().filter(|(_, fate)| fate.left < fate.before);
+    let changes = lost.map(|(target, fate)| (*target, fate.before, fate.left));
     draft.set_strong_counts(changes.collect());
     deleted
 }

@@ -11,12 +11,14 @@ pub struct Uuid([u8; 16]);
 
 // The derived order would call `memcmp` for each comparison in every lookup of a row.
 impl Ord for Uuid {
+    #[inline]
     fn cmp(&self, other: &Uuid) -> std::cmp::Ordering {
         u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
     }
 }
 
 impl PartialOrd for Uuid {
+    #[inline]
     fn partial_cmp(&self, other: &Uuid) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }

@@ -159,6 +159,40 @@ fn nobody_else_waits_for_a_transaction_that_is_being_written() {
     }
 }
 
+#[test]
+fn nobody_who_reads_waits_for_a_large_transaction() {
+    let fixture = Fixture::new(&["D"]);
+    let mut reader = fixture.connect();
+    reader.check(
+        r#"{"op":"insert","table":"U","row":{}}"#,
+        r#"[{"uuid":["uuid","U"]}]"#,
+    );
+    // So many that their record is made and written in parts.
+    let rows = 4 * limits::RECORD_ROWS_WHOLE;
+    let inserts = r#",{"op":"insert","table":"U","row":{"n":1}}"#.repeat(rows);
+    let held = fixture.disk.hold_writes();
+    let mut writer = fixture.connect();
+    writer.request("0", "transact", &format!(r#"["D"{inserts}]"#));
+    held.wait_for_one();
+    writer.request("1", "echo", "[]");
+    assert_eq!(writer.next(), reply(1, "[]"));
+    let select = r#"{"op":"select","table":"U","where":[],"columns":["n"]}"#;
+    for _ in 0..2 {
+        reader.check(select, r#"[{"rows":[{"n":0}]}]"#);
+        assert_eq!(reader.call("echo", "[]"), reply(0, "[]"));
+    }
+    let monitor = reader.call("monitor", r#"["D","m",{"U":{"columns":["n"]}}]"#);
+    assert_eq!(monitor, reply(0, r#"{"U":{"U":{"new":{"n":0}}}}"#));
+    drop(held);
+    let answer = writer.next();
+    assert_eq!(answer.matches("\"uuid\",").count(), rows, "{answer}");
+    let count = reader.call(
+        "transact",
+        r#"["D",{"op":"select","table":"U","where":[],"columns":["_uuid","n"]}]"#,
+    );
+    assert_eq!(count.matches("\"n\":1").count(), rows);
+}
+
 /// When the work for a reply is done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Until {
