@@ -7,7 +7,8 @@
 //! the disk is well again, and whether it serves what it has on the disk. What must hold is said in `observer`.
 //!
 //! `OVSDB_FAULT_WORKLOADS=N` and `OVSDB_FAULT_SEED=N` say how many workloads, from which seed on;
-//! `OVSDB_FAULT_POINT=N` and `OVSDB_FAULT_KIND=NAME` repeat a single trial of one workload.
+//! `OVSDB_FAULT_POINT=N` and `OVSDB_FAULT_KIND=NAME` repeat a single trial of one workload. `OVSDB_FAULT_CHAINS=N` says how
+//! many rows of power cuts.
 
 mod observer;
 mod oracle;
@@ -17,7 +18,9 @@ mod wire;
 mod workload;
 
 use plan::Plan;
-use trial::{Images, Setup};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use trial::{Images, Report, Setup};
 
 fn number(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
@@ -76,6 +79,52 @@ fn check_workloads(seed: u64) {
     for seed in from.unwrap_or(seed)..from.unwrap_or(seed) + count.unwrap_or(1) {
         check_workload(seed);
     }
+}
+
+/// Power cuts in a row, each in what the next process does with what the one before has left.
+const GENERATIONS: u64 = 4;
+/// Rows of power cuts.
+const CHAINS: u64 = 8;
+
+/// A row of power cuts: while the file is read and mended, while the server works, while something fails.
+fn check_chain(chain: u64) {
+    let mut random = StdRng::seed_from_u64(chain);
+    let mut setup = Setup::new(chain);
+    let (mut accepted, mut cuts) = (0, 0);
+    for generation in 0..GENERATIONS {
+        let what = format!("chain {chain}, generation {generation}");
+        let wrong = |wrong: String| -> Report { panic!("{what}: {wrong}") };
+        let healthy = setup.run(None, Images::AfterFault).unwrap_or_else(wrong);
+        let plans = Plan::all(&healthy.operations);
+        let plan = match random.random_bool(0.6) {
+            true => Some(plans[random.random_range(0..plans.len())]),
+            false => None,
+        };
+        // Every third one soon after the start.
+        let last = match random.random_range(0..3) {
+            0 => 25,
+            _ => healthy.operations.len() as u64 - 1,
+        };
+        let cut_at = random.random_range(0..last);
+        let report = setup.run_and_cut(plan, Images::AfterFault, Some(cut_at));
+        let report =
+            report.unwrap_or_else(|text| wrong(format!("{plan:?}, cut at {cut_at}: {text}")));
+        accepted += report.accepted;
+        if let Some(cut) = report.cut {
+            cuts += 1;
+            let seed = chain * GENERATIONS + generation;
+            let next = Setup::after(seed, &cut);
+            setup = next.unwrap_or_else(|text| panic!("{what}: {text}"));
+        }
+    }
+    println!("chain {chain}: {cuts} power cuts, {accepted} transactions accepted");
+    assert!(cuts > 0 && accepted > 0);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_power_cuts_one_after_the_other() {
+    let chains = number("OVSDB_FAULT_CHAINS").unwrap_or(CHAINS);
+    (0..chains).for_each(check_chain);
 }
 
 // Two tests, for two processors.

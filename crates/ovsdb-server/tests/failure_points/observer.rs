@@ -69,13 +69,22 @@ pub(crate) struct Observer {
     /// The versions that have been published, by their ids, and the schema of the newest.
     versions: Vec<(Uuid, Database)>,
     served_schema: usize,
+    /// What was there at the beginning, and is on the disk.
+    base: Base,
     oracle: Oracle,
     /// The first thing that was wrong.
     pub(crate) wrong: Option<String>,
 }
 
+/// See [`Observer`].
+struct Base {
+    tokens: BTreeSet<u64>,
+    schema: usize,
+}
+
 impl Observer {
     pub(crate) fn new(base: Database) -> Observer {
+        let schema = schema_number(&base);
         Observer {
             server: None,
             writers: Vec::new(),
@@ -87,7 +96,11 @@ impl Observer {
             told_writer: Vec::new(),
             compacted: BTreeSet::new(),
             versions: Vec::new(),
-            served_schema: 0,
+            served_schema: schema,
+            base: Base {
+                tokens: tokens(&base).into_iter().collect(),
+                schema,
+            },
             oracle: Oracle::new(base),
             wrong: None,
         }
@@ -215,6 +228,7 @@ impl Observer {
     }
 
     fn take_reply(&mut self, client: usize, message: &Value) -> Result<(), String> {
+        let earlier = self.base.tokens.len() as u64;
         let Some(token) = message.get("id").and_then(Value::as_u64) else {
             return Ok(());
         };
@@ -230,7 +244,7 @@ impl Observer {
             (_, Some(_)) => Fate::Failed,
             (Some(_), None) if !transaction.is_kept => Fate::Passed,
             (Some(results), None) => match results[1]["rows"][0]["n"].as_u64() {
-                Some(n) => Fate::Accepted(n),
+                Some(n) => Fate::Accepted(n - earlier),
                 None => return Err(format!("no count: {message}")),
             },
         };
@@ -249,7 +263,12 @@ impl Observer {
     pub(crate) fn check(&mut self, found: &Database, id: Uuid, end: End) -> Result<(), String> {
         found.check_consistency()?;
         let contents = dump(found);
-        let there = tokens(found);
+        let (earlier, there): (Vec<u64>, Vec<u64>) = tokens(found)
+            .into_iter()
+            .partition(|token| self.base.tokens.contains(token));
+        if earlier.len() < self.base.tokens.len() {
+            return Err(format!("of what was there before only {earlier:?} is left"));
+        }
         let is_there = |token: &u64| there.binary_search(token).is_ok();
         if let Some((_, known)) = self.versions.iter().find(|(known, _)| *known == id)
             && !same(&dump(known), &contents)
@@ -260,12 +279,14 @@ impl Observer {
         let schema = schema_number(found);
         let acknowledged = self.conversions.iter();
         let acknowledged = acknowledged.filter(|(_, (_, fate))| *fate == Converted::Done);
-        let acknowledged = acknowledged.map(|(number, _)| *number).max().unwrap_or(0);
+        let acknowledged = acknowledged.map(|(number, _)| *number).max();
+        let acknowledged = acknowledged.unwrap_or(self.base.schema);
         let least = match end {
             End::PowerCut => acknowledged,
             End::Kill | End::KillUncut => acknowledged.max(self.served_schema),
         };
-        let most = self.conversions.keys().max().copied().unwrap_or(0);
+        let most = self.conversions.keys().max().copied();
+        let most = most.unwrap_or(self.base.schema);
         if !(least..=most).contains(&schema) {
             return Err(format!("schema {schema} is not between {least} and {most}"));
         }

@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::observer::{Converted, End, Fate, Observer};
-use crate::oracle::schema;
+use crate::oracle::{schema, schema_number, tokens};
 use crate::plan::Plan;
 use crate::workload::{Step, WRITERS, schema_text, steps};
 
@@ -55,6 +55,8 @@ pub(crate) struct Report {
     pub(crate) refused: usize,
     /// How often it was looked what the next process would find.
     pub(crate) images: usize,
+    /// What a power cut left at the operation where one was to come.
+    pub(crate) cut: Option<SimulatedDisk>,
 }
 
 /// Chance in a simulation: not the same as that of the disk, so that one more question here changes nothing there.
@@ -101,6 +103,7 @@ struct Trial {
     is_discarded: bool,
     /// Nothing fails any more.
     is_healed: bool,
+    cut: Option<SimulatedDisk>,
 }
 
 type Shared = Arc<Mutex<Trial>>;
@@ -174,8 +177,30 @@ impl Setup {
         }
     }
 
+    /// The workload with this seed, on what a power cut has left.
+    pub(crate) fn after(seed: u64, disk: &SimulatedDisk) -> Result<Setup, String> {
+        let fs = Arc::new(disk.after_kill(0));
+        let found =
+            file::load_to_serve_on(fs, Path::new(NAME)).map_err(|error| error.to_string())?;
+        Ok(Setup {
+            seed,
+            disk: disk.after_kill(seed),
+            base: found.database,
+        })
+    }
+
     /// Does the workload once.
     pub(crate) fn run(&self, plan: Option<Plan>, images: Images) -> Result<Report, String> {
+        self.run_and_cut(plan, images, None)
+    }
+
+    /// The same, and says what a power cut leaves at the operation with this number.
+    pub(crate) fn run_and_cut(
+        &self,
+        plan: Option<Plan>,
+        images: Images,
+        cut_at: Option<u64>,
+    ) -> Result<Report, String> {
         let disk = self.disk.after_kill(self.seed);
         let trial = Arc::new(Mutex::new(Trial {
             observer: Observer::new(self.base.clone()),
@@ -184,10 +209,16 @@ impl Setup {
             is_uncut: false,
             is_discarded: false,
             is_healed: false,
+            cut: None,
         }));
-        let (looked_at, watched) = (disk.clone(), trial.clone());
+        let (looked_at, watched, seed) = (disk.clone(), trial.clone(), self.seed);
         disk.faults.script(move |operation| {
             let mut trial = lock(&watched);
+            if cut_at == Some(operation.number) {
+                trial.look_everywhere(&looked_at, 4);
+                // One of those that have just been looked at.
+                trial.cut = Some(looked_at.power_cut(operation.number * 100 + seed % 4));
+            }
             match images {
                 Images::Everywhere => trial.look_everywhere(&looked_at, 4),
                 Images::AfterFault => {
@@ -217,7 +248,7 @@ impl Setup {
             .build()
             .expect("a runtime");
         let entered = runtime::enter(Rc::new(world));
-        let result = runtime.block_on(work(&disk, &trial, self.seed, plan.map(|plan| plan.point)));
+        let result = runtime.block_on(work(self, &disk, &trial, plan.map(|plan| plan.point)));
         drop(runtime);
         drop(entered);
         disk.faults.heal();
@@ -233,6 +264,7 @@ impl Setup {
                 .count(|_, fate| matches!(fate, Fate::Accepted(_))),
             refused: trial.observer.count(|_, fate| fate == Fate::Refused),
             images: trial.images,
+            cut: trial.cut.clone(),
         })
     }
 }
@@ -255,9 +287,9 @@ fn heal(disk: &SimulatedDisk, trial: &Shared) {
 }
 
 async fn work(
+    setup: &Setup,
     disk: &SimulatedDisk,
     trial: &Shared,
-    seed: u64,
     point: Option<u64>,
 ) -> Result<(), String> {
     let path = Path::new(NAME);
@@ -267,7 +299,8 @@ async fn work(
         heal(disk, trial);
         file::load_to_serve_on(fs, path).map_err(|error| error.to_string())
     })?;
-    if let Some(fault) = &loaded.fault {
+    let is_new = tokens(&setup.base).is_empty();
+    if let Some(fault) = loaded.fault.as_ref().filter(|_| is_new) {
         return Err(format!("a sound file was not read to its end: {fault}"));
     }
     let server = Server::new(WriterOptions { column_diff: true }).expect("no thread is needed");
@@ -281,7 +314,8 @@ async fn work(
     lock(trial).observer.connect(&server, WRITERS);
     settle().await;
 
-    let steps = steps(seed);
+    let token = tokens(&setup.base).last().copied().unwrap_or(0);
+    let steps = steps(setup.seed, token, schema_number(&setup.base));
     let last_heal = steps
         .iter()
         .rposition(|step| matches!(step, Step::Heal))

@@ -76,11 +76,11 @@ struct Generator {
     token: u64,
 }
 
-/// What is done with this seed.
-pub(crate) fn steps(seed: u64) -> Vec<Step> {
+/// What is done with this seed, with tokens after `token`, where the database has this schema.
+pub(crate) fn steps(seed: u64, token: u64, schema: usize) -> Vec<Step> {
     let mut generator = Generator {
         random: StdRng::seed_from_u64(seed),
-        token: 0,
+        token,
     };
     let bursts = 14;
     // Everything happens in every workload, in an order of its own.
@@ -116,6 +116,7 @@ pub(crate) fn steps(seed: u64) -> Vec<Step> {
         steps.push(Step::Yield(generator.random.random_range(0..12)));
     }
     steps.extend(events);
+    steps.retain(|step| !matches!(step, Step::Convert(number) if *number <= schema));
     steps.push(Step::Heal);
     steps.push(Step::Settle);
     steps.push(Step::Minutes);
