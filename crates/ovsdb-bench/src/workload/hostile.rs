@@ -171,7 +171,10 @@ impl Workload for Hostile {
             over: AtomicBool::new(false),
         };
         let attacked = std::thread::scope(|scope| -> Result<Effort, WorkloadError> {
-            let attacker = scope.spawn(|| (self.attack)(&attack));
+            let attacker = scope.spawn(|| {
+                stand_back()?;
+                (self.attack)(&attack)
+            });
             while !attack.begun.load(Ordering::Acquire) && !attacker.is_finished() {
                 attack.rest();
             }
@@ -198,6 +201,15 @@ impl Workload for Hostile {
         }
         Ok(())
     }
+}
+
+/// Leaves the processors to others. Attackers are elsewhere, as a rule; here they would take from the server and from the
+/// honest client what no attack takes from them.
+fn stand_back() -> Result<(), ClientError> {
+    let lowest = 19;
+    rustix::process::setpriority_process(Some(rustix::thread::gettid()), lowest)
+        .map_err(std::io::Error::from)?;
+    Ok(())
 }
 
 fn connections(attack: &Attack<'_>) -> Result<(), ClientError> {
