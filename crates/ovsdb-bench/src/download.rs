@@ -14,7 +14,7 @@ use ovsdb_proto::jsonrpc::write_request;
 
 use crate::client::{ClientError, answer_to_echo, is_echo};
 use crate::cutter::Cutter;
-use crate::socket::{Socket, patience};
+use crate::socket::{self, Socket};
 
 /// Bytes that are read at once: they stay in the cache of the processor while they are counted.
 const READ_BYTES: usize = 128 << 10;
@@ -104,10 +104,7 @@ impl Downloads {
         let mut missing = self.clients.len();
         let mut events = Events::with_capacity(missing.max(1));
         while missing > 0 {
-            self.poll.poll(&mut events, Some(patience()))?;
-            if events.is_empty() {
-                return Err(ClientError::Silence);
-            }
+            socket::wait(&mut self.poll, &mut events)?;
             for event in &events {
                 let client = &mut self.clients[event.token().0];
                 if !client.done {

@@ -13,7 +13,7 @@ use ovsdb_proto::jsonrpc::write_request;
 
 use crate::client::{ClientError, answer_to_echo, check_success, excerpt, is_echo};
 use crate::cutter::Messages;
-use crate::socket::{Socket, patience};
+use crate::socket::{self, Socket};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -90,10 +90,7 @@ impl Load {
             busy -= usize::from(client.is_done());
         }
         while busy > 0 {
-            self.poll.poll(&mut events, Some(patience()))?;
-            if events.is_empty() {
-                return Err(ClientError::Silence);
-            }
+            socket::wait(&mut self.poll, &mut events)?;
             for event in &events {
                 let client = &mut self.clients[event.token().0];
                 if client.is_done() {

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mio::{Events, Poll};
 use ovsdb_net::Method;
 
 use crate::client::ClientError;
@@ -98,6 +99,28 @@ impl Socket {
     }
 }
 
+/// Waits until something happens to one of the sockets that `poll` knows.
+///
+/// # Errors
+/// [`ClientError::Silence`] if nothing does for as long as anybody waits.
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), ClientError> {
+    uninterrupted(|| poll.poll(events, Some(patience())))?;
+    if events.is_empty() {
+        return Err(ClientError::Silence);
+    }
+    Ok(())
+}
+
+/// Does it again if a signal came in between: whoever runs this may stop it for a while, and let it go on.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         match self {
@@ -110,8 +133,8 @@ impl AsRawFd for Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Unix(stream) => stream.read(buffer),
-            Socket::Tcp(stream) => stream.read(buffer),
+            Socket::Unix(stream) => uninterrupted(|| stream.read(buffer)),
+            Socket::Tcp(stream) => uninterrupted(|| stream.read(buffer)),
         }
     }
 }
@@ -119,8 +142,8 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Unix(stream) => stream.write(bytes),
-            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => uninterrupted(|| stream.write(bytes)),
+            Socket::Tcp(stream) => uninterrupted(|| stream.write(bytes)),
         }
     }
 

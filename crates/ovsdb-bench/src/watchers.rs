@@ -17,7 +17,7 @@ use ovsdb_proto::jsonrpc::{Message, write_request};
 use crate::client::{ClientError, at_an_edge};
 use crate::cutter::Messages;
 use crate::rows::ITEM_MARK;
-use crate::socket::{Socket, patience};
+use crate::socket::{self, Socket};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -232,7 +232,7 @@ impl Watchers {
         let mut missing = lacking.iter().filter(|lacks| **lacks).count();
         let mut events = Events::with_capacity(self.watchers.len().max(1));
         while missing > 0 {
-            self.poll(&mut events)?;
+            socket::wait(&mut self.poll, &mut events)?;
             for event in &events {
                 let number = event.token().0;
                 self.serve(number)?;
@@ -263,19 +263,11 @@ impl Watchers {
             .collect()
     }
 
-    fn poll(&mut self, events: &mut Events) -> Result<(), WatchError> {
-        self.poll.poll(events, Some(patience()))?;
-        if events.is_empty() {
-            return Err(ClientError::Silence.into());
-        }
-        Ok(())
-    }
-
     /// Waits for something to arrive, and takes it. Shows how many replies and requests a client had before, and the
     /// client.
     fn step(&mut self, mut tell: impl FnMut((i64, i64), &Watcher)) -> Result<(), WatchError> {
         let mut events = Events::with_capacity(self.watchers.len().max(1));
-        self.poll(&mut events)?;
+        socket::wait(&mut self.poll, &mut events)?;
         for event in &events {
             let number = event.token().0;
             let watcher = &self.watchers[number];
