@@ -1,4 +1,4 @@
-//! Reports of memory use: `memory/show`, and a log line when the process has grown.
+//! The memory of the process: `memory/show`, a log line when it has grown, and the size of its pages.
 //!
 //! The figures are the daemon's own (rows, sessions, ...), given as a function that is called anew for each report.
 
@@ -26,6 +26,17 @@ pub fn format(report: &Report) -> String {
         .map(|(name, value)| format!("{name}:{value}"))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Has the system give this process and its children pages of the usual size only.
+///
+/// A huge page is cleared as a whole when the first byte of it is touched, which holds up whoever does so and makes what a
+/// database with small rows frees and takes again cost several times as much. Where the system knows no huge pages nothing
+/// is lost.
+pub fn use_small_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(target: "memory", "cannot do without huge pages ({error})");
+    }
 }
 
 /// Adds `memory/show`.
@@ -87,6 +98,14 @@ fn growth(started: Instant, last: Option<(Instant, i64)>, peak_kb: i64) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[test]
+    fn pages_are_small_when_that_was_asked_for() {
+        let status = || std::fs::read_to_string("/proc/self/status").expect("a process of Linux");
+        // Systems without huge pages have no such line.
+        let knows_them = status().contains("THP_enabled:");
+        use_small_pages();
+        assert_eq!(status().contains("THP_enabled:\t0"), knows_them);
+    }
 
     #[test]
     fn reports_are_sorted_by_name() {

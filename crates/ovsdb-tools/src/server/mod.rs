@@ -53,6 +53,7 @@ enum StartError {
 pub fn main() -> ExitCode {
     program::init("ovsdb-server");
     vlog::init();
+    memory::use_small_pages();
     let settings = match options::parse(std::env::args_os().skip(1)) {
         Ok(Asked::Serve(settings)) => settings,
         Ok(Asked::Print(text)) => {
