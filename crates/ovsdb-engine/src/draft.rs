@@ -196,9 +196,10 @@ impl Draft {
         }
     }
 
-    /// Adds a row. There is none of that name, nor was there one before the transaction deleted it. The tables have to be
+    /// Adds a row. There is none of that name, and the transaction has not touched one either. The tables have to be
     /// [settled](Draft::settle) before anybody looks at them.
     pub(crate) fn insert(&mut self, key: RowKey, row: Arc<Row>) {
+        debug_assert!(self.place(&key).is_none());
         self.touch_first(Touched {
             key,
             old: None,

@@ -365,7 +365,13 @@ impl Execution {
         }
         let row = Arc::new(Row::of(table_schema, uuid, (context.fresh)(), values));
         self.permit(table, Deed::Insert, std::slice::from_ref(&row), context)?;
-        self.draft.insert(key, row);
+        if explicit && self.draft.touch(&key).is_some() {
+            // It came and went earlier in the transaction, and is one row all the same.
+            self.draft.settle();
+            self.draft.set(key, Some(row));
+        } else {
+            self.draft.insert(key, row);
+        }
         Ok(OpResult::Inserted(uuid))
     }
 
