@@ -7,8 +7,8 @@
 //! there is nothing. It serves `==` and `includes` alike: a row that has the value wanted has each of its elements. It keeps
 //! a number for the element, not the element, so that all entries are small and equally large; whoever looks something up
 //! checks what he finds. For integers and reals these numbers are in order, so that the index serves `<`, `<=`, `>` and `>=`
-//! as well; of everything else they are hashes. Elements that were made to have one hash cost those who look for one of them what a look at these
-//! rows costs, never more than no index would.
+//! as well; of everything else they are hashes. Elements that were made to have one hash cost those who look for one of them
+//! what a look at these rows costs, never more than no index would.
 //!
 //! **When it comes.** [`query`](crate::query) and the filters of monitors report how many rows they looked at in vain for want
 //! of an index of a column ([`usage`](crate::usage)). Once that is more than it takes to make one, the index is wanted, and
