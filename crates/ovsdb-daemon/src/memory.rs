@@ -98,6 +98,7 @@ fn growth(started: Instant, last: Option<(Instant, i64)>, peak_kb: i64) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn pages_are_small_when_that_was_asked_for() {
         let status = || std::fs::read_to_string("/proc/self/status").expect("a process of Linux");

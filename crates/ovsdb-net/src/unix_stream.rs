@@ -11,13 +11,18 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::time::Sleep;
 
 /// How much is read at once, in bytes. Room that nobody has written to yet is filled first, which is not free.
 const READ_BYTES_MAX: usize = 64 << 10;
+
+/// How long a writer that is held up waits before it tries again, if the socket cannot be watched for room.
+const TRIED_AFTER: Duration = Duration::from_millis(10);
 
 /// Has the runtime within which this is called watch a socket.
 #[expect(
@@ -31,7 +36,7 @@ pub(crate) fn watch<T: AsRawFd + Into<OwnedFd>>(
     AsyncFd::with_interest(socket, interest)
 }
 
-/// Both halves of a socket that does not block. They belong to the runtime within which they are made.
+/// Both halves of a socket that does not block. They belong to the runtime within which they are made, which has timers.
 pub(crate) fn halves(socket: UnixStream) -> io::Result<(UnixRead, UnixWrite)> {
     let socket = Arc::new(watch(socket, Interest::READABLE)?);
     let write = UnixWrite {
@@ -69,8 +74,27 @@ impl Glance {
 #[derive(Debug)]
 pub(crate) struct UnixWrite {
     socket: Arc<AsyncFd<UnixStream>>,
-    /// Watches for room in the socket, from when there was none until everything that was to be written is.
-    room: Option<AsyncFd<OwnedFd>>,
+    /// From when there was no room in the socket until everything that was to be written is.
+    room: Option<Room>,
+}
+
+/// How a writer that is held up hears of room in the socket.
+#[derive(Debug)]
+enum Room {
+    /// The runtime watches the socket, which it knows by another descriptor already.
+    Watched(AsyncFd<OwnedFd>),
+    /// The process has no descriptor left for that. A client that is slow must not pay for those who hold them all.
+    Tried(Pin<Box<Sleep>>),
+}
+
+impl Room {
+    fn of(socket: &UnixStream) -> Room {
+        let socket = socket.try_clone().map(OwnedFd::from);
+        match socket.and_then(|socket| watch(socket, Interest::WRITABLE)) {
+            Ok(watched) => Room::Watched(watched),
+            Err(_) => Room::Tried(Box::pin(tokio::time::sleep(TRIED_AFTER))),
+        }
+    }
 }
 
 impl AsyncRead for UnixRead {
@@ -110,28 +134,32 @@ impl UnixWrite {
     ) -> Poll<io::Result<usize>> {
         let mut socket = self.socket.get_ref();
         loop {
-            if let Some(room) = &self.room {
-                let mut ready = ready!(room.poll_write_ready(cx))?;
-                match ready.try_io(|_| write(&mut socket)) {
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Ok(written) => {
-                        if written.as_ref().is_ok_and(|count| *count == length) {
-                            self.room = None;
-                        }
-                        return Poll::Ready(written);
+            match &mut self.room {
+                None => match write(&mut socket) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // Should there be room by now, we are told so at once.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.room = Some(Room::of(socket));
                     }
-                    Err(_would_block) => {}
+                    written => return Poll::Ready(written),
+                },
+                Some(Room::Watched(room)) => {
+                    let mut ready = ready!(room.poll_write_ready(cx))?;
+                    match ready.try_io(|_| write(&mut socket)) {
+                        Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Ok(written) => {
+                            if written.as_ref().is_ok_and(|count| *count == length) {
+                                self.room = None;
+                            }
+                            return Poll::Ready(written);
+                        }
+                        Err(_would_block) => {}
+                    }
                 }
-                continue;
-            }
-            match write(&mut socket) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Should there be room by now, we are told so at once.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let socket = OwnedFd::from(socket.try_clone()?);
-                    self.room = Some(watch(socket, Interest::WRITABLE)?);
+                Some(Room::Tried(pause)) => {
+                    ready!(pause.as_mut().poll(cx));
+                    self.room = None;
                 }
-                written => return Poll::Ready(written),
             }
         }
     }

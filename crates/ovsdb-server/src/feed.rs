@@ -99,6 +99,15 @@ struct Behind {
     kept: Kept,
     /// What the last commit leads to that has concerned it since.
     last: Option<VersionId>,
+    /// How many rows the commits since have changed, each counted as often as it was.
+    changes: usize,
+}
+
+impl Behind {
+    /// How many rows have to be looked at in order to catch up: those that were kept, and those that have come since.
+    fn effort(&self) -> usize {
+        self.kept.rows() + self.changes
+    }
 }
 
 #[derive(Debug)]
@@ -149,7 +158,10 @@ impl Pieces {
 
     fn push(&mut self, recent: Recent) {
         match &mut self.behind {
-            Some(behind) => behind.last = Some(recent.published.version),
+            Some(behind) => {
+                behind.last = Some(recent.published.version);
+                behind.changes += recent.changes();
+            }
             None => {
                 self.recent_changes += recent.changes();
                 self.recent.push(recent);
@@ -159,12 +171,13 @@ impl Pieces {
 
     /// What takes its place when it is taken by somebody who knows `known`. There may be commits after that.
     fn successor(&self, monitor: &Monitor, known: &Version) -> Pieces {
-        let later = |last: &VersionId| last.number > known.number;
-        match self.missed().and_then(|behind| behind.last).filter(later) {
-            Some(last) => Pieces {
+        let is_later =
+            |behind: &&Behind| behind.last.is_some_and(|last| last.number > known.number);
+        match self.behind.as_ref().filter(is_later) {
+            Some(behind) => Pieces {
                 behind: Some(Behind {
                     kept: monitor.keep(&known.database),
-                    last: Some(last),
+                    ..*behind
                 }),
                 ..Pieces::new(known.name())
             },
@@ -191,6 +204,7 @@ impl Pieces {
             behind: Some(Behind {
                 kept,
                 last: Some(self.last()),
+                changes: self.recent_changes,
             }),
             ..Pieces::new(self.version)
         })
@@ -206,7 +220,11 @@ impl Pieces {
         let rows = kept.rows();
         let differ_most = self.pending.len() >= rows / limits::FEED_KEPT_SHARE;
         if differ_most && self.merged_changes > rows {
-            self.behind = Some(Behind { kept, last: None });
+            self.behind = Some(Behind {
+                kept,
+                last: None,
+                changes: 0,
+            });
         }
     }
 
@@ -277,7 +295,7 @@ impl Pieces {
             true => self.recent_changes,
             false => self.recent.len() / limits::FEED_COMMITS_PER_ROW,
         };
-        let missed = self.missed().map_or(0, |behind| behind.kept.rows());
+        let missed = self.missed().map_or(0, Behind::effort);
         recent + self.pending.len() + missed
     }
 
@@ -620,8 +638,11 @@ impl Feed {
         if state.watches.len() > limits::FEED_BASES_MAX {
             return;
         }
+        // Of a monitor with conditions most rows may change without concerning it, and would be kept for nothing.
+        let may_fall_behind =
+            |watch: &&mut Watch| watch.news.is_empty() && watch.monitor.is_unconditional();
         let watches = state.watches.iter_mut();
-        for Watch { monitor, news, .. } in watches.filter(|watch| watch.news.is_empty()) {
+        for Watch { monitor, news, .. } in watches.filter(may_fall_behind) {
             let keep = || monitor.keep(&current.database);
             news.base.get_or_insert_with(keep);
         }

@@ -1,4 +1,5 @@
-//! A version that has been published, and a commit that led to one, with what monitors are told of it as far as that has been put into words.
+//! A version that has been published, and a commit that led to one, with what monitors are told of it as far as that has
+//! been put into words.
 //!
 //! Monitors that are equal share the words for the whole commit; those that differ in their conditions alone share the
 //! words for each row.

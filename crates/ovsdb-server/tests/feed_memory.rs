@@ -60,7 +60,16 @@ fn has_rung(mailbox: &Mailbox) -> bool {
 }
 
 fn watch(hub: &Hub, mailbox: &Arc<Mailbox>) -> Arc<Feed> {
-    let requests = json::parse(br#"{"T":{"columns":["n"]}}"#).expect("JSON");
+    watch_where(hub, mailbox, "[]")
+}
+
+/// Watches the rows that meet a condition.
+fn watch_where(hub: &Hub, mailbox: &Arc<Mailbox>, condition: &str) -> Arc<Feed> {
+    let requests = match condition {
+        "[]" => String::from(r#"{"T":{"columns":["n"]}}"#),
+        _ => format!(r#"{{"T":{{"columns":["n"],"where":{condition}}}}}"#),
+    };
+    let requests = json::parse(requests.as_bytes()).expect("JSON");
     let schema = hub.version().database.schema().clone();
     let requests = MonitorRequests::from_json(&schema, &requests, true).expect("requests");
     let feed = hub.subscribe(mailbox);
@@ -205,6 +214,42 @@ fn a_session_behind_which_all_rows_change_again_and_again_is_left_alone() {
     check_behind(true, 2);
     // Until it has merged more than all rows.
     check_behind(false, 4);
+}
+
+#[test]
+fn rows_that_come_while_a_session_is_behind_are_work_when_it_catches_up() {
+    let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+    let feed = watch(&hub, &mailbox);
+    hub.stand(&feed, true);
+    let rows = limits::FEED_CHANGES_APART_MAX + 1;
+    let insert = r#"{"op":"insert","table":"T","row":{}}"#;
+    let inserts = format!("[{}]", vec![insert; rows].join(","));
+    for number in 1..=4 {
+        commit(&hub, &inserts);
+        if has_rung(&mailbox) {
+            hub.merge(&feed);
+        }
+        assert!(feed.effort() >= number * rows, "{number} commits");
+    }
+    let told: usize = hub.take(&feed).iter().map(|news| news.rows()).sum();
+    assert_eq!((told, feed.effort()), (4 * rows, 0));
+}
+
+#[test]
+fn a_session_that_stands_keeps_no_rows_that_its_monitors_do_not_show() {
+    for (condition, is_kept) in [("[]", true), (r#"[["n","==",5]]"#, false)] {
+        let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+        commit(&hub, r#"[{"op":"insert","table":"T","row":{"n":1}}]"#);
+        let feed = watch_where(&hub, &mailbox, condition);
+        hub.stand(&feed, true);
+        let change = r#"[{"op":"update","table":"T","where":[],"row":{"n":2}}]"#;
+        let (next, commit) = run(&hub.version().database, change);
+        let before = commit.changes[0].old.as_ref().map(Arc::downgrade);
+        let before = before.expect("it was there before");
+        hub.publish(next, &commit, fresh_uuid());
+        drop(commit);
+        assert_eq!(before.strong_count() > 0, is_kept, "{condition}");
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Writer {
             self.hub.publish_all(database, &commits);
         }
         self.executed -= executed.len();
-        // A large transaction is much to drop. Nobody has to wait for that.
+        // A large transaction is much to drop. No answer has to wait for that.
         let mut done = Vec::with_capacity(executed.len());
         let mut executed = executed.into_iter().peekable();
         while let Some(first) = executed.next() {
