@@ -63,6 +63,9 @@ pub const READ_BYTES: usize = 64 << 10;
 /// How many times its size the buffer of a large message gets when there is no room left in it: addresses, not memory.
 pub const RECEIVE_GROWTH: usize = 8;
 
+/// By how many bytes it grows at most at a time, unless twice its size is more.
+pub const RECEIVE_GROWTH_BYTES_MAX: usize = 64 << 20;
+
 /// Unsent bytes beyond which a session is not read from any further, so that a client that does not take its
 /// replies cannot cause more of them. One message may exceed it: it is a threshold, not a cap.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;

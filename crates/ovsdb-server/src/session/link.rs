@@ -176,7 +176,9 @@ impl Link {
         if buffer.capacity() - buffer.len() < limits::READ_BYTES {
             // A buffer that finds no room where it is moves. Of the room that it gets it takes no more memory than it uses, and
             // what it leaves behind has to be made anew elsewhere, so it moves seldom.
-            let room = buffer.len() * (limits::RECEIVE_GROWTH - 1);
+            let growth = buffer.len() * (limits::RECEIVE_GROWTH - 1);
+            // Where the system counts room that is not used, too much of it could not be had.
+            let room = growth.min(buffer.len().max(limits::RECEIVE_GROWTH_BYTES_MAX));
             let room = room.min(self.message_bytes_max.saturating_sub(buffer.len()));
             in_place(buffer.len(), || {
                 buffer.reserve(room.max(limits::READ_BYTES));
