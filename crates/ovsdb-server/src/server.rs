@@ -342,10 +342,10 @@ impl Server {
             runtime.spawn(async move {
                 // First: whoever has the answer finds the new schema there.
                 server.database_changed(old.name()).await;
-                mailbox.deliver(answer);
-                if !mailbox.is_db_change_aware() {
-                    mailbox.deliver(Letter::Goodbye(comment));
-                }
+                let aware = mailbox.is_db_change_aware();
+                let goodbye = (!aware).then_some(Letter::Goodbye(comment));
+                // At once: nothing that the client asks after its answer is done any more.
+                mailbox.deliver_all([answer].into_iter().chain(goodbye));
             });
         };
         let done = Box::new(done);

@@ -1,6 +1,7 @@
 //! One script on two servers: what each client receives from one must be what it receives from the other.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use ovsdb_testkit::differential::model::{Model, Table};
 use ovsdb_testkit::raw::Raw;
@@ -13,8 +14,8 @@ use crate::script::{Action, Step, Stretch};
 use crate::stage::{Crash, END, Stage};
 use crate::watch::Watch;
 
-/// How often a server that is behind is given more time. Each time, every client has a request answered.
-const ROUNDS_MAX: usize = 100;
+/// For how long a server that is behind is given more time, as long as every client has a request answered again and again.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Two servers.
 pub(crate) struct Duel<'a> {
@@ -229,7 +230,7 @@ impl<'a> Duel<'a> {
                 .iter_mut()
                 .for_each(|watch| watch.leave(step.client));
         }
-        let mut rounds = 0;
+        let end = Instant::now() + PATIENCE;
         loop {
             let [left, right] = &self.stages;
             let (mut left, mut right) = (read(left, course), read(right, course));
@@ -248,10 +249,10 @@ impl<'a> Duel<'a> {
                     }
                     return self.accept(course, step, [left, right]);
                 }
-                Err(difference) if rounds == ROUNDS_MAX => {
+                Err(difference) if Instant::now() > end => {
                     return Err(Stop::Difference(difference));
                 }
-                Err(_) => rounds += 1,
+                Err(_) => {}
             }
             self.both(|stage| stage.barrier(step.client))?;
         }
@@ -352,7 +353,7 @@ impl<'a> Duel<'a> {
             }
             stage.settle(steps)
         })?;
-        let mut rounds = 0;
+        let end = Instant::now() + PATIENCE;
         loop {
             let mut received: [Vec<Vec<Raw>>; 2] = Default::default();
             let mut watches = course.watches.clone();
@@ -387,12 +388,11 @@ impl<'a> Duel<'a> {
                     course.watches = watches;
                     return self.look(course);
                 }
-                Err(difference) if rounds == ROUNDS_MAX => {
+                Err(difference) if Instant::now() > end => {
                     return Err(Stop::Difference(difference));
                 }
                 Err(_) => {}
             }
-            rounds += 1;
             self.both(|stage| stage.barrier(first))?;
         }
     }
