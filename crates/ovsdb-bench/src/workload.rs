@@ -228,6 +228,8 @@ pub(crate) enum WorkloadError {
     },
     #[error("what a client was told does not lead to what is there: {0}")]
     Replica(String),
+    #[error("there was no attack")]
+    NoAttack,
     #[error("a client's thread has panicked")]
     Thread,
 }

@@ -188,6 +188,11 @@ const OUTSIDE: &[Outside] = &[
         reason: "hundreds of clients on one thread, each of which only counts what it is told",
     },
     Outside {
+        name: "thread-priority",
+        holders: &["ovsdb-bench"],
+        reason: "attackers that only use what nobody else wants of the processors",
+    },
+    Outside {
         name: "mimalloc",
         holders: &["ovsdb-tools", "ovsdb-bench"],
         reason: "a program chooses its allocator, a library never",

@@ -1,13 +1,20 @@
 //! Clients that mean harm, and how long an honest one waits beside them.
 //!
 //! Each workload here is one kind of attack. An honest client asks again and again, first while nothing else happens and
-//! then while the attack goes on: the two 99th percentiles are compared. Afterwards the server must still have what it had,
+//! then while the attack goes on: the two 99th percentiles are compared. How much of the attack there was is measured as
+//! well: one that did not take place has failed. Afterwards the server must still have what it had,
 //! and must not have used more memory than the attack is allowed to cost. These are run when they are named, since their
 //! figures say little about speed.
 
-use std::io::{ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id, thread_schedule_policy,
+};
+use thread_priority::{Error as PriorityError, ThreadPriority};
 
 use super::{Bench, Figure, Unit, Workload, WorkloadError, expect_rows, fill};
 use crate::client::{Client, ClientError};
@@ -40,7 +47,7 @@ pub(crate) const ATTACKS: [Hostile; 8] = [
     Hostile {
         name: "hostile_deaf",
         about: "100 monitors of everything that never read, while all rows change",
-        probe: Probe::Read,
+        probe: Probe::ReadOften,
         memory_max: 1024,
         attack: deaf,
     },
@@ -68,7 +75,7 @@ pub(crate) const ATTACKS: [Hostile; 8] = [
     Hostile {
         name: "hostile_costly",
         about: "requests that are short and cost much: many clauses, names, elements, operations and duplicates",
-        probe: Probe::Read,
+        probe: Probe::ReadOften,
         memory_max: 1024,
         attack: costly,
     },
@@ -94,8 +101,8 @@ const ROWS: usize = 10_000;
 /// Who writes them.
 const FILLER: usize = 1;
 
-/// How long either of the two is looked at.
-const SECTION_MS: usize = 4_000;
+/// How long either of the two is looked at: so long that a single stall of the machine is less than a hundredth of it.
+const SECTION_MS: usize = 6_000;
 
 /// How long the slow ones wait from one byte to the next.
 const SLOW_MS: usize = 250;
@@ -108,9 +115,18 @@ struct Attack<'a> {
     /// Set when it begins to tell; the honest client is looked at from then on.
     begun: AtomicBool,
     over: AtomicBool,
+    /// How many times the attackers did since then what they do.
+    acts: AtomicU64,
 }
 
 impl Attack<'_> {
+    /// The attackers have done once more what they do. Counts from the beginning on.
+    fn act(&self) {
+        if self.begun.load(Ordering::Relaxed) {
+            self.acts.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
@@ -147,6 +163,11 @@ impl Workload for Hostile {
                 "99th percentile of the waits of an honest client before the attack",
             ),
             Figure::new("attacked", Unit::Milliseconds, "the same during the attack"),
+            Figure::new(
+                "acts",
+                Unit::PerSecond,
+                "what the attackers did meanwhile: transactions, requests, bytes or mebibytes",
+            ),
         ];
         FIGURES
     }
@@ -169,24 +190,32 @@ impl Workload for Hostile {
             bench,
             begun: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            acts: AtomicU64::new(0),
         };
-        let attacked = std::thread::scope(|scope| -> Result<Effort, WorkloadError> {
-            let attacker = scope.spawn(|| {
-                stand_back()?;
-                (self.attack)(&attack)
-            });
-            while !attack.begun.load(Ordering::Acquire) && !attacker.is_finished() {
-                attack.rest();
-            }
-            let section = bench.section(self.probe);
-            if section.is_ok() {
-                std::thread::sleep(length);
-            }
-            let effort = section.and_then(|section| section.end());
-            attack.over.store(true, Ordering::Release);
-            attacker.join().map_err(|_| WorkloadError::Thread)??;
-            Ok(effort?)
-        })?;
+        let (attacked, acts) =
+            std::thread::scope(|scope| -> Result<(Effort, f64), WorkloadError> {
+                let attacker = scope.spawn(|| {
+                    stand_back()?;
+                    (self.attack)(&attack)
+                });
+                while !attack.begun.load(Ordering::Acquire) && !attacker.is_finished() {
+                    attack.rest();
+                }
+                let section = bench.section(self.probe);
+                let (before, begin) = (attack.acts.load(Ordering::Relaxed), Instant::now());
+                if section.is_ok() {
+                    std::thread::sleep(length);
+                }
+                let acts = attack.acts.load(Ordering::Relaxed) - before;
+                let acts = acts as f64 / begin.elapsed().as_secs_f64();
+                let effort = section.and_then(|section| section.end());
+                attack.over.store(true, Ordering::Release);
+                attacker.join().map_err(|_| WorkloadError::Thread)??;
+                Ok((effort?, acts))
+            })?;
+        if acts == 0.0 {
+            return Err(WorkloadError::NoAttack);
+        }
 
         expect_rows(rows, bench.client()?.count(&["Item"])?)?;
         let bound = self.memory_max << 20;
@@ -199,30 +228,48 @@ impl Workload for Hostile {
                 .map_or(f64::NAN, |waits| ms(waits.percentile_99));
             bench.record(figure, wait, &effort);
         }
+        bench.record("acts", acts, &attacked);
         Ok(())
     }
 }
 
 /// Leaves the processors to others. Attackers are elsewhere, as a rule; here they would take from the server and from the
-/// honest client what no attack takes from them.
+/// honest client what no attack takes from them. So whoever of these two wakes up goes on at once, where with the lowest
+/// of the ordinary priorities an attacker would have his slice of time first.
 fn stand_back() -> Result<(), ClientError> {
-    let lowest = 19;
-    rustix::process::setpriority_process(Some(rustix::thread::gettid()), lowest)
-        .map_err(std::io::Error::from)?;
-    Ok(())
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let asked = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+    // Whoever was started with a low priority may not change that, which means nothing to an idle thread.
+    match (thread_schedule_policy(), asked) {
+        (Ok(policy), _) if policy == idle => Ok(()),
+        (_, Err(PriorityError::OS(number))) => Err(io::Error::from_raw_os_error(number).into()),
+        (policy, asked) => Err(io::Error::other(format!("{policy:?}, {asked:?}")).into()),
+    }
 }
+
+/// A part of a message.
+const HALF: &[u8] = b"{\"id\":1,\"method\":\"transact\",\"params\":[\"Ben";
 
 fn connections(attack: &Attack<'_>) -> Result<(), ClientError> {
     let mut sockets = Vec::new();
     for number in 0..attack.clients(10_000) {
         let mut socket = Socket::connect(attack.method)?;
         if number % 2 == 0 {
-            socket.write_all(b"{\"id\":1,\"method\":\"transact\",\"params\":[\"Ben")?;
+            socket.write_all(HALF)?;
         }
         sockets.push(socket);
     }
     attack.begin();
-    while !attack.is_over() {
+    // All stay, and come again one after the other.
+    for place in (0..sockets.len()).cycle() {
+        if attack.is_over() {
+            break;
+        }
+        sockets[place] = Socket::connect(attack.method)?;
+        if place % 2 == 0 {
+            sockets[place].write_all(HALF)?;
+        }
+        attack.act();
         attack.rest();
     }
     Ok(())
@@ -254,9 +301,46 @@ fn deaf(attack: &Attack<'_>) -> Result<(), ClientError> {
     );
     while !attack.is_over() {
         client.transact(&change)?;
+        attack.act();
         attack.rest();
     }
     Ok(())
+}
+
+/// After how many rounds in which the server takes nothing an attacker gives up his connection.
+const UNREAD_PATIENCE: usize = 100;
+
+/// One who asks without reading.
+struct Unread {
+    socket: Socket,
+    /// How much of the current request has gone.
+    sent: usize,
+    /// For how many rounds nothing has gone.
+    stuck: usize,
+}
+
+impl Unread {
+    fn connect(attack: &Attack<'_>) -> Result<Unread, ClientError> {
+        Ok(Unread {
+            socket: Socket::connect_nonblocking(attack.method)?,
+            sent: 0,
+            stuck: 0,
+        })
+    }
+
+    /// Goes on sending the same request again and again, as far as the socket takes it now. Says whether it took anything.
+    fn send_some(&mut self, request: &[u8], attack: &Attack<'_>) -> bool {
+        let mut has_sent = false;
+        while let Ok(count) = self.socket.write(&request[self.sent..]) {
+            has_sent = true;
+            self.sent += count;
+            if self.sent == request.len() {
+                self.sent = 0;
+                attack.act();
+            }
+        }
+        has_sent
+    }
 }
 
 fn unread(attack: &Attack<'_>) -> Result<(), ClientError> {
@@ -264,27 +348,23 @@ fn unread(attack: &Attack<'_>) -> Result<(), ClientError> {
         "{{\"id\":1,\"method\":\"transact\",\"params\":[\"{DATABASE}\",\
          {{\"op\":\"select\",\"table\":\"Item\",\"where\":[]}}]}}"
     );
-    let connect = |_| Ok((Socket::connect_nonblocking(attack.method)?, 0));
-    let mut sockets = (0..attack.clients(8))
-        .map(connect)
-        .collect::<Result<Vec<_>, ClientError>>()?;
+    let attackers = (0..attack.clients(8)).map(|_| Unread::connect(attack));
+    let mut attackers = attackers.collect::<Result<Vec<_>, ClientError>>()?;
     attack.begin();
     while !attack.is_over() {
-        sockets.retain_mut(|(socket, sent)| send_some(socket, request.as_bytes(), sent));
+        for attacker in &mut attackers {
+            match attacker.send_some(request.as_bytes(), attack) {
+                true => attacker.stuck = 0,
+                false => attacker.stuck += 1,
+            }
+            // From one who reads nothing the server takes only so much; he comes again.
+            if attacker.stuck > UNREAD_PATIENCE {
+                *attacker = Unread::connect(attack)?;
+            }
+        }
         attack.rest();
     }
     Ok(())
-}
-
-/// Goes on sending the same again and again, as far as the socket takes it now. `sent` is how much of the current one has
-/// gone. Says whether the connection stands.
-fn send_some(socket: &mut Socket, bytes: &[u8], sent: &mut usize) -> bool {
-    loop {
-        match socket.write(&bytes[*sent..]) {
-            Ok(count) => *sent = (*sent + count) % bytes.len(),
-            Err(error) => return error.kind() == ErrorKind::WouldBlock,
-        }
-    }
 }
 
 fn giant(attack: &Attack<'_>) -> Result<(), ClientError> {
@@ -302,7 +382,9 @@ fn giant(attack: &Attack<'_>) -> Result<(), ClientError> {
                 }
             };
             // Whoever is thrown out comes back.
-            *attacker = socket.write_all(&block).is_ok().then_some(socket);
+            let is_in = socket.write_all(&block).is_ok();
+            attack.act();
+            *attacker = is_in.then_some(socket);
         }
     }
     Ok(())
@@ -317,6 +399,7 @@ fn nesting(attack: &Attack<'_>) -> Result<(), ClientError> {
             // The server may close before it has seen all of it.
             let _ = socket.write_all(&bomb);
             let _ = socket.read(&mut [0; 4096]);
+            attack.act();
         }
     }
     Ok(())
@@ -367,6 +450,7 @@ fn costly(attack: &Attack<'_>) -> Result<(), ClientError> {
         for request in &requests {
             // Most of them are refused, or time out at once: that they are answered is what counts.
             client.call_raw("transact", &format!("[\"{DATABASE}\",{request}]"))?;
+            attack.act();
             if attack.is_over() {
                 break;
             }
@@ -410,6 +494,7 @@ fn monitors(attack: &Attack<'_>) -> Result<(), ClientError> {
             "[\"{DATABASE}\",{{\"op\":\"mutate\",\"table\":\"Item\",\"where\":[[\"name\",\"==\",\"{name}\"]],\
              \"mutations\":[[\"value\",\"+=\",1]]}}]"
         ))?;
+        attack.act();
         attack.rest();
     }
     Ok(())
@@ -428,7 +513,10 @@ fn slow(attack: &Attack<'_>) -> Result<(), ClientError> {
     for byte in request.as_bytes()[..request.len() - 1].iter().cycle() {
         // Whoever was thrown out stays out.
         sockets.retain_mut(|socket| match socket.write(&[*byte]) {
-            Ok(_) => true,
+            Ok(_) => {
+                attack.act();
+                true
+            }
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         });
         for _ in 0..SLOW_MS {
