@@ -10,6 +10,7 @@
 
 pub mod compaction;
 mod digest;
+mod doubt;
 mod error;
 mod fs;
 mod header;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::digest::{Digest, LeadHasher};
+use crate::doubt::Doubt;
 use crate::error::{LogError, OsError};
 use crate::fs::{Access, Disk, File, FileSystem, HeldLock};
 use crate::header::Header;
@@ -85,6 +86,10 @@ pub struct Log {
     last_digest: Option<Digest>,
     /// Size after the last compaction.
     base: u64,
+    /// What comes before is on the disk, whatever became of earlier syncs.
+    safe: u64,
+    /// What was in the file when writing began, as far as that is not certain of it.
+    doubt: Arc<Doubt>,
     /// Counts the events after which a replacement begun earlier no longer fits.
     generation: u64,
     reader: Reader,
@@ -209,6 +214,8 @@ impl Log {
             last: (0, 0),
             last_digest: None,
             base: 0,
+            safe: 0,
+            doubt: Arc::default(),
             generation: 0,
             reader,
             staged: Staged::default(),
@@ -256,6 +263,13 @@ impl Log {
     /// second record, the first two being what a compaction leaves.
     pub fn mark_base(&mut self) {
         self.base = self.offset;
+    }
+
+    /// Takes what comes before the current [`Log::offset`] as being on the disk, for whoever reads a log and finds what a
+    /// compaction has left: that is synced before it gets its name. The rest of what is read is written again before the
+    /// first sync, since an earlier one may have failed.
+    pub fn mark_safe(&mut self) {
+        self.safe = self.offset;
     }
 
     /// Whether the file has grown so much since the last compaction that another is worth while.
@@ -599,6 +613,7 @@ impl Log {
             State::Reading | State::Unread | State::ReadFailed(_) => {
                 self.reader = Reader::default();
                 self.truncate()?;
+                self.doubt = Arc::new(Doubt::new(&self.magic, self.safe..self.offset));
                 self.state = State::Writing;
                 Ok(())
             }
@@ -645,6 +660,7 @@ impl Log {
     pub fn sync_handle(&self) -> SyncHandle {
         SyncHandle {
             file: Arc::clone(&self.file),
+            doubt: Arc::clone(&self.doubt),
             name: self.name.clone(),
         }
     }
@@ -754,6 +770,7 @@ impl Log {
         let finished = replacement.rename(&target)?;
 
         self.file = finished.file;
+        self.doubt = Arc::default();
         self.offset = finished.length;
         self.base = finished.base;
         self.generation += 1;
@@ -767,16 +784,18 @@ impl Log {
 #[derive(Clone)]
 pub struct SyncHandle {
     file: Arc<dyn File>,
+    doubt: Arc<Doubt>,
     name: String,
 }
 
 impl SyncHandle {
-    /// Brings to the disk what had been appended when the handle was taken, and waits for it.
+    /// Brings to the disk what had been appended when the handle was taken, and waits for it. The first of a file that was
+    /// there before writes again what was read from it, unless that is known to be on the disk ([`Log::mark_safe`]).
     ///
     /// # Errors
     /// [`LogError::Io`]; tell the log with [`Log::sync_failed`].
     pub fn sync(&self) -> Result<(), LogError> {
-        sync_file(self.file.as_ref(), &self.name)
+        self.doubt.sync(self.file.as_ref(), &self.name)
     }
 }
 

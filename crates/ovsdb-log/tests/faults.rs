@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ovsdb_log::{LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
+use ovsdb_log::{Access, FileSystem, LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
 use ovsdb_testkit::disk::{Errno, Fault, Faults, SimulatedDisk};
 
 const DB: &str = "/db";
@@ -407,6 +407,67 @@ fn failed_sync_of_a_file_since_replaced_does_not_latch_the_new_one() {
     let error = handle.sync().unwrap_err();
     assert!(log.sync_failed(&handle, error.clone()));
     assert_eq!(log.append(&payload(&[2])), Err(error));
+}
+
+/// A process writes records without a promise and learns that they could not be synced; then it is killed.
+fn after_a_failed_sync(memory: &SimulatedDisk, fault: Fault) -> SimulatedDisk {
+    let mut log = log_with(memory, &[SCHEMA]);
+    for number in 1..=20 {
+        log.append(&payload(&[number])).expect("a healthy disk");
+    }
+    memory.faults.fail_next(fault);
+    log.commit().unwrap_err();
+    drop(log);
+    memory.after_kill(0)
+}
+
+#[test]
+fn what_an_earlier_process_could_not_sync_does_not_take_along_what_the_next_one_promises() {
+    for seed in 0..50 {
+        for fault in [
+            Fault::Forgotten(Errno::EIO),
+            Fault::Discarded(Errno::EIO),
+            Fault::Kept(Errno::EIO),
+        ] {
+            let memory = after_a_failed_sync(&SimulatedDisk::new(seed), fault);
+            let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
+            let mut found = contents(&mut log);
+            log.append(&payload(&[100])).expect("a healthy disk");
+            log.commit().expect("a healthy disk");
+            found.push(100);
+            let after = memory.power_cut(seed);
+            let mut log = open(&after, OpenMode::ReadOnly).expect("it exists");
+            assert_eq!(contents(&mut log), found, "{fault:?}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn what_is_known_to_be_on_the_disk_is_not_written_again() {
+    let memory = SimulatedDisk::new(0);
+    drop(log_with(&memory, &[SCHEMA, &payload(&[1])]));
+    let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
+    assert_eq!(contents(&mut log), [1]);
+    log.mark_safe();
+    log.append(&payload(&[2])).expect("a healthy disk");
+    let before = memory.faults.count();
+    log.commit().expect("a healthy disk");
+    log.commit().expect("a healthy disk");
+    assert_eq!(memory.faults.count(), before + 2);
+}
+
+#[test]
+fn what_cannot_be_read_any_more_as_it_was_is_not_promised() {
+    let memory = after_a_failed_sync(&SimulatedDisk::new(0), Fault::Forgotten(Errno::EIO));
+    let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
+    assert_eq!(contents(&mut log).len(), 20);
+    log.append(&payload(&[100])).expect("a healthy disk");
+    // The system needs the memory for something else, and finds on the disk what was there before.
+    let file = memory.open(Path::new(DB), Access::ReadWrite);
+    let file = file.expect("it exists");
+    file.write_at(&[0; 100], 300).expect("a healthy disk");
+    let error = log.commit().unwrap_err();
+    assert_eq!(log.append(&payload(&[101])), Err(error));
 }
 
 #[test]

@@ -316,8 +316,11 @@ fn replay_first(
             }
         }
     }
-    let id = seal::sealed_id(of_schema, &record.end, &record.lead)
-        .unwrap_or_else(|| transaction_id::after_record(replay.id, &record.digest));
+    let sealed = seal::sealed_id(of_schema, &record.end, &record.lead);
+    if sealed.is_some() {
+        log.mark_safe();
+    }
+    let id = sealed.unwrap_or_else(|| transaction_id::after_record(replay.id, &record.digest));
     replay.note(record.place().end, 0, id, commit);
     Ok(true)
 }

@@ -9,7 +9,7 @@
 //! that there is one), and `life` (nothing is left behind).
 //!
 //! A failing seed is printed; `OVSDB_SIM_SEED=N cargo test -p ovsdb-server --test simulation` repeats it and tells
-//! everything that happens. `OVSDB_SIM_SEEDS=N` tries that many.
+//! everything that happens. `OVSDB_SIM_SEEDS=N` tries that many, from `OVSDB_SIM_FIRST=N` on.
 
 mod chronicle;
 mod client;
@@ -102,14 +102,15 @@ fn whatever_the_seed_nobody_is_told_what_is_not_so() {
         return;
     }
     let seeds = number("OVSDB_SIM_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
+    let first = number("OVSDB_SIM_FIRST").unwrap_or(0);
+    let (next, end) = (AtomicU64::new(first), first + seeds);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds || failed.lock().len() >= FAILURES_MAX {
+                    if seed >= end || failed.lock().len() >= FAILURES_MAX {
                         return;
                     }
                     if catch_unwind(AssertUnwindSafe(|| run(seed, false))).is_err() {
