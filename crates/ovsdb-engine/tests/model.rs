@@ -245,31 +245,42 @@ fn to_json(column: &Column, entries: &Entries) -> String {
 fn any_transaction(rng: &mut StdRng, model: &Model) -> (String, Option<Model>) {
     let mut next = Some(model.clone());
     let mut operations = Vec::new();
-    for _ in 0..rng.random_range(1..5) {
-        let table = *["Root", "Root", "Child", "Child", "Child", "Needy"]
-            .choose(rng)
-            .unwrap();
-        let uuid = any_uuid(rng, table);
+    let mut last: Option<(&'static str, String)> = None;
+    // Often one row alone is meant, so that it comes and goes within the transaction.
+    let stays = if rng.random_bool(0.3) { 0.9 } else { 0.1 };
+    for _ in 0..rng.random_range(1..7) {
+        let (table, uuid) = match last.take() {
+            Some(same) if rng.random_bool(stays) => same,
+            _ => {
+                let tables = ["Root", "Root", "Child", "Child", "Child", "Needy"];
+                let table = *tables.choose(rng).unwrap();
+                (table, any_uuid(rng, table))
+            }
+        };
+        last = Some((table, uuid.clone()));
         let key = (table, uuid.clone());
         let columns = COLUMNS.iter().filter(|column| column.table == table);
         let choice = rng.random_range(0..10);
-        if choice < 4 {
+        let is_there = next
+            .as_ref()
+            .is_some_and(|next| next.rows.contains_key(&key));
+        // What is there is not inserted as often as what is not.
+        let inserts = if is_there { 2 } else { 6 };
+        if choice < inserts {
             let row: BTreeMap<_, _> = columns.map(|c| (c.name, any_entries(rng, c))).collect();
             operations.push(format!(
                 "{{\"op\":\"insert\",\"table\":\"{table}\",\"uuid\":\"{uuid}\",\"row\":{}}}",
                 row_json(table, &row)
             ));
-            let taken = model.rows.contains_key(&key)
-                || next
-                    .as_ref()
-                    .is_some_and(|next| next.rows.contains_key(&key));
+            // What was there before the transaction does not come again in it.
+            let taken = is_there || model.rows.contains_key(&key);
             match &mut next {
                 Some(model) if !taken => {
                     model.rows.insert(key, row);
                 }
                 _ => next = None,
             }
-        } else if choice < 8 {
+        } else if choice < 7 {
             let column = columns.collect::<Vec<_>>().choose(rng).copied().unwrap();
             let entries = any_entries(rng, column);
             operations.push(format!(

@@ -140,7 +140,7 @@ impl Transaction {
             if operation["where"].to_string().contains("_version") {
                 operation["where"] = json!([]);
             }
-            if operation["op"] == "insert" {
+            if operation["op"] == "insert" && operation["uuid"].is_null() {
                 // So that everybody knows what it will be called.
                 operation["uuid"] = json!(dice.uuid());
             }

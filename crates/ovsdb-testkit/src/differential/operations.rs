@@ -21,8 +21,33 @@ impl Draft<'_> {
         name
     }
 
-    /// Adds an `insert` under a name, with a value for one column if given.
+    /// Adds an `insert` under a name, with a value for one column if given, and seldom with a UUID.
     pub fn insert_with(&mut self, table: &Table, name: &str, given: Option<(&str, Raw)>) {
+        let uuid = self.dice.chance(15).then(|| {
+            // Of another table's row it would make dangling references look like a row's own.
+            let row = self.dice.maybe_pick(self.contents.rows(&table.name));
+            match row.map(Row::number) {
+                Some(number) if self.dice.chance(10) => number,
+                _ => self.new_uuid(),
+            }
+        });
+        self.insert_as(table, uuid, Some(name), given);
+    }
+
+    /// The number of a UUID that nothing has.
+    fn new_uuid(&mut self) -> u32 {
+        let uuid = self.dice.uuid();
+        self.pairing.literal(&uuid)
+    }
+
+    /// Adds an `insert` with the UUID that has this number, under a name, and with a value for one column, each if given.
+    fn insert_as(
+        &mut self,
+        table: &Table,
+        uuid: Option<u32>,
+        name: Option<&str>,
+        given: Option<(&str, Raw)>,
+    ) {
         let mut row = Vec::new();
         for column in &table.columns {
             let value = match &given {
@@ -39,27 +64,26 @@ impl Draft<'_> {
             ("table".to_owned(), Raw::string(&table.name)),
             ("row".to_owned(), Raw::Object(row)),
         ];
-        if self.dice.chance(15) {
-            // Of another table's row it would make dangling references look like a row's own.
-            let row = self.dice.maybe_pick(self.contents.rows(&table.name));
-            let uuid = match row.map(Row::number) {
-                Some(number) if self.dice.chance(10) => Raw::Name(number),
-                _ => {
-                    let uuid = self.dice.uuid();
-                    Raw::Name(self.pairing.literal(&uuid))
-                }
-            };
-            operation.push(("uuid".to_owned(), uuid));
+        if let Some(number) = uuid {
+            operation.push(("uuid".to_owned(), Raw::Name(number)));
         }
-        operation.push(("uuid-name".to_owned(), Raw::string(name)));
+        if let Some(name) = name {
+            operation.push(("uuid-name".to_owned(), Raw::string(name)));
+            self.names.push((table.name.clone(), name.to_owned()));
+        }
         self.operations.push(Raw::Object(operation));
-        self.names.push((table.name.clone(), name.to_owned()));
     }
 
     /// Adds an `insert` of a row, of the rows that keep it alive if it is none of its own, and sometimes of
     /// rows that it refers to.
     pub fn insert_tree(&mut self, table: &Table) {
-        let mut child = (table.clone(), self.insert(table));
+        let name = self.insert(table);
+        self.keep(table, name);
+    }
+
+    /// Adds what keeps a row alive that the transaction inserts under a name.
+    fn keep(&mut self, table: &Table, name: String) {
+        let mut child = (table.clone(), name);
         // A chain of owners is as long as a schema is deep; these are not deeper.
         for _ in 0..4 {
             if child.0.is_root && self.dice.chance(70) {
@@ -90,6 +114,60 @@ impl Draft<'_> {
                     child = (owner.clone(), name);
                 }
             }
+        }
+    }
+
+    /// Adds operations by which one row comes and goes, by its UUID. What was there before the transaction may go in it,
+    /// but not come again.
+    pub fn come_and_go(&mut self, table: &Table) {
+        let known = self.dice.maybe_pick(self.contents.rows(&table.name));
+        let known = known.map(Row::number).filter(|_| self.dice.chance(35));
+        let mut is_there = known.is_some();
+        let row = known.unwrap_or_else(|| self.new_uuid());
+        let (first, mut last_name) = (self.names.len(), None);
+        for _ in 0..3 + self.dice.below(5) {
+            let inserts = if is_there { 4 } else { 88 };
+            let deletes = if is_there { 40 } else { 4 };
+            let roll = self.dice.below(100);
+            let wheres = Raw::Array(vec![by_uuid(row)]);
+            if roll < inserts {
+                let name = match self.dice.below(10) {
+                    0..=3 => None,
+                    // A name that has been given is refused, whatever has become of its row.
+                    4 if last_name.is_some() => last_name.clone(),
+                    _ => Some(format!("row{}", self.names.len())),
+                };
+                self.insert_as(table, Some(row), name.as_deref(), None);
+                last_name = name.or(last_name);
+                if let Some(last) = &last_name {
+                    // All are names of one row: two of them together would be equal elements.
+                    self.names[first..]
+                        .iter_mut()
+                        .for_each(|(_, name)| name.clone_from(last));
+                }
+                is_there = true;
+            } else if roll < inserts + deletes {
+                self.operations.push(Raw::object([
+                    ("op", Raw::string("delete")),
+                    ("table", Raw::string(&table.name)),
+                    ("where", wheres),
+                ]));
+                is_there = false;
+            } else if roll < 90 {
+                let before = self.operations.len();
+                match self.dice.chance(50) {
+                    true => self.update(table),
+                    false => self.mutate(table),
+                }
+                for operation in &mut self.operations[before..] {
+                    set_where(operation, wheres.clone());
+                }
+            } else {
+                self.select(table);
+            }
+        }
+        if let Some(name) = last_name.filter(|_| is_there) {
+            self.keep(table, name);
         }
     }
 
@@ -409,6 +487,16 @@ pub fn by_uuid(row: u32) -> Raw {
         Raw::string("=="),
         Raw::uuid(row),
     ])
+}
+
+fn set_where(operation: &mut Raw, wheres: Raw) {
+    if let Raw::Object(members) = operation {
+        for (name, value) in members {
+            if name == "where" {
+                *value = wheres.clone();
+            }
+        }
+    }
 }
 
 fn names(columns: &[String]) -> Raw {

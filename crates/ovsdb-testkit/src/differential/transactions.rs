@@ -17,6 +17,7 @@ enum Plan {
     Mixed,
     Tree,
     Swap,
+    ComeAndGo,
     Prune,
     Read,
 }
@@ -44,6 +45,7 @@ impl Draft<'_> {
             (50, Plan::Mixed),
             (if crowded { 5 } else { 30 }, Plan::Tree),
             (8, Plan::Swap),
+            (8, Plan::ComeAndGo),
             (if crowded { 40 } else { 5 }, Plan::Prune),
             (7, Plan::Read),
         ];
@@ -54,6 +56,10 @@ impl Draft<'_> {
                 self.insert_tree(&table);
             }
             Plan::Swap => self.swap(),
+            Plan::ComeAndGo => {
+                let table = self.table();
+                self.come_and_go(&table);
+            }
             Plan::Prune => {
                 for _ in 0..1 + self.dice.below(3) {
                     let table = self.table();

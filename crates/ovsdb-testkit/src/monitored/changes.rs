@@ -135,11 +135,42 @@ fn any_operation(dice: &mut Dice, contents: &Contents, operations: &mut Vec<Json
     }
 }
 
+/// One row comes and goes, by its UUID. What was there before does not come again: that fails.
+fn come_and_go(dice: &mut Dice, contents: &Contents, operations: &mut Vec<Json>) {
+    let known: Vec<&str> = contents
+        .keys()
+        .filter(|(table, _)| *table == "A")
+        .map(|(_, uuid)| uuid.as_str())
+        .collect();
+    let (uuid, mut is_there) = match dice.maybe_pick(&known) {
+        Some(uuid) if dice.chance(30) => ((*uuid).to_owned(), true),
+        _ => (dice.uuid(), false),
+    };
+    let filter = json!([["_uuid", "==", ["uuid", uuid]]]);
+    for _ in 0..3 + dice.below(4) {
+        let row = any_row(dice, table("A"), contents, 30);
+        let next = if is_there { (0, 45) } else { (90, 5) };
+        let choice = dice.below(100);
+        if choice < next.0 {
+            operations.push(json!({"op": "insert", "table": "A", "uuid": uuid, "row": row}));
+            is_there = true;
+        } else if choice < next.0 + next.1 {
+            operations.push(json!({"op": "delete", "table": "A", "where": filter}));
+            is_there = false;
+        } else {
+            operations.push(json!({"op": "update", "table": "A", "where": filter, "row": row}));
+        }
+    }
+}
+
 /// The operations of a transaction on `contents`. It may fail, or change nothing.
 pub fn any_transaction(dice: &mut Dice, contents: &Contents) -> Json {
     let mut operations = Vec::new();
     for _ in 0..=dice.below(3) {
         any_operation(dice, contents, &mut operations);
+    }
+    if dice.chance(8) {
+        come_and_go(dice, contents, &mut operations);
     }
     if contents.keys().filter(|(table, _)| *table == "A").count() > 12 {
         let clause = any_clause(dice, table("A"), contents).to_json();
