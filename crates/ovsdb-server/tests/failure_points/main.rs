@@ -6,6 +6,8 @@
 //! each fault that fits it: what the next processes find shortly after it and at the end, whether the server goes on when
 //! the disk is well again, and whether it serves what it has on the disk. What must hold is said in `observer`.
 //!
+//! Another workload has large transactions, whose records are written by several writes each.
+//!
 //! `OVSDB_FAULT_WORKLOADS=N` and `OVSDB_FAULT_SEED=N` say how many workloads, from which seed on;
 //! `OVSDB_FAULT_POINT=N` and `OVSDB_FAULT_KIND=NAME` repeat a single trial of one workload. `OVSDB_FAULT_CHAINS=N` says how
 //! many rows of power cuts.
@@ -17,10 +19,12 @@ mod trial;
 mod wire;
 mod workload;
 
+use ovsdb_testkit::disk::Kind;
 use plan::Plan;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use trial::{Images, Report, Setup};
+use workload::Size;
 
 fn number(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
@@ -31,9 +35,29 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// All trials of the workload with this seed.
-fn check_workload(seed: u64) {
-    let setup = Setup::new(seed);
+/// Which failure points are tried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Points {
+    All,
+    /// Those that end a write between others, in the middle of a record or of several.
+    AmongWrites,
+}
+
+impl Points {
+    fn admits(self, plan: &Plan, operations: &[Kind]) -> bool {
+        let is_write =
+            |at: Option<u64>| at.and_then(|at| operations.get(at as usize)) == Some(&Kind::Write);
+        let point = plan.point;
+        self == Points::All
+            || is_write(Some(point))
+                && (is_write(point.checked_sub(1)) || is_write(Some(point + 1)))
+                && !plan.kind.is_mended_at_once()
+    }
+}
+
+/// The trials of the workload with this seed.
+fn check_workload(size: Size, seed: u64, points: Points) {
+    let setup = Setup::new(size, seed);
     let healthy = match setup.run(None, Images::Everywhere) {
         Ok(report) => report,
         Err(wrong) => panic!("OVSDB_FAULT_SEED={seed}, without a fault: {wrong}"),
@@ -44,7 +68,7 @@ fn check_workload(seed: u64) {
     for plan in Plan::all(&healthy.operations) {
         let is_meant = point.is_none_or(|point| point == plan.point)
             && kind.as_ref().is_none_or(|kind| kind == plan.kind.name());
-        if !is_meant {
+        if !is_meant || !points.admits(&plan, &healthy.operations) {
             continue;
         }
         match setup.run(Some(plan), Images::AfterFault) {
@@ -62,22 +86,33 @@ fn check_workload(seed: u64) {
         }
     }
     println!(
-        "seed {seed}: {} operations, {} transactions accepted; {trials} faults, {fired} of which refused {refused} transactions; {images} restarts",
+        "{size:?}, seed {seed}: {} operations, {} transactions accepted; {trials} faults, {fired} of which refused {refused} transactions; {images} restarts",
         healthy.operations.len(),
         healthy.accepted,
     );
-    assert!(healthy.operations.len() > 80, "the workload is small");
+    let most_writes = healthy.operations.chunk_by(|a, b| a == b);
+    let most_writes = most_writes.filter(|chunk| chunk[0] == Kind::Write);
+    let most_writes = most_writes.map(<[Kind]>::len).max().unwrap_or(0);
+    match size {
+        Size::Small => assert!(healthy.operations.len() > 80, "the workload is small"),
+        // A header, two pieces and the end of the line.
+        Size::Large => assert!(
+            most_writes >= 4,
+            "records are written by {most_writes} writes"
+        ),
+    }
     assert_eq!(healthy.refused, 0, "nothing fails on a disk that is well");
     let is_whole = point.is_none() && kind.is_none();
     assert!(!is_whole || fired > 0, "some fault must have hit");
 }
 
 /// The workload with this seed, or those that the environment asks for.
-fn check_workloads(seed: u64) {
+fn check_workloads(size: Size, seed: u64, points: Points) {
     let count = number("OVSDB_FAULT_WORKLOADS");
     let from = number("OVSDB_FAULT_SEED").or(count.map(|_| 1));
+    let points = if from.is_some() { Points::All } else { points };
     for seed in from.unwrap_or(seed)..from.unwrap_or(seed) + count.unwrap_or(1) {
-        check_workload(seed);
+        check_workload(size, seed, points);
     }
 }
 
@@ -89,7 +124,7 @@ const CHAINS: u64 = 8;
 /// A row of power cuts: while the file is read and mended, while the server works, while something fails.
 fn check_chain(chain: u64) {
     let mut random = StdRng::seed_from_u64(chain);
-    let mut setup = Setup::new(chain);
+    let mut setup = Setup::new(Size::Small, chain);
     let (mut accepted, mut cuts) = (0, 0);
     for generation in 0..GENERATIONS {
         let what = format!("chain {chain}, generation {generation}");
@@ -131,13 +166,18 @@ fn nothing_acknowledged_is_lost_by_power_cuts_one_after_the_other() {
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_fails_and_wherever() {
-    check_workloads(1);
+    check_workloads(Size::Small, 1, Points::All);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_in_another_workload() {
     // What the environment asks for, the first one does.
     if number("OVSDB_FAULT_SEED").is_none() && number("OVSDB_FAULT_WORKLOADS").is_none() {
-        check_workloads(2);
+        check_workloads(Size::Small, 2, Points::All);
     }
+}
+
+#[test]
+fn nothing_of_a_record_that_is_written_in_pieces_is_there_in_part() {
+    check_workloads(Size::Large, 1, Points::AmongWrites);
 }

@@ -45,6 +45,14 @@ impl FaultKind {
         }
     }
 
+    /// Whether whoever it meets goes on where he was.
+    pub(crate) fn is_mended_at_once(self) -> bool {
+        matches!(
+            self,
+            FaultKind::Once(_, Fault::Error(Errno::EINTR) | Fault::Short)
+        )
+    }
+
     fn fits(self, kind: Kind) -> bool {
         match self {
             FaultKind::Once(_, Fault::Error(Errno::EINTR)) => {

@@ -20,7 +20,7 @@ use rand::{Rng, SeedableRng};
 use crate::observer::{Converted, End, Fate, Observer};
 use crate::oracle::{schema, schema_number, tokens};
 use crate::plan::Plan;
-use crate::workload::{Step, WRITERS, schema_text, steps};
+use crate::workload::{Size, Step, WRITERS, schema_text, steps};
 
 /// The database file.
 const NAME: &str = "/data/db";
@@ -42,6 +42,7 @@ pub(crate) enum Images {
 /// A workload with the disk that it begins on.
 pub(crate) struct Setup {
     seed: u64,
+    size: Size,
     disk: SimulatedDisk,
     base: Database,
 }
@@ -153,7 +154,7 @@ impl Trial {
 
 impl Setup {
     /// The workload with this seed, on a file that has been there for long.
-    pub(crate) fn new(seed: u64) -> Setup {
+    pub(crate) fn new(size: Size, seed: u64) -> Setup {
         let disk = SimulatedDisk::new(seed);
         let fs = Arc::new(disk.clone());
         let path = Path::new(NAME);
@@ -172,6 +173,7 @@ impl Setup {
         assert_eq!(base.database.rows(), 1);
         Setup {
             seed,
+            size,
             disk: disk.after_kill(seed),
             base: base.database,
         }
@@ -184,6 +186,7 @@ impl Setup {
             file::load_to_serve_on(fs, Path::new(NAME)).map_err(|error| error.to_string())?;
         Ok(Setup {
             seed,
+            size: Size::Small,
             disk: disk.after_kill(seed),
             base: found.database,
         })
@@ -315,7 +318,7 @@ async fn work(
     settle().await;
 
     let token = tokens(&setup.base).last().copied().unwrap_or(0);
-    let steps = steps(setup.seed, token, schema_number(&setup.base));
+    let steps = steps(setup.size, setup.seed, token, schema_number(&setup.base));
     let last_heal = steps
         .iter()
         .rposition(|step| matches!(step, Step::Heal))

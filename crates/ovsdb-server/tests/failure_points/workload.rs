@@ -3,6 +3,8 @@
 //! Each transaction that changes kept columns adds one to a counter, asks for it, and leaves a row with its token, so that
 //! its reply tells its place in the order of all, and any contents tell which transactions they are made of.
 
+use ovsdb_engine::record::PIECE_BYTES;
+use ovsdb_server::limits;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -70,6 +72,21 @@ pub(crate) enum Step {
     Heal,
 }
 
+/// How much transactions do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Size {
+    /// A few rows.
+    Small,
+    /// Some of them so many rows that their records are written by several writes.
+    Large,
+}
+
+/// Rows of a large transaction: so many that its record is not made as a whole.
+const LARGE_ROWS: usize = limits::RECORD_ROWS_WHOLE + 6;
+
+/// Bytes of text of each. Together they are more than a record is written of at once.
+const LARGE_ROW_BYTES: usize = PIECE_BYTES / LARGE_ROWS;
+
 /// Draws steps.
 struct Generator {
     random: StdRng,
@@ -77,46 +94,15 @@ struct Generator {
 }
 
 /// What is done with this seed, with tokens after `token`, where the database has this schema.
-pub(crate) fn steps(seed: u64, token: u64, schema: usize) -> Vec<Step> {
+pub(crate) fn steps(size: Size, seed: u64, token: u64, schema: usize) -> Vec<Step> {
     let mut generator = Generator {
         random: StdRng::seed_from_u64(seed),
         token,
     };
-    let bursts = 14;
-    // Everything happens in every workload, in an order of its own.
-    let mut events = vec![
-        Step::Compact,
-        Step::Day,
-        Step::Minutes,
-        Step::Settle,
-        Step::Compact,
-    ];
-    shuffle(&mut events, &mut generator.random);
-    let first_conversion = generator.random.random_range(2..bursts / 2);
-    let second_conversion = generator.random.random_range(bursts / 2..bursts);
-    let heal = generator.random.random_range(bursts / 2..bursts);
-    let mut steps = Vec::new();
-    for burst in 0..bursts {
-        for _ in 0..generator.random.random_range(1..5) {
-            steps.push(Step::Transact(generator.transaction()));
-            if generator.random.random_bool(0.3) {
-                steps.push(Step::Yield(generator.random.random_range(1..6)));
-            }
-        }
-        if burst == heal {
-            steps.push(Step::Heal);
-        }
-        if burst == first_conversion {
-            steps.push(Step::Convert(1));
-        } else if burst == second_conversion {
-            steps.push(Step::Convert(2));
-        } else if generator.random.random_bool(0.5) {
-            steps.extend(events.pop());
-        }
-        steps.push(Step::Yield(generator.random.random_range(0..12)));
-    }
-    steps.extend(events);
-    steps.retain(|step| !matches!(step, Step::Convert(number) if *number <= schema));
+    let mut steps = match size {
+        Size::Small => generator.small(schema),
+        Size::Large => generator.large(),
+    };
     steps.push(Step::Heal);
     steps.push(Step::Settle);
     steps.push(Step::Minutes);
@@ -141,6 +127,83 @@ fn uuid(token: u64, of: u64) -> String {
 }
 
 impl Generator {
+    /// Transactions of all kinds, compactions and conversions.
+    fn small(&mut self, schema: usize) -> Vec<Step> {
+        let bursts = 14;
+        // Everything happens in every workload, in an order of its own.
+        let mut events = vec![
+            Step::Compact,
+            Step::Day,
+            Step::Minutes,
+            Step::Settle,
+            Step::Compact,
+        ];
+        shuffle(&mut events, &mut self.random);
+        let first_conversion = self.random.random_range(2..bursts / 2);
+        let second_conversion = self.random.random_range(bursts / 2..bursts);
+        let heal = self.random.random_range(bursts / 2..bursts);
+        let mut steps = Vec::new();
+        for burst in 0..bursts {
+            for _ in 0..self.random.random_range(1..5) {
+                steps.push(Step::Transact(self.transaction()));
+                if self.random.random_bool(0.3) {
+                    steps.push(Step::Yield(self.random.random_range(1..6)));
+                }
+            }
+            if burst == heal {
+                steps.push(Step::Heal);
+            }
+            if burst == first_conversion {
+                steps.push(Step::Convert(1));
+            } else if burst == second_conversion {
+                steps.push(Step::Convert(2));
+            } else if self.random.random_bool(0.5) {
+                steps.extend(events.pop());
+            }
+            steps.push(Step::Yield(self.random.random_range(0..12)));
+        }
+        steps.extend(events);
+        steps.retain(|step| !matches!(step, Step::Convert(number) if *number <= schema));
+        steps
+    }
+
+    /// Many rows come, change and go, with small transactions before, beside and behind.
+    fn large(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let compacts_before = self.random.random_range(0..3);
+        for step in 0..3 {
+            steps.push(Step::Transact(self.transaction()));
+            if step == compacts_before {
+                steps.push(Step::Compact);
+            }
+            steps.push(Step::Yield(self.random.random_range(0..12)));
+            let text = "x".repeat(LARGE_ROW_BYTES);
+            let more: String = match step {
+                0 => (0..LARGE_ROWS)
+                    .map(|row| {
+                        let uuid = uuid(0, 1000 + row as u64);
+                        format!(r#",{{"op":"insert","table":"Parent","uuid":"{uuid}","row":{{"name":"many","text":"{text}"}}}}"#)
+                    })
+                    .collect(),
+                1 => String::from(r#",{"op":"update","table":"Parent","where":[["name","==","many"]],"row":{"tags":["map",[["a",1]]]}}"#),
+                _ => String::from(r#",{"op":"delete","table":"Parent","where":[["name","==","many"]]}"#),
+            };
+            let (client, durable) = (
+                self.random.random_range(0..WRITERS),
+                self.random.random_bool(0.5),
+            );
+            steps.push(Step::Transact(self.entry(client, durable, &more)));
+            for _ in 0..self.random.random_range(0..3) {
+                steps.push(Step::Transact(self.transaction()));
+            }
+            steps.push(Step::Yield(self.random.random_range(0..12)));
+            if self.random.random_bool(0.5) {
+                steps.push(Step::Settle);
+            }
+        }
+        steps
+    }
+
     /// A transaction with a row for its token, and more.
     fn entry(&mut self, client: usize, durable: bool, more: &str) -> Transaction {
         self.token += 1;
@@ -176,7 +239,7 @@ impl Generator {
             _ => self.random.random_range(0..60),
         };
         let text = "x".repeat(length);
-        let more = match self.random.random_range(0..12) {
+        let more = match self.random.random_range(0..13) {
             0..=3 => {
                 let parent = uuid(next, 1);
                 let kids = self.random.random_range(0..4);
@@ -216,6 +279,17 @@ impl Generator {
                 r#",{{"op":"delete","table":"Parent","where":{of_name}}},{{"op":"comment","comment":"without {name}"}}"#
             ),
             9 => format!(r#",{{"op":"update","table":"Kid","where":[],"row":{{"v":{next}}}}}"#),
+            11 => {
+                // One row, which comes, goes and comes again.
+                let row = uuid(next, 3);
+                let insert = format!(
+                    r#",{{"op":"insert","table":"Parent","uuid":"{row}","row":{{"name":"{name}"}}}}"#
+                );
+                let by_uuid = format!(r#""where":[["_uuid","==",["uuid","{row}"]]]"#);
+                format!(
+                    r#"{insert},{{"op":"delete","table":"Parent",{by_uuid}}}{insert},{{"op":"update","table":"Parent",{by_uuid},"row":{{"text":"{text}"}}}}"#
+                )
+            }
             10 => {
                 // The index refuses it.
                 let twice = uuid(next, 2);
