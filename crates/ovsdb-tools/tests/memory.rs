@@ -28,6 +28,8 @@ fn transactions() -> usize {
     if are_optimized { 100_000 } else { 10_000 }
 }
 
+/// Transactions after which clients stop reading that want to see one.
+const FIRST: usize = 10;
 /// Transactions sent before the first of their replies is read.
 const PIPELINE: usize = 100;
 /// Rows loaded in one transaction; few, so that the server need not hold much only to load them.
@@ -56,6 +58,8 @@ enum Stop {
     InTheMiddle,
     /// After them.
     Afterwards,
+    /// In the middle of the first update after them.
+    InAnUpdate,
 }
 
 impl Work {
@@ -92,7 +96,8 @@ impl Work {
         let found = format!(r#""table":"T","where":[["_uuid","==",["uuid","{row}"]]]"#);
         match self {
             Work::Modify => {
-                let text = text(bytes, number);
+                // None that the row was loaded with.
+                let text = text(bytes, rows + number);
                 format!(r#"{{"op":"update",{found},"row":{{"text":"{text}"}}}}"#)
             }
             // Each row goes in one transaction and comes back in another.
@@ -209,7 +214,7 @@ impl Fixture {
             match stop {
                 Stop::AtOnce => return stream,
                 Stop::InTheMiddle if read > 2 << 20 => return stream,
-                Stop::Afterwards if depth == 0 => return stream,
+                Stop::Afterwards | Stop::InAnUpdate if depth == 0 => return stream,
                 _ => {}
             }
             let count = stream.read(&mut buffer).expect("the server sends");
@@ -232,10 +237,19 @@ fn measure(work: Work, clients: &[(&str, Stop)]) -> (usize, usize) {
     let rows = fixture.load(work);
     let loaded = fixture.resident();
     let stalled = clients.iter();
-    let stalled: Vec<UnixStream> = stalled
+    let mut stalled: Vec<UnixStream> = stalled
         .map(|(method, stop)| fixture.stalled(method, *stop))
         .collect();
-    fixture.commit((0..transactions()).map(|number| work.transaction(number)));
+    fixture.commit((0..FIRST).map(|number| work.transaction(number)));
+    for (stream, (_, stop)) in stalled.iter_mut().zip(clients) {
+        if let Stop::InAnUpdate = stop {
+            let mut begun = [0; 200];
+            stream
+                .read_exact(&mut begun)
+                .expect("it is told of the first");
+        }
+    }
+    fixture.commit((FIRST..transactions()).map(|number| work.transaction(number)));
     let more = fixture.resident().saturating_sub(loaded);
     drop(stalled);
     (rows, more)
@@ -272,6 +286,8 @@ fn a_client_that_does_not_read_costs_little_while_rows_change() {
     let mut cases: Vec<&[(&str, Stop)]> = ALL.chunks(1).collect();
     // Each has two pieces of contents of its own at most, and all of them have the version in common.
     let many = [("monitor_cond_since", Stop::InTheMiddle); 16];
+    cases.push(&many);
+    let many = [("monitor_cond", Stop::InAnUpdate); 24];
     cases.push(&many);
     check(Work::Modify, &cases);
 }
