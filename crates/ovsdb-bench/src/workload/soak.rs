@@ -3,7 +3,8 @@
 //! Writers insert, change and delete, so that the database breathes but does not grow in the long run; watchers come, stay
 //! for a while, some of them without reading, and go; the file is compacted again and again. Memory, descriptors and the
 //! size of the file are looked at throughout. After a first quarter, in which everything finds its size, their highest
-//! values in the second quarter are compared with those in the last.
+//! values in the second quarter are compared with those in the last. How large the file becomes between two compactions
+//! follows from how much was written: of it, the size after a compaction and what a transaction adds are compared.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,6 +45,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const GROWTH_PERCENT: u64 = 10;
 const GROWTH_BYTES: u64 = 16 << 20;
 const GROWTH_DESCRIPTORS: u64 = 8;
+const GROWTH_BYTES_OF_TRANSACTION: u64 = 16;
 
 /// The highest values of a quarter.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +53,10 @@ struct Highest {
     resident: u64,
     descriptors: u64,
     file: u64,
+    /// Size of the file right after a compaction.
+    compacted: u64,
+    /// Bytes that a transaction adds to the file, on average from one compaction to the next.
+    added: u64,
 }
 
 impl Workload for Soak {
@@ -85,6 +91,16 @@ impl Workload for Soak {
                 "greatest size of the file in the second quarter",
             ),
             Figure::new("file_late", Unit::Mebibytes, "the same in the last quarter"),
+            Figure::new(
+                "compacted_early",
+                Unit::Mebibytes,
+                "greatest size of the file right after a compaction in the second quarter",
+            ),
+            Figure::new(
+                "compacted_late",
+                Unit::Mebibytes,
+                "the same in the last quarter",
+            ),
         ];
         FIGURES
     }
@@ -116,7 +132,7 @@ impl Workload for Soak {
                 })
                 .collect::<Vec<_>>();
             let watchers = scope.spawn(|| watch(method, rows, &over));
-            let looked = look(bench, length);
+            let looked = look(bench, length, &transactions);
             over.store(true, Ordering::Release);
             for writer in writers {
                 writer.join().map_err(|_| WorkloadError::Thread)??;
@@ -136,7 +152,18 @@ impl Workload for Soak {
                 late.descriptors,
                 GROWTH_DESCRIPTORS,
             ),
-            ("the file", early.file, late.file, GROWTH_BYTES),
+            (
+                "the compacted file",
+                early.compacted,
+                late.compacted,
+                GROWTH_BYTES,
+            ),
+            (
+                "what a transaction adds to the file",
+                early.added,
+                late.added,
+                GROWTH_BYTES_OF_TRANSACTION,
+            ),
         ] {
             if late > early * (100 + GROWTH_PERCENT) / 100 + slack {
                 return Err(WorkloadError::Growth { what, early, late });
@@ -148,6 +175,8 @@ impl Workload for Soak {
             ("memory_late", late.resident),
             ("file_early", early.file),
             ("file_late", late.file),
+            ("compacted_early", early.compacted),
+            ("compacted_late", late.compacted),
         ] {
             bench.record(figure, mebibytes(bytes), &effort);
         }
@@ -156,10 +185,15 @@ impl Workload for Soak {
 }
 
 /// Looks at the server for so long, and has its file compacted sixteen times meanwhile.
-fn look(bench: &Bench, length: Duration) -> Result<[Highest; 4], WorkloadError> {
+fn look(
+    bench: &Bench,
+    length: Duration,
+    transactions: &AtomicUsize,
+) -> Result<[Highest; 4], WorkloadError> {
     let begin = Instant::now();
     let mut quarters = [Highest::default(); 4];
     let mut compactions = 0;
+    let (mut compacted, mut transactions_before) = (bench.server().file_bytes()?, 0);
     while begin.elapsed() < length {
         std::thread::sleep(LOOK.min(length / 64));
         let part = begin.elapsed().as_secs_f64() / length.as_secs_f64();
@@ -174,7 +208,14 @@ fn look(bench: &Bench, length: Duration) -> Result<[Highest; 4], WorkloadError> 
         // Late in each sixteenth, so that each quarter sees the file at its greatest.
         if part * 16.0 > f64::from(compactions) + 0.9 {
             compactions += 1;
+            let grown = bench.server().file_bytes()?.saturating_sub(compacted);
+            let transactions_now = transactions.load(Ordering::Relaxed);
+            let since = (transactions_now - transactions_before).max(1) as u64;
+            quarter.added = quarter.added.max(grown / since);
             bench.server().compact()?;
+            compacted = bench.server().file_bytes()?;
+            transactions_before = transactions_now;
+            quarter.compacted = quarter.compacted.max(compacted);
         }
     }
     Ok(quarters)
