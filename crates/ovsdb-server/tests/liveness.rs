@@ -160,6 +160,25 @@ fn nobody_else_waits_for_a_transaction_that_is_being_written() {
 }
 
 #[test]
+fn sockets_are_looked_after_while_the_thread_that_did_so_waits_for_a_disk() {
+    let fixture = Fixture::new(&["D"]);
+    let (mut writer, mut other) = (fixture.connect(), fixture.connect());
+    for _ in 0..10 {
+        // Nobody has anything else to do: of the two threads one waits for input, and the other sleeps until it is woken.
+        for client in [&mut other, &mut writer] {
+            assert_eq!(client.call("echo", "[]"), reply(0, "[]"));
+        }
+        let held = fixture.disk.hold_writes();
+        let insert = r#"["D",{"op":"insert","table":"U","row":{}}]"#;
+        writer.request("0", "transact", insert);
+        held.wait_for_one();
+        assert_eq!(other.call("echo", "[]"), reply(0, "[]"));
+        drop(held);
+        assert_eq!(writer.next(), reply(0, r#"[{"uuid":["uuid","U"]}]"#));
+    }
+}
+
+#[test]
 fn nobody_who_reads_waits_for_a_large_transaction() {
     let fixture = Fixture::new(&["D"]);
     let mut reader = fixture.connect();
