@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::error::OvsdbError;
-use ovsdb_proto::schema::{ColumnId, Evolution, Fate, Schema};
+use ovsdb_proto::schema::{ColumnId, Evolution, Fate, Schema, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 
-use crate::database::{Database, Index, Row, Table, index_key};
+use crate::database::{Database, Index, Row, Table, index_key, kept_count, usual_count};
 use crate::draft::Draft;
 use crate::passes;
+use crate::pmap::PMap;
 
 /// A converted database.
 #[derive(Clone, Debug)]
@@ -97,21 +98,31 @@ fn extend(database: &Database, evolution: &Evolution) -> Option<Database> {
                 return None;
             }
         }
-        let table = if old.indexes == new.indexes {
-            rows.clone()
-        } else {
-            let mut table = Table::clone(rows);
+        let mut table = rows.clone();
+        if old.indexes != new.indexes {
             let indexes = new.indexes.iter();
             let indexes = indexes.map(|columns| {
                 let known = old.indexes.iter().position(|other| other == columns);
                 known.map_or_else(|| index(rows, columns), |at| Some(rows.indexes[at].clone()))
             });
-            table.indexes = indexes.collect::<Option<_>>()?;
-            Arc::new(table)
-        };
+            Arc::make_mut(&mut table).indexes = indexes.collect::<Option<_>>()?;
+        }
+        if old.is_root != new.is_root {
+            Arc::make_mut(&mut table).strong_refs = counts(rows, old, new);
+        }
         tables.push(table);
     }
     Some(Database::with_tables(schema, tables))
+}
+
+/// The counts of strong references of `rows` of the table `old`, as they are kept for `new`.
+fn counts(rows: &Table, old: &TableSchema, new: &TableSchema) -> PMap<Uuid, usize> {
+    let counts = rows.rows.iter().filter_map(|(uuid, _)| {
+        let count = rows.strong_refs.get(uuid).copied();
+        let count = count.unwrap_or_else(|| usual_count(old));
+        Some((*uuid, kept_count(new, count)?))
+    });
+    PMap::from_sorted(counts.collect())
 }
 
 /// The entries of an index over `columns`; `None` if two rows agree in them.

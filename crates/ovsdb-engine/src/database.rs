@@ -154,6 +154,17 @@ pub(crate) fn index_key(row: &Row, columns: &[ColumnId]) -> IndexKey {
     }
 }
 
+/// How many strong references there mostly are to a row of `table`: one where rows live by them, none elsewhere. Only what
+/// differs is kept, since most rows that live by references have one owner.
+pub(crate) fn usual_count(table: &TableSchema) -> usize {
+    usize::from(!table.is_root)
+}
+
+/// How `count` strong references to a row of `table` are kept.
+pub(crate) fn kept_count(table: &TableSchema, count: usize) -> Option<usize> {
+    (count != usual_count(table)).then_some(count)
+}
+
 /// The entries of one index.
 pub(crate) type Index = PMap<(IndexKey, Uuid), ()>;
 
@@ -163,7 +174,7 @@ pub struct Table {
     pub(crate) rows: PMap<Uuid, Arc<Row>>,
     /// For each index of the schema its entries. Only inside a draft can two rows share a key.
     pub(crate) indexes: Vec<Index>,
-    /// How many strong references point to a row, those from the row itself aside. No entry means none.
+    /// How many strong references point to a row, those from the row itself aside, where that is not [`usual_count`].
     pub(crate) strong_refs: PMap<Uuid, usize>,
     /// Which rows refer weakly to which of this table: (to, table from, row from), and how many times.
     pub(crate) weak_refs: PMap<(Uuid, TableId, Uuid), usize>,
@@ -396,10 +407,11 @@ impl Database {
                     ));
                 }
             }
-            if !actual.strong_refs.iter().eq(expected.strong_refs.iter()) {
+            let counted = expected_counts(self.schema().table(id), &actual.rows, expected);
+            if !actual.strong_refs.iter().eq(counted.iter()) {
                 return Err(format!(
-                    "table {name}: strong references {:?}, counted {:?}",
-                    actual.strong_refs, expected.strong_refs
+                    "table {name}: strong references {:?}, counted {counted:?}",
+                    actual.strong_refs
                 ));
             }
             if !actual.weak_refs.iter().eq(expected.weak_refs.iter()) {
@@ -440,4 +452,20 @@ impl Database {
             });
         }
     }
+}
+
+/// What is to be kept of the strong references to `rows`, each of which `counted` has.
+fn expected_counts(
+    schema: &TableSchema,
+    rows: &PMap<Uuid, Arc<Row>>,
+    counted: &Table,
+) -> PMap<Uuid, usize> {
+    let counts = rows.iter().filter_map(|(uuid, _)| {
+        let count = counted.strong_refs.get(uuid).copied().unwrap_or(0);
+        Some((*uuid, kept_count(schema, count)?))
+    });
+    let counted = counted.strong_refs.iter();
+    let dangling = counted.filter(|(uuid, _)| !rows.contains_key(*uuid));
+    let dangling = dangling.map(|(uuid, count)| (*uuid, *count));
+    counts.chain(dangling).collect()
 }

@@ -12,7 +12,9 @@ use hashbrown::HashMap;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
-use crate::database::{Database, Index, IndexKey, Row, Table, TablePlan, index_key};
+use crate::database::{
+    Database, Index, IndexKey, Row, Table, TablePlan, index_key, kept_count, usual_count,
+};
 use crate::hashing::RowHash;
 
 /// Names a row within a database.
@@ -52,8 +54,18 @@ const ENTERED_SINGLY_MAX: usize = 32;
 /// What a count of references was.
 #[derive(Clone, Copy, Debug)]
 enum Count {
-    Strong(RowKey, usize),
+    /// What was kept of it.
+    Strong(RowKey, Option<usize>),
     Weak(RowKey, RowKey, usize),
+}
+
+/// How many strong references there are to a row before and after a step. `None`: there is no such row, or its references
+/// have not been counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    pub(crate) to: RowKey,
+    pub(crate) before: Option<usize>,
+    pub(crate) after: Option<usize>,
 }
 
 impl Draft {
@@ -95,28 +107,37 @@ impl Draft {
         self.next.plan(table)
     }
 
-    /// How many strong references there are to a row, those from itself aside.
+    /// How many strong references there are to a row, those from itself aside. Of a new row, once they are counted.
     pub(crate) fn strong_count(&self, to: &RowKey) -> usize {
         let counts = &self.table(to.0).strong_refs;
-        counts.get(&to.1).copied().unwrap_or(0)
+        let kept = counts.get(&to.1).copied();
+        kept.unwrap_or_else(|| usual_count(self.schema().table(to.0)))
     }
 
-    /// Changes [`Draft::strong_count`].
-    pub(crate) fn set_strong_count(&mut self, to: RowKey, count: usize) {
+    /// Keeps a count of strong references, or none.
+    fn keep_strong_count(&mut self, to: RowKey, kept: Option<usize>) {
         let counts = &mut self.next.table_mut(to.0).strong_refs;
-        let before = match count {
-            0 => counts.remove(&to.1),
-            count => counts.insert(to.1, count),
+        let before = match kept {
+            None => counts.remove(&to.1),
+            Some(count) => counts.insert(to.1, count),
         };
-        self.counts.push(Count::Strong(to, before.unwrap_or(0)));
+        self.counts.push(Count::Strong(to, before));
     }
 
-    /// Changes the strong counts of several rows, each once: from what they are to what they are to be.
-    pub(crate) fn set_strong_counts(&mut self, mut changes: Vec<(RowKey, usize, usize)>) {
+    /// Changes [`Draft::strong_count`] of several rows, each once.
+    pub(crate) fn set_strong_counts(&mut self, changes: impl Iterator<Item = Counted>) {
+        let schema = self.schema().clone();
+        let kept = |to: &RowKey, count: Option<usize>| kept_count(schema.table(to.0), count?);
+        let changes = changes.map(|Counted { to, before, after }| {
+            let (before, after) = (kept(&to, before), kept(&to, after));
+            (to, before, after)
+        });
+        let changes = changes.filter(|(_, before, after)| before != after);
+        let mut changes: Vec<(RowKey, Option<usize>, Option<usize>)> = changes.collect();
         changes.sort_unstable_by_key(|(to, ..)| *to);
         if changes.len() <= ENTERED_SINGLY_MAX {
-            for (to, _, count) in changes {
-                self.set_strong_count(to, count);
+            for (to, _, kept) in changes {
+                self.keep_strong_count(to, kept);
             }
             return;
         }
@@ -128,10 +149,10 @@ impl Draft {
             let (mut new, mut gone) = (Vec::new(), Vec::new());
             for ((_, uuid), before, after) in of_table {
                 match (before, after) {
-                    (0, 0) => {}
-                    (0, after) => new.push((*uuid, *after)),
-                    (_, 0) => gone.push(*uuid),
-                    (_, after) => {
+                    (None, None) => {}
+                    (None, Some(after)) => new.push((*uuid, *after)),
+                    (Some(_), None) => gone.push(*uuid),
+                    (Some(_), Some(after)) => {
                         counts.insert(*uuid, *after);
                     }
                 }
@@ -405,7 +426,7 @@ impl Draft {
     pub(crate) fn revert(mut self) -> Database {
         for count in std::mem::take(&mut self.counts).into_iter().rev() {
             match count {
-                Count::Strong(to, before) => self.set_strong_count(to, before),
+                Count::Strong(to, before) => self.keep_strong_count(to, before),
                 Count::Weak(to, from, before) => self.set_weak_count(to, from, before),
             }
         }

@@ -16,7 +16,7 @@ use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::types::{BaseType, UNLIMITED};
 use ovsdb_proto::uuid::Uuid;
 
-use crate::database::{Database, Index, Row, Table, index_key};
+use crate::database::{Database, Index, Row, Table, index_key, kept_count};
 use crate::hashing::RowHash;
 use crate::passes::for_each_reference;
 use crate::pmap::PMap;
@@ -210,12 +210,15 @@ impl<'s> Loader<'s> {
             }
             let indexes = table_schema.indexes.iter();
             let indexes = indexes.map(|columns| index(&rows, columns));
+            let counts = references.strong.into_iter();
+            let counts =
+                counts.filter_map(|(uuid, count)| Some((uuid, kept_count(table_schema, count)?)));
             let table = database.table_mut(id);
             *table = Table {
                 usage: table.usage.clone(),
                 by_use: Vec::new(),
                 indexes: indexes.collect::<Result<_, _>>()?,
-                strong_refs: PMap::from_sorted(sorted(references.strong.into_iter().collect())?),
+                strong_refs: PMap::from_sorted(sorted(counts.collect())?),
                 weak_refs: PMap::from_sorted(references.weak),
                 rows: PMap::from_sorted(rows),
             };

@@ -1,7 +1,7 @@
 //! The checks and repairs that end a transaction, as named passes in the order of RFC 7047 (sections 3.2,
 //! 4.1.3) and ovsdb-server(7).
 //!
-//! The passes: what changed at all; reference counts; no deleted row is still referred to; garbage
+//! The passes: what changed at all; reference counts, and with them that no deleted row is still referred to; garbage
 //! collection; row limits; weak references; indexes; `_version`. Each costs what the transaction changed,
 //! not what the tables hold.
 
@@ -19,7 +19,7 @@ use ovsdb_proto::types::{BaseType, ColumnType};
 use ovsdb_proto::uuid::Uuid;
 
 use crate::database::{Row, index_key};
-use crate::draft::{Draft, RowKey};
+use crate::draft::{Counted, Draft, RowKey};
 use crate::hashing::RowHash;
 
 /// Checks and completes a draft, or says why it cannot be.
@@ -29,7 +29,6 @@ pub(crate) fn commit(draft: &mut Draft, fresh: &mut dyn FnMut() -> Uuid) -> Resu
         return Ok(());
     }
     let candidates = count_references(draft)?;
-    check_deleted_rows_are_unreferenced(draft)?;
     collect_garbage(draft, candidates);
     check_row_limits(draft)?;
     settle_weak_references(draft)?;
@@ -78,41 +77,48 @@ fn added_removed(old: Option<&Row>, new: Option<&Row>, column: ColumnId) -> (Dat
     }
 }
 
-/// Changes the number of strong references to a row and gives back the new one.
-fn adjust_reference_count(draft: &mut Draft, key: &RowKey, delta: i64) -> usize {
-    let after = draft
-        .strong_count(key)
-        .checked_add_signed(delta as isize)
+/// Takes a strong reference to a row out of account. True if none is left.
+fn lose_reference(draft: &mut Draft, to: RowKey) -> bool {
+    let before = draft.strong_count(&to);
+    let after = before
+        .checked_sub(1)
         .expect("every reference that goes was counted when it came");
-    if delta != 0 {
-        draft.set_strong_count(*key, after);
-    }
-    after
+    let counted = Counted {
+        to,
+        before: Some(before),
+        after: Some(after),
+    };
+    draft.set_strong_counts([counted].into_iter());
+    after == 0
 }
 
-/// Brings the counts of strong references up to date. Gives back the rows that may be garbage now.
+/// Brings the counts of strong references up to date, and checks that no deleted row is still referred to. Gives back the
+/// rows that may be garbage now.
 fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
     let schema = draft.schema().clone();
     let mut deltas: HashMap<RowKey, i64, RowHash> = HashMap::default();
     let mut order = Vec::new();
-    let mut candidates = Vec::new();
     for touched in draft.touched() {
         let key = touched.key;
         let table = schema.table(key.0);
         let (old, new) = (touched.old.as_deref(), touched.new.as_deref());
-        if new.is_some() && !table.is_root {
-            candidates.push(key);
+        let mut count = |target: RowKey, delta: i64| {
+            *deltas.entry(target).or_insert_with(|| {
+                order.push(target);
+                0
+            }) += delta;
+        };
+        if old.is_none() && !table.is_root {
+            // It is garbage unless somebody refers to it.
+            count(key, 0);
         }
         for &column in &draft.plan(key.0).strong {
             let ty = &table.column(column).ty;
             let (added, removed) = added_removed(old, new, column);
+            // A row's references to itself do not keep it.
             let mut count = |target: RowKey, delta: i64| {
-                // A row's references to itself do not keep it.
                 if target != key {
-                    *deltas.entry(target).or_insert_with(|| {
-                        order.push(target);
-                        0
-                    }) += delta;
+                    count(target, delta);
                 }
             };
             let mut missing = None;
@@ -120,7 +126,7 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
                 count(target, -1)
             });
             for_each_reference(&added, ty, BaseType::is_strong_ref, |target| {
-                // A row that this transaction deleted exists here; the next pass complains of it.
+                // A row that this transaction deleted exists here; it is complained of below.
                 if target != key && !draft.is_or_was(&target) {
                     missing.get_or_insert(target);
                 }
@@ -141,30 +147,48 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
             }
         }
     }
-    let mut changes = Vec::with_capacity(order.len());
-    for target in order {
-        let before = draft.strong_count(&target);
-        let after = before
-            .checked_add_signed(deltas[&target] as isize)
-            .expect("every reference that goes was counted when it came");
-        if after != before {
-            changes.push((target, before, after));
+    check_deleted_rows_are_unreferenced(draft, &deltas)?;
+    let mut candidates = Vec::new();
+    let counted = |target: &RowKey| {
+        let (is_new, is_there) = match draft.touch(target) {
+            Some(touched) => (touched.old.is_none(), touched.new.is_some()),
+            None => (false, true),
+        };
+        let before = (!is_new).then(|| draft.strong_count(target));
+        let after = add(before.unwrap_or(0), deltas[target]);
+        if after == 0 && is_there && !schema.table(target.0).is_root {
+            candidates.push(*target);
         }
-        if after == 0 && !schema.table(target.0).is_root {
-            candidates.push(target);
+        Counted {
+            to: *target,
+            before,
+            after: is_there.then_some(after),
         }
-    }
-    draft.set_strong_counts(changes);
+    };
+    let counts: Vec<Counted> = order.iter().map(counted).collect();
+    draft.set_strong_counts(counts.into_iter());
     Ok(candidates)
 }
 
-fn check_deleted_rows_are_unreferenced(draft: &Draft) -> Result<(), OvsdbError> {
+/// So many references and these more or fewer.
+fn add(count: usize, delta: i64) -> usize {
+    count
+        .checked_add_signed(delta as isize)
+        .expect("every reference that goes was counted when it came")
+}
+
+/// `deltas`: what the transaction does to the counts of strong references.
+fn check_deleted_rows_are_unreferenced(
+    draft: &Draft,
+    deltas: &HashMap<RowKey, i64, RowHash>,
+) -> Result<(), OvsdbError> {
     for touched in draft
         .touched()
         .iter()
         .filter(|touched| touched.new.is_none())
     {
-        let count = draft.strong_count(&touched.key);
+        let delta = deltas.get(&touched.key).copied().unwrap_or(0);
+        let count = add(draft.strong_count(&touched.key), delta);
         if count > 0 {
             let (table, row) = touched.key;
             let table = &draft.schema().table(table).name;
@@ -241,9 +265,12 @@ fn collect_garbage(draft: &mut Draft, mut candidates: Vec<RowKey>) -> Vec<RowKey
     }
     let deleted = garbage.iter().map(|(key, _)| *key).collect();
     draft.remove_all(garbage);
-    let lost = fates.iter().filter(|(_, fate)| fate.left < fate.before);
-    let changes = lost.map(|(target, fate)| (*target, fate.before, fate.left));
-    draft.set_strong_counts(changes.collect());
+    let counts = fates.into_iter().map(|(to, fate)| Counted {
+        to,
+        before: Some(fate.before),
+        after: (!fate.is_garbage).then_some(fate.left),
+    });
+    draft.set_strong_counts(counts);
     deleted
 }
 
@@ -375,7 +402,7 @@ fn prune_weak_references(
             .get_mut(id) = after;
     }
     for target in lost.into_iter().filter(|target| *target != key) {
-        if adjust_reference_count(draft, &target, -1) == 0 {
+        if lose_reference(draft, target) {
             candidates.push(target);
         }
     }
