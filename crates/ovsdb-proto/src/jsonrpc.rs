@@ -387,7 +387,14 @@ pub fn read_transact<T>(
     operations: impl FnOnce(&str, &mut Cursor<'_>) -> Result<T, Stop>,
 ) -> Result<(Json, T), Stop> {
     let mut cursor = Cursor::new(text);
-    let (mut id, mut method, mut params) = (None, false, None);
+    let (mut id, mut method, mut params) = (None, false, Params::Missing);
+    let mut operations = Some(operations);
+    let mut read = |params: &mut Cursor<'_>| {
+        let operations = operations.take().ok_or(Stop::Unexpected)?;
+        params.expect(b'[')?;
+        let database = params.string()?;
+        operations(&database, params)
+    };
     let mut is_first = true;
     cursor.expect(b'{')?;
     while cursor.another(b'}', is_first)? {
@@ -400,20 +407,36 @@ pub fn read_transact<T>(
                 });
             }
             "method" if !method && cursor.string()? == Method::Transact.as_str() => method = true,
-            "params" if params.is_none() => {
-                params = Some(cursor.clone());
-                cursor.skip()?;
+            "params" if matches!(params, Params::Missing) => {
+                params = if method {
+                    Params::Read(read(&mut cursor)?)
+                } else {
+                    // What they are is yet to be said.
+                    let place = cursor.clone();
+                    cursor.skip()?;
+                    Params::At(place)
+                };
             }
             _ => return Err(Stop::Unexpected),
         }
     }
     let is_end = cursor.peek() == Err(Stop::End);
-    let (Some(id), true, Some(mut params), true) = (id, method, params, is_end) else {
+    let (Some(id), true, true) = (id, method, is_end) else {
         return Err(Stop::Unexpected);
     };
-    params.expect(b'[')?;
-    let database = params.string()?;
-    Ok((id, operations(&database, &mut params)?))
+    match params {
+        Params::Read(operations) => Ok((id, operations)),
+        Params::At(mut place) => Ok((id, read(&mut place)?)),
+        Params::Missing => Err(Stop::Unexpected),
+    }
+}
+
+/// The parameters of a request that is being read.
+enum Params<'a, T> {
+    Missing,
+    /// They begin here.
+    At(Cursor<'a>),
+    Read(T),
 }
 
 /// Appends a reply whose result is JSON text already.

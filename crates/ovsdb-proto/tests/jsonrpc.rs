@@ -1,7 +1,8 @@
 //! JSON-RPC messages: which objects are messages, what the others lack, and what goes over the wire.
 
+use ovsdb_proto::json::cursor::Stop;
 use ovsdb_proto::json::{self, Json};
-use ovsdb_proto::jsonrpc::{self, Kind, Message, ParseError};
+use ovsdb_proto::jsonrpc::{self, Kind, Message, ParseError, read_transact};
 use ovsdb_proto::obj;
 
 #[track_caller]
@@ -239,5 +240,50 @@ fn debug_logs_show_the_members_that_count() {
         ),
     ] {
         assert_eq!(message.to_string(), expect);
+    }
+}
+
+#[test]
+fn the_members_of_a_transact_request_may_come_in_any_order() {
+    let read = |members: &[&str]| {
+        let text = format!("{{{}}} ", members.join(","));
+        read_transact(&text, |database, cursor| {
+            let mut numbers = Vec::new();
+            while cursor.another(b']', false)? {
+                numbers.push(cursor.integer()?);
+            }
+            Ok((database.to_owned(), numbers))
+        })
+    };
+    let (id, method, params) = (
+        r#""id":7"#,
+        r#""method":"transact""#,
+        r#""params":["db",1,2]"#,
+    );
+    for order in [
+        [id, method, params],
+        [id, params, method],
+        [method, id, params],
+        [method, params, id],
+        [params, id, method],
+        [params, method, id],
+    ] {
+        let expected = (Json::Integer(7), ("db".to_owned(), vec![1, 2]));
+        assert_eq!(read(&order), Ok(expected), "{order:?}");
+    }
+    for wrong in [
+        &[id, method][..],
+        &[id, params],
+        &[method, params],
+        &[id, method, params, params],
+        &[id, params, method, params],
+        &[id, method, params, id],
+        &[id, method, params, r#""more":1"#],
+        &[id, r#""method":"monitor""#, params],
+        &[id, method, r#""params":["db",1,"x"]"#],
+        &[id, method, r#""params":["db",1]]"#],
+        &[id, method, r#""params":[]"#],
+    ] {
+        assert_eq!(read(wrong), Err(Stop::Unexpected), "{wrong:?}");
     }
 }

@@ -10,7 +10,6 @@ use std::borrow::Cow;
 
 use ecow::EcoString;
 
-use self::others::Other;
 use super::{Operation, OperationParser, Place, Transact};
 use crate::datum::RowReader;
 use crate::json;
@@ -90,10 +89,16 @@ impl<'s> Reader<'s, '_> {
             return self.insert(insert);
         }
         let mut ahead = cursor.clone();
-        let other = Other::read(&mut ahead).and_then(|other| self.other(other));
+        let names = self.symbols.len();
+        let other = self.members(&mut ahead);
+        let other = other.and_then(|other| self.other(other));
         if let Ok(other) = other {
             *cursor = ahead;
             return Ok(other);
+        }
+        if self.symbols.len() > names {
+            // Names have been given UUIDs that might not be used in this order, or not at all.
+            return Err(Stop::Unexpected);
         }
         let text = cursor.skip()?;
         let json = json::parse_within(text.as_bytes(), LEVELS_OUTSIDE);

@@ -1,6 +1,8 @@
 //! `select`, `wait`, `update`, `mutate` and `delete` read straight from their text: small operations of which clients send
 //! very many.
 //!
+//! A condition is mostly read where it stands. Where something else is to be read before it, it is passed over first.
+//!
 //! Whatever is not of the usual form is left to the parser that works on trees.
 
 use std::borrow::Cow;
@@ -17,10 +19,17 @@ use crate::schema::{ColumnId, TableId, TableSchema};
 pub(super) struct Other<'t> {
     op: Option<Cow<'t, str>>,
     table: Option<Cow<'t, str>>,
-    condition: Option<Cursor<'t>>,
+    condition: Option<Where<'t>>,
     row: Option<Cursor<'t>>,
     mutations: Option<Cursor<'t>>,
     asked: Asked<'t>,
+}
+
+/// A condition.
+enum Where<'t> {
+    /// It begins here.
+    At(Cursor<'t>),
+    Read(Condition),
 }
 
 /// The members of those that ask for rows.
@@ -33,9 +42,16 @@ struct Asked<'t> {
     rows: Option<Cursor<'t>>,
 }
 
-impl<'t> Other<'t> {
+impl Other<'_> {
+    /// Whether its condition comes before everything else in it that could name rows.
+    fn begins_with_condition(&self) -> bool {
+        matches!(self.op.as_deref(), Some("select" | "wait" | "delete"))
+    }
+}
+
+impl<'s> Reader<'s, '_> {
     /// Reads the members of an operation. An error: it has others, or some of them twice.
-    pub(super) fn read(cursor: &mut Cursor<'t>) -> Result<Other<'t>, Stop> {
+    pub(super) fn members<'t>(&mut self, cursor: &mut Cursor<'t>) -> Result<Other<'t>, Stop> {
         let mut other = Other::default();
         let mut is_first = true;
         cursor.expect(b'{')?;
@@ -45,9 +61,21 @@ impl<'t> Other<'t> {
             let is_new = match &*name {
                 "op" => other.op.replace(cursor.string()?).is_none(),
                 "table" => other.table.replace(cursor.string()?).is_none(),
+                "where" => {
+                    let condition = match &other.table {
+                        Some(table) if other.begins_with_condition() => {
+                            Where::Read(self.condition_in(table, cursor)?)
+                        }
+                        _ => {
+                            let place = cursor.clone();
+                            cursor.skip()?;
+                            Where::At(place)
+                        }
+                    };
+                    other.condition.replace(condition).is_none()
+                }
                 name => {
                     let place = match name {
-                        "where" => &mut other.condition,
                         "row" => &mut other.row,
                         "mutations" => &mut other.mutations,
                         "columns" => &mut other.asked.columns,
@@ -68,15 +96,26 @@ impl<'t> Other<'t> {
         }
         Ok(other)
     }
-}
 
-impl<'s> Reader<'s, '_> {
+    /// Reads a condition on rows of the table of this name.
+    fn condition_in(&mut self, table: &str, cursor: &mut Cursor<'_>) -> Result<Condition, Stop> {
+        let (_, table) = self.schema.table_by_name(table).ok_or(Stop::Unexpected)?;
+        Condition::read(table, cursor, &mut self.symbols)
+    }
+
+    fn condition(&mut self, table: &TableSchema, condition: Where<'_>) -> Result<Condition, Stop> {
+        match condition {
+            Where::At(mut cursor) => Condition::read(table, &mut cursor, &mut self.symbols),
+            Where::Read(condition) => Ok(condition),
+        }
+    }
+
     /// The operation with these members, read in the order in which the parser of trees looks at them.
     pub(super) fn other(&mut self, other: Other<'_>) -> Result<Operation, Stop> {
         let Other {
             op: Some(op),
             table: Some(table),
-            condition: Some(mut condition),
+            condition: Some(condition),
             row,
             mutations,
             asked,
@@ -86,7 +125,7 @@ impl<'s> Reader<'s, '_> {
         };
         let (id, table) = self.schema.table_by_name(&table).ok_or(Stop::Unexpected)?;
         if let ("select" | "wait", None, None) = (&*op, &row, &mutations) {
-            let condition = Condition::read(table, &mut condition, &mut self.symbols)?;
+            let condition = self.condition(table, condition)?;
             return match &*op {
                 "select" => asked.into_select(id, table, condition),
                 _ => self.wait(id, table, condition, asked),
@@ -104,7 +143,7 @@ impl<'s> Reader<'s, '_> {
                 }
                 Operation::Update {
                     table: id,
-                    condition: Condition::read(table, &mut condition, &mut self.symbols)?,
+                    condition: self.condition(table, condition)?,
                     row,
                 }
             }
@@ -116,13 +155,13 @@ impl<'s> Reader<'s, '_> {
                 }
                 Operation::Mutate {
                     table: id,
-                    condition: Condition::read(table, &mut condition, &mut self.symbols)?,
+                    condition: self.condition(table, condition)?,
                     mutations: list,
                 }
             }
             ("delete", None, None) => Operation::Delete {
                 table: id,
-                condition: Condition::read(table, &mut condition, &mut self.symbols)?,
+                condition: self.condition(table, condition)?,
             },
             _ => return Err(Stop::Unexpected),
         })

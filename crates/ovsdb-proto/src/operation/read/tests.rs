@@ -93,6 +93,27 @@ fn members_of_an_insert_may_come_in_any_order() {
 }
 
 #[test]
+fn a_name_in_a_condition_that_does_not_count_is_nobodys() {
+    let named = r#""where":[["_uuid","==",["named-uuid","a"]]]"#;
+    let insert = r#"{"op":"insert","table":"t","uuid-name":"a","row":{}}"#;
+    for op in ["delete", "select"] {
+        let twice = format!(r#"{{"op":"{op}","table":"t",{named},"where":[]}}"#);
+        assert_eq!(
+            read(&format!("[{twice},{insert}]")),
+            Err(Stop::Unexpected),
+            "{twice}"
+        );
+        for once in [
+            format!(r#"{{"op":"{op}","table":"t",{named}}}"#),
+            format!(r#"{{{named},"table":"t","op":"{op}"}}"#),
+            format!(r#"{{"op":"{op}","table":"t","where":[],"where":[]}}"#),
+        ] {
+            check(&format!("[{once},{insert}]"));
+        }
+    }
+}
+
+#[test]
 fn operations_about_rows_are_read_without_a_tree() {
     let mutations = [
         r#"["i","+=",1]"#,
@@ -156,7 +177,7 @@ fn operations_about_rows_are_read_without_a_tree() {
                 is_row_last: false,
             };
             let text = format!("{operation} ");
-            let other = Other::read(&mut Cursor::new(&text));
+            let other = reader.members(&mut Cursor::new(&text));
             let read = other.and_then(|other| reader.other(other));
             assert!(read.is_ok(), "{operation} needs a tree");
         }
