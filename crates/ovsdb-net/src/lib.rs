@@ -13,6 +13,7 @@ mod connection;
 mod content;
 mod error;
 mod listener;
+mod memory_file;
 mod method;
 mod reconnect;
 mod rundir;
@@ -28,6 +29,7 @@ pub use connection::{
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
 pub use listener::{Listener, SocketOptions};
+pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};

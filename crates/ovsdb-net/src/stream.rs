@@ -7,15 +7,16 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, tcp};
 
 use crate::address::{InetTarget, format_ip};
 use crate::error::NetError;
 use crate::listener::{SocketOptions, set_dscp};
+use crate::memory_file::MemoryFile;
 use crate::method::{Kind, Method};
 use crate::unix_stream::{self, Glance, UnixRead, UnixWrite};
 
@@ -290,6 +291,56 @@ enum WriteKind {
     Tcp(tcp::OwnedWriteHalf),
     Unix(UnixWrite),
     Custom(CustomWrite),
+}
+
+impl WriteHalf {
+    /// Writes so many bytes of a file, from `offset` on, as [`AsyncWrite::poll_write`] does, but without copying them.
+    /// `None`: this kind of stream, or the system, does nothing of that kind, and nothing has been written.
+    pub fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &MemoryFile,
+        offset: u64,
+        length: usize,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let sent = match &mut self.0 {
+            WriteKind::Tcp(half) => poll_send_file(half.as_ref(), cx, file, offset, length),
+            WriteKind::Unix(half) => half.poll_send_file(cx, file, offset, length),
+            WriteKind::Custom(_) => return None,
+        };
+        match sent {
+            Poll::Ready(Err(error))
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) =>
+            {
+                None
+            }
+            sent => Some(sent),
+        }
+    }
+}
+
+fn poll_send_file(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    file: &MemoryFile,
+    offset: u64,
+    length: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let send = || file.send(stream, offset, length);
+        match stream.try_io(Interest::WRITABLE, send) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
 }
 
 impl AsyncRead for ReadHalf {

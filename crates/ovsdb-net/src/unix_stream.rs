@@ -18,6 +18,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::memory_file::MemoryFile;
+
 /// How much is read at once, in bytes. Room that nobody has written to yet is filled first, which is not free.
 const READ_BYTES_MAX: usize = 64 << 10;
 
@@ -125,6 +127,17 @@ impl AsyncRead for UnixRead {
 }
 
 impl UnixWrite {
+    /// [`MemoryFile::send`], as soon as there is room for a part of it.
+    pub(crate) fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &MemoryFile,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, length, |socket| file.send(*socket, offset, length))
+    }
+
     /// Writes something of `length` bytes with `write`, as soon as there is room for a part of it.
     fn poll_with(
         &mut self,

@@ -3,14 +3,19 @@
 //! Who begins to monitor the same at the same version reads the same [`Contents`]. A piece is made when the first of them
 //! comes to it, and given back when the last is past it. Pieces for which the others are too slow are given back, too, and
 //! made again for whoever comes to them after all: a client that stops in the middle keeps the version, and the pieces
-//! that it is about to send, but no text. Nothing here knows messages or sockets.
+//! that it is about to send, but no text. What many are to be sent is put into a file in memory as well ([`file`]).
+//! Nothing here knows messages or sockets.
+
+mod file;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use ovsdb_engine::monitor::{Initial, PieceMax, Place};
+use ovsdb_net::MemoryFile;
 use parking_lot::Mutex;
 
+use self::file::PieceFile;
 use crate::limits;
 
 /// Bounds of what is in memory of contents at a time.
@@ -73,6 +78,7 @@ type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
 #[derive(Debug)]
 pub struct Piece {
     bytes: Vec<u8>,
+    file: Option<PieceFile>,
     spare: Spare,
 }
 
@@ -80,6 +86,16 @@ impl Piece {
     /// The text.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// A file in which the text is and nothing else, if it pays to have one. It does not change.
+    pub fn file(&self) -> Option<&MemoryFile> {
+        self.file.as_ref().map(PieceFile::file)
+    }
+
+    /// Bytes of memory.
+    fn size(&self) -> usize {
+        self.bytes.len() * (1 + usize::from(self.file.is_some()))
     }
 }
 
@@ -137,12 +153,12 @@ impl Contents {
             return Some((made, false));
         }
         let _making = self.making.lock();
-        let place = {
+        let (place, readers) = {
             // Somebody else may have made it meanwhile.
             let mut state = self.state.lock();
             match state.made(number)? {
                 Some(made) => return Some((made, false)),
-                None => state.pieces[number].place,
+                None => (state.pieces[number].place, state.coming(number)),
             }
         };
         let spare = self.spare.lock().pop();
@@ -150,7 +166,9 @@ impl Contents {
         let next = self
             .initial
             .write_piece(place, self.bounds.piece, &mut bytes);
+        let is_for_many = readers >= limits::CONTENTS_FILE_READERS;
         let piece = Arc::new(Piece {
+            file: is_for_many.then(|| PieceFile::of(&bytes)).flatten(),
             bytes,
             spare: self.spare.clone(),
         });
@@ -165,7 +183,7 @@ impl Contents {
             Some(_) => {}
         }
         state.kept.push_back((number, piece.clone()));
-        state.kept_bytes += piece.bytes.len();
+        state.kept_bytes += piece.size();
         let given_back = state.trim(self.bounds.kept);
         drop(state);
         drop(given_back);
@@ -183,6 +201,14 @@ impl State {
                 None
             }
         }
+    }
+
+    /// How many readers come to a piece that has never been made. For those who are behind it is made again and again, each
+    /// time for few.
+    fn coming(&self, number: usize) -> usize {
+        let is_new = number + 1 == self.pieces.len();
+        let coming = self.readers.range(..=number);
+        coming.map(|(_, readers)| readers).filter(|_| is_new).sum()
     }
 
     /// Moves a reader.
@@ -209,7 +235,7 @@ impl State {
                 at += 1;
                 continue;
             }
-            bytes -= piece.bytes.len();
+            bytes -= piece.size();
             if let Some((_, piece)) = self.kept.remove(at) {
                 given_back.push(piece);
             }

@@ -166,6 +166,12 @@ pub const CONTENTS_PIECE_ROWS: usize = 8192;
 /// forgotten, and made again for whoever is so slow.
 pub const CONTENTS_KEPT_BYTES: usize = 32 << 20;
 
+/// To so many clients or more pieces are sent from files in memory, which count among those that are kept.
+pub const CONTENTS_FILE_READERS: usize = 4;
+
+/// Such files that there are at a time, each of which needs a descriptor. Beyond it pieces are sent without.
+pub const CONTENTS_FILES_MAX: usize = 128;
+
 /// Buffers of pieces that are kept to be used again while the same contents are sent.
 pub const CONTENTS_SPARE_MAX: usize = 8;
 

@@ -144,6 +144,23 @@ fn pieces_are_of_the_version_with_which_they_began() {
 }
 
 #[test]
+fn what_many_are_about_to_send_is_in_files() {
+    let (contents, _, _) = contents();
+    let mut readers: Vec<Reader> = Vec::new();
+    for number in 1..=limits::CONTENTS_FILE_READERS + 1 {
+        readers.push(contents.reader());
+        // The one who came last makes no new piece, the first one does.
+        let has_file = |reader: &mut Reader| {
+            let (piece, was_made) = reader.go_on().expect("a piece");
+            assert!(was_made);
+            piece.file().is_some()
+        };
+        let pays = number >= limits::CONTENTS_FILE_READERS;
+        assert_eq!(has_file(&mut readers[0]), pays, "for {number}");
+    }
+}
+
+#[test]
 fn readers_on_many_threads_read_the_whole() {
     let (contents, whole, _) = contents();
     std::thread::scope(|scope| {

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use ovsdb_net::WriteHalf;
+use ovsdb_net::{MemoryFile, WriteHalf};
 use tokio::io::AsyncWrite;
 use tracing::Level;
 
@@ -41,6 +41,14 @@ impl Chunk {
             Chunk::Own(bytes) => bytes,
             Chunk::Shared(text) => text.get().map_or(&[], Vec::as_slice),
             Chunk::Pieces(piece, _) => piece.as_deref().map_or(&[], Piece::bytes),
+        }
+    }
+
+    /// A file that holds the same, if there is one.
+    fn file(&self) -> Option<&MemoryFile> {
+        match self {
+            Chunk::Pieces(piece, _) => piece.as_deref()?.file(),
+            Chunk::Own(_) | Chunk::Shared(_) => None,
         }
     }
 }
@@ -189,7 +197,13 @@ impl Outbox {
             let is_counted = !matches!(chunk, Chunk::Pieces(..));
             let bytes = chunk.bytes();
             while self.sent < bytes.len() {
-                match Pin::new(&mut self.write).poll_write(cx, &bytes[self.sent..]) {
+                let (rest, from) = (&bytes[self.sent..], self.sent as u64);
+                let sent = chunk.file().and_then(|file| {
+                    let length = rest.len();
+                    self.write.poll_send_file(cx, file, from, length)
+                });
+                let sent = sent.unwrap_or_else(|| Pin::new(&mut self.write).poll_write(cx, rest));
+                match sent {
                     Poll::Pending => {
                         // There is nothing else to do before the peer has made room.
                         if let Chunk::Pieces(_, others) = chunk {
