@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
 
 /// See [`WriteHalf::poll_send_file`](crate::WriteHalf::poll_send_file).
 #[derive(Debug)]
@@ -20,8 +21,13 @@ impl MemoryFile {
     /// # Errors
     /// What the system says; for instance that the process has no descriptor left.
     pub fn of(bytes: &[u8]) -> io::Result<MemoryFile> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL;
-        let file = File::from(rustix::fs::memfd_create("to-send", flags)?);
+        let create = |flags| rustix::fs::memfd_create("to-send", MemfdFlags::CLOEXEC | flags);
+        let file = match create(MemfdFlags::NOEXEC_SEAL) {
+            // Linux before 6.3 does not know it.
+            Err(Errno::INVAL) => create(MemfdFlags::empty()),
+            file => file,
+        };
+        let file = File::from(file?);
         file.write_all_at(bytes, 0)?;
         Ok(MemoryFile(file))
     }
