@@ -104,6 +104,9 @@ const FILLER: usize = 1;
 /// How long either of the two is looked at: so long that a single stall of the machine is less than a hundredth of it.
 const SECTION_MS: usize = 6_000;
 
+/// How long the attackers may take to do anything at all.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// How long the slow ones wait from one byte to the next.
 const SLOW_MS: usize = 250;
 
@@ -205,6 +208,13 @@ impl Workload for Hostile {
                 let (before, begin) = (attack.acts.load(Ordering::Relaxed), Instant::now());
                 if section.is_ok() {
                     std::thread::sleep(length);
+                }
+                // Where others keep the processors busy, idle time is rare.
+                while attack.acts.load(Ordering::Relaxed) == before
+                    && begin.elapsed() < PATIENCE
+                    && !attacker.is_finished()
+                {
+                    attack.rest();
                 }
                 let acts = attack.acts.load(Ordering::Relaxed) - before;
                 let acts = acts as f64 / begin.elapsed().as_secs_f64();
