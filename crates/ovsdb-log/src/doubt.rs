@@ -4,33 +4,47 @@
 //! no later sync brings them to the disk. Whoever was told of the failure writes the file anew, but may be killed before,
 //! and the next process sees nothing of it. So before that promises anything for the first time, it writes again, byte
 //! for byte and at the same place, what it found. Nothing here changes what a reader of the file sees.
+//!
+//! The same goes for the file's name: whoever gave it may have been killed before the folder was synced. That is done when
+//! the file is opened, and here only if it failed.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::digest::Hasher;
 use crate::error::LogError;
-use crate::fs::File;
+use crate::fs::{File, FileSystem};
 use crate::header::Header;
 use crate::log::{sync_file, write_full};
+use crate::path::sync_directory_of;
 use crate::reader::{Reader, read_full};
 
 /// How much is written again at a time, in bytes.
 const STEP_BYTES: usize = 512 << 10;
 
-/// A range of records of one file. It is empty once they are known to be on the disk.
-#[derive(Debug, Default)]
+/// A range of records of one file, and its name. There is no doubt once they are known to be on the disk.
+#[derive(Default)]
 pub(crate) struct Doubt {
     magic: String,
-    range: Mutex<Range<u64>>,
+    doubted: Mutex<Doubted>,
 }
 
+#[derive(Default)]
+struct Doubted {
+    range: Range<u64>,
+    name: Option<Name>,
+}
+
+/// What a file is called where. It is no symbolic link.
+pub(crate) type Name = (Arc<dyn FileSystem>, PathBuf);
+
 impl Doubt {
-    /// Doubts the records of `range`.
-    pub(crate) fn new(magic: &str, range: Range<u64>) -> Doubt {
+    /// Doubts the records of `range`, and that the file has this name, if one is given.
+    pub(crate) fn new(magic: &str, range: Range<u64>, name: Option<Name>) -> Doubt {
         Doubt {
             magic: magic.to_owned(),
-            range: Mutex::new(range),
+            doubted: Mutex::new(Doubted { range, name }),
         }
     }
 
@@ -39,13 +53,17 @@ impl Doubt {
     /// # Errors
     /// [`LogError::Io`]. If what was in doubt cannot be read any more as it was, that is one as well.
     pub(crate) fn sync(&self, file: &dyn File, name: &str) -> Result<(), LogError> {
-        let mut range = self.range.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        let range = &doubted.range;
         if !range.is_empty() {
             write_again(file, name, range.clone())?;
             self.check(file, name, range.clone())?;
         }
         sync_file(file, name)?;
-        *range = 0..0;
+        if let Some((fs, path)) = &doubted.name {
+            sync_directory_of(fs.as_ref(), path)?;
+        }
+        *doubted = Doubted::default();
         Ok(())
     }
 

@@ -88,7 +88,9 @@ pub struct Log {
     base: u64,
     /// What comes before is on the disk, whatever became of earlier syncs.
     safe: u64,
-    /// What was in the file when writing began, as far as that is not certain of it.
+    /// The file's name is on the disk.
+    is_named: bool,
+    /// What was in the file when writing began, and its name, as far as they are not certain.
     doubt: Arc<Doubt>,
     /// Counts the events after which a replacement begun earlier no longer fits.
     generation: u64,
@@ -174,7 +176,11 @@ impl Log {
         })?;
 
         let mut reader = Reader::default();
-        let magic = match reader.line(file.as_ref(), 0) {
+        let sync_name = || {
+            let target = path::follow_symlinks(fs.as_ref(), path);
+            path::sync_directory_of(fs.as_ref(), &target)
+        };
+        let (magic, is_named) = match reader.line(file.as_ref(), 0) {
             Err(error) => {
                 return Err(LogError::io(
                     format!("{name}: {}", first_read_failure(&error)),
@@ -186,18 +192,22 @@ impl Log {
                     return Err(LogError::UnknownType { name });
                 };
                 // Probably a new file: its name is to survive a crash like its contents.
-                let synced = path::sync_directory_of(fs.as_ref(), path);
+                let synced = sync_name();
                 if mode != OpenMode::ReadOnly {
                     synced?;
                 }
-                magic.to_owned()
+                (magic.to_owned(), true)
             }
             Ok(line) => {
                 let Some(header) = Header::parse(line) else {
                     return Err(LogError::UnexpectedFormat { name });
                 };
                 match magics.iter().find(|magic| magic.as_bytes() == header.magic) {
-                    Some(magic) => (*magic).to_owned(),
+                    // Whoever gave it its name may have been killed before that was certain. It can be read at any rate.
+                    Some(magic) => {
+                        let is_named = mode != OpenMode::ReadOnly && sync_name().is_ok();
+                        ((*magic).to_owned(), is_named)
+                    }
                     None => return Err(LogError::UnknownType { name }),
                 }
             }
@@ -215,6 +225,7 @@ impl Log {
             last_digest: None,
             base: 0,
             safe: 0,
+            is_named,
             doubt: Arc::default(),
             generation: 0,
             reader,
@@ -612,8 +623,13 @@ impl Log {
             State::Latched(error, _) => Err(error.clone()),
             State::Reading | State::Unread | State::ReadFailed(_) => {
                 self.reader = Reader::default();
+                // It stays true if the file can be cut off only later.
+                let name = (!self.is_named).then(|| {
+                    let target = path::follow_symlinks(self.fs.as_ref(), &self.path);
+                    (Arc::clone(&self.fs), target)
+                });
+                self.doubt = Arc::new(Doubt::new(&self.magic, self.safe..self.offset, name));
                 self.truncate()?;
-                self.doubt = Arc::new(Doubt::new(&self.magic, self.safe..self.offset));
                 self.state = State::Writing;
                 Ok(())
             }
@@ -790,7 +806,8 @@ pub struct SyncHandle {
 
 impl SyncHandle {
     /// Brings to the disk what had been appended when the handle was taken, and waits for it. The first of a file that was
-    /// there before writes again what was read from it, unless that is known to be on the disk ([`Log::mark_safe`]).
+    /// there before writes again what was read from it, unless that is known to be on the disk ([`Log::mark_safe`]), and
+    /// syncs its folder, if that failed when it was opened.
     ///
     /// # Errors
     /// [`LogError::Io`]; tell the log with [`Log::sync_failed`].

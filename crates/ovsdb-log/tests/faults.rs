@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ovsdb_log::{Access, FileSystem, LockPolicy, Log, LogError, OpenMode, STANDALONE_MAGIC};
-use ovsdb_testkit::disk::{Errno, Fault, Faults, SimulatedDisk};
+use ovsdb_testkit::disk::{Errno, Fault, Faults, Kind, Operation, SimulatedDisk};
 
 const DB: &str = "/db";
 const SCHEMA: &[u8] = b"{\"schema\":\"x\"}\n";
@@ -468,6 +468,59 @@ fn what_cannot_be_read_any_more_as_it_was_is_not_promised() {
     file.write_at(&[0; 100], 300).expect("a healthy disk");
     let error = log.commit().unwrap_err();
     assert_eq!(log.append(&payload(&[101])), Err(error));
+}
+
+#[test]
+fn what_is_in_doubt_is_written_again_even_if_the_file_could_not_be_cut_off_at_first() {
+    for seed in 0..50 {
+        let memory = after_a_failed_sync(&SimulatedDisk::new(seed), Fault::Forgotten(Errno::EIO));
+        let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
+        let mut found = contents(&mut log);
+        memory.faults.fail_next(Fault::Error(Errno::EIO));
+        log.append(&payload(&[99])).unwrap_err();
+        log.resume().expect("a healthy disk");
+        log.append(&payload(&[100])).expect("a healthy disk");
+        log.commit().expect("a healthy disk");
+        found.push(100);
+        let after = memory.power_cut(seed);
+        let mut log = open(&after, OpenMode::ReadOnly).expect("it exists");
+        assert_eq!(contents(&mut log), found, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_yet_on_the_disk_does_not_take_along_what_the_next_process_promises() {
+    let fail_folders = |memory: &SimulatedDisk| {
+        let is_meant = |operation: &Operation<'_>| operation.kind == Kind::SyncDirectory;
+        memory.faults.fail_when(Fault::Error(Errno::EIO), is_meant);
+    };
+    for (seed, opens_well) in (0..20).flat_map(|seed| [(seed, true), (seed, false)]) {
+        let memory = SimulatedDisk::new(seed);
+        let mut log = log_with(&memory, &[SCHEMA, &payload(&[1]), &payload(&[2])]);
+        let mut replacement = log.replace_start().expect("a healthy disk");
+        for record in [SCHEMA, &payload(&[1, 2])] {
+            replacement.append(record).expect("a healthy disk");
+        }
+        fail_folders(&memory);
+        log.replace_commit(replacement).unwrap_err();
+        drop(log);
+
+        let memory = memory.after_kill(seed);
+        if !opens_well {
+            fail_folders(&memory);
+        }
+        let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
+        assert_eq!(contents(&mut log), [1, 2]);
+        log.append(&payload(&[3])).expect("a healthy disk");
+        if !opens_well {
+            log.sync_handle().sync().unwrap_err();
+            memory.faults.heal();
+        }
+        log.commit().expect("a healthy disk");
+        let after = memory.power_cut(seed);
+        let mut log = open(&after, OpenMode::ReadOnly).expect("it exists");
+        assert_eq!(contents(&mut log), [1, 2, 3], "seed {seed}");
+    }
 }
 
 #[test]
