@@ -295,7 +295,8 @@ enum WriteKind {
 
 impl WriteHalf {
     /// Writes so many bytes of a file, from `offset` on, as [`AsyncWrite::poll_write`] does, but without copying them.
-    /// `None`: this kind of stream, or the system, does nothing of that kind, and nothing has been written.
+    /// `None`: this kind of stream, or the system, does not do that, for whatever reason, and nothing has been written. If it
+    /// is the stream that is at fault, whoever writes the bytes themselves learns of it.
     pub fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,
@@ -309,14 +310,8 @@ impl WriteHalf {
             WriteKind::Custom(_) => return None,
         };
         match sent {
-            Poll::Ready(Err(error))
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-                ) =>
-            {
-                None
-            }
+            // A policy of the system may forbid it, or there may be no memory for it: the peer must not pay for that.
+            Poll::Ready(Err(_)) => None,
             sent => Some(sent),
         }
     }

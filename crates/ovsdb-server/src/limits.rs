@@ -156,7 +156,7 @@ pub const WRITER_AHEAD_MAX: usize = 4096;
 pub const BEGINNINGS_KEPT_MAX: usize = 4;
 
 /// Bytes of a piece of initial contents, of which many pieces are made and sent one after the other. Its last row may
-/// exceed it. What a client that stops in the middle holds is two of them.
+/// exceed it. What a client that stops in the middle holds is two of them, and their files if there are any.
 pub const CONTENTS_PIECE_BYTES: usize = 256 << 10;
 
 /// Rows that are looked at for one piece.
@@ -166,10 +166,15 @@ pub const CONTENTS_PIECE_ROWS: usize = 8192;
 /// forgotten, and made again for whoever is so slow.
 pub const CONTENTS_KEPT_BYTES: usize = 32 << 20;
 
-/// To so many clients or more pieces are sent from files in memory, which count among those that are kept.
-pub const CONTENTS_FILE_READERS: usize = 4;
+/// To so many clients or more pieces are sent from files in memory, which count among those that are kept. To make a file
+/// costs as much as to send the bytes themselves to about ten.
+pub const CONTENTS_FILE_READERS: usize = 16;
 
-/// Such files that there are at a time, each of which needs a descriptor. Beyond it pieces are sent without.
+/// Largest piece of which there is a file, in bytes: only one that ends with a large row is larger.
+pub const CONTENTS_FILE_BYTES_MAX: usize = 2 * CONTENTS_PIECE_BYTES;
+
+/// Such files that there are at a time, each of which needs a descriptor. Beyond it pieces are sent without, and so they are
+/// if few descriptors are left.
 pub const CONTENTS_FILES_MAX: usize = 128;
 
 /// Buffers of pieces that are kept to be used again while the same contents are sent.

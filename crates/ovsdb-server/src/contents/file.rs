@@ -1,6 +1,7 @@
 //! Pieces of what many clients are to be sent, in files from which they are sent without a copy for each.
 //!
-//! Each takes a descriptor, so there are only so many at a time. Whoever gets none does without.
+//! Each takes a descriptor and memory, so there are only so many at a time, none of them large. Whoever gets none does
+//! without.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -41,7 +42,7 @@ impl Drop for Counted {
 impl PieceFile {
     /// A file that holds `bytes`. `None` if there can be none: whoever sends them does without.
     pub(super) fn of(bytes: &[u8]) -> Option<PieceFile> {
-        if runtime::is_simulated() {
+        if runtime::is_simulated() || bytes.len() > limits::CONTENTS_FILE_BYTES_MAX {
             return None;
         }
         let counted = Counted::another()?;

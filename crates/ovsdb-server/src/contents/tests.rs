@@ -155,9 +155,19 @@ fn what_many_are_about_to_send_is_in_files() {
             assert!(was_made);
             piece.file().is_some()
         };
-        let pays = number >= limits::CONTENTS_FILE_READERS;
+        let pays = number >= limits::CONTENTS_FILE_READERS && PieceFile::of(b"").is_some();
         assert_eq!(has_file(&mut readers[0]), pays, "for {number}");
     }
+}
+
+#[test]
+fn what_is_large_is_in_no_file() {
+    let file = |length| PieceFile::of(&vec![b' '; length]);
+    assert_eq!(
+        file(limits::CONTENTS_FILE_BYTES_MAX).is_some(),
+        file(0).is_some()
+    );
+    assert!(file(limits::CONTENTS_FILE_BYTES_MAX + 1).is_none());
 }
 
 #[test]
