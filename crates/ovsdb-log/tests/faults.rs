@@ -421,6 +421,16 @@ fn after_a_failed_sync(memory: &SimulatedDisk, fault: Fault) -> SimulatedDisk {
     memory.after_kill(0)
 }
 
+/// One more record is promised in a log that holds `found`, and then the power is cut: all of it is still there.
+fn promise_and_cut(memory: &SimulatedDisk, mut log: Log, mut found: Vec<u32>, seed: u64) {
+    log.append(&payload(&[100])).expect("a healthy disk");
+    log.commit().expect("a healthy disk");
+    found.push(100);
+    let after = memory.power_cut(seed);
+    let mut log = open(&after, OpenMode::ReadOnly).expect("it exists");
+    assert_eq!(contents(&mut log), found, "seed {seed}");
+}
+
 #[test]
 fn what_an_earlier_process_could_not_sync_does_not_take_along_what_the_next_one_promises() {
     for seed in 0..50 {
@@ -429,15 +439,11 @@ fn what_an_earlier_process_could_not_sync_does_not_take_along_what_the_next_one_
             Fault::Discarded(Errno::EIO),
             Fault::Kept(Errno::EIO),
         ] {
+            println!("{fault:?}");
             let memory = after_a_failed_sync(&SimulatedDisk::new(seed), fault);
             let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
-            let mut found = contents(&mut log);
-            log.append(&payload(&[100])).expect("a healthy disk");
-            log.commit().expect("a healthy disk");
-            found.push(100);
-            let after = memory.power_cut(seed);
-            let mut log = open(&after, OpenMode::ReadOnly).expect("it exists");
-            assert_eq!(contents(&mut log), found, "{fault:?}, seed {seed}");
+            let found = contents(&mut log);
+            promise_and_cut(&memory, log, found, seed);
         }
     }
 }
@@ -475,16 +481,11 @@ fn what_is_in_doubt_is_written_again_even_if_the_file_could_not_be_cut_off_at_fi
     for seed in 0..50 {
         let memory = after_a_failed_sync(&SimulatedDisk::new(seed), Fault::Forgotten(Errno::EIO));
         let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
-        let mut found = contents(&mut log);
+        let found = contents(&mut log);
         memory.faults.fail_next(Fault::Error(Errno::EIO));
         log.append(&payload(&[99])).unwrap_err();
         log.resume().expect("a healthy disk");
-        log.append(&payload(&[100])).expect("a healthy disk");
-        log.commit().expect("a healthy disk");
-        found.push(100);
-        let after = memory.power_cut(seed);
-        let mut log = open(&after, OpenMode::ReadOnly).expect("it exists");
-        assert_eq!(contents(&mut log), found, "seed {seed}");
+        promise_and_cut(&memory, log, found, seed);
     }
 }
 

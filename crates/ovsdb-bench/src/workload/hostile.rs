@@ -392,9 +392,10 @@ fn giant(attack: &Attack<'_>) -> Result<(), ClientError> {
                 }
             };
             // Whoever is thrown out comes back.
-            let is_in = socket.write_all(&block).is_ok();
-            attack.act();
-            *attacker = is_in.then_some(socket);
+            if socket.write_all(&block).is_ok() {
+                attack.act();
+                *attacker = Some(socket);
+            }
         }
     }
     Ok(())
