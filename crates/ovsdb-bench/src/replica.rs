@@ -226,11 +226,15 @@ impl Replica {
                             Some(row) => {
                                 for (name, value) in columns {
                                     let old = row.entry(name.to_string()).or_default();
-                                    *old = if self.sets.contains(name.as_str()) {
-                                        &*old ^ &elements(value)
-                                    } else {
-                                        elements(value)
-                                    };
+                                    if !self.sets.contains(name.as_str()) {
+                                        *old = elements(value);
+                                        continue;
+                                    }
+                                    for element in elements(value) {
+                                        if !old.remove(&element) {
+                                            old.insert(element);
+                                        }
+                                    }
                                 }
                                 row.retain(|_, elements| !elements.is_empty());
                                 true
