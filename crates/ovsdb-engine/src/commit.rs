@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ovsdb_proto::schema::TableId;
 use ovsdb_proto::uuid::Uuid;
+use smallvec::SmallVec;
 
 use crate::database::{Database, Row};
 use crate::draft::Draft;
@@ -33,8 +34,8 @@ pub struct Commit {
 
 impl Commit {
     /// The tables with a change, each once, in ascending order.
-    pub fn tables(&self) -> Vec<TableId> {
-        let mut tables: Vec<TableId> = Vec::new();
+    pub fn tables(&self) -> SmallVec<[TableId; 4]> {
+        let mut tables: SmallVec<[TableId; 4]> = SmallVec::new();
         for change in &self.changes {
             // Changes of one table mostly come in a row.
             if tables.last() != Some(&change.table) {

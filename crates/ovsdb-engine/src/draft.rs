@@ -35,6 +35,8 @@ pub(crate) struct Draft {
     next: Database,
     /// The touched rows, in the order in which they were first touched.
     touched: Vec<Touched>,
+    /// How many there will be as far as can be told.
+    foreseen: usize,
     /// How many of those the tables know of; the others are new rows.
     settled: usize,
     /// Where in `touched` a row stands, once there are more than [`SCANNED_MAX`].
@@ -45,8 +47,8 @@ pub(crate) struct Draft {
     is_contested: bool,
 }
 
-/// So few touched rows are looked through more quickly than found by their keys.
-const SCANNED_MAX: usize = 8;
+/// So few rows are looked through more quickly than found by their keys.
+pub(crate) const SCANNED_MAX: usize = 8;
 
 /// So few new rows are entered into the tables one by one.
 const ENTERED_SINGLY_MAX: usize = 32;
@@ -80,6 +82,7 @@ impl Draft {
         Draft {
             next: base,
             touched: Vec::new(),
+            foreseen: 1,
             settled: 0,
             places: HashMap::default(),
             counts: Vec::new(),
@@ -91,6 +94,12 @@ impl Draft {
     pub(crate) fn reserve(&mut self, rows: usize) {
         self.touched.reserve(rows);
         self.places.reserve(rows);
+    }
+
+    /// Has room made for so many touched rows when the first comes, and for no more: the list goes into a commit that may
+    /// be kept for long.
+    pub(crate) fn foresee(&mut self, rows: usize) {
+        self.foreseen = rows;
     }
 
     pub(crate) fn schema(&self) -> &Arc<Schema> {
@@ -272,8 +281,7 @@ impl Draft {
 
     fn touch_first(&mut self, touched: Touched) {
         if self.touched.is_empty() {
-            // The list goes into a commit that may be kept for long, and many have one change only.
-            self.touched.reserve_exact(1);
+            self.touched.reserve_exact(self.foreseen);
         }
         self.touched.push(touched);
         self.note_places();

@@ -136,7 +136,7 @@ pub struct Done {
     pub commit: Option<Commit>,
 }
 
-/// A draft need not make room beforehand for so few rows.
+/// A draft need not make room for so few rows before one comes.
 const ROWS_FORESEEN: usize = 64;
 
 /// [`execute`] for somebody who does not need the version before: what nobody else holds of it is changed in place. Gives
@@ -156,6 +156,10 @@ pub fn execute_on(
     // Most operations of long transactions insert a row.
     if transact.operations.len() > ROWS_FORESEEN {
         execution.draft.reserve(transact.operations.len());
+    } else {
+        let operations = transact.operations.iter();
+        let changing = operations.filter(|operation| !operation.is_read_only());
+        execution.draft.foresee(changing.count());
     }
     let mut failure = None;
     for (at, operation) in transact.operations.iter().enumerate() {

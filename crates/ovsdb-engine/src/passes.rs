@@ -19,7 +19,7 @@ use ovsdb_proto::types::{BaseType, ColumnType};
 use ovsdb_proto::uuid::Uuid;
 
 use crate::database::{Row, index_key};
-use crate::draft::{Counted, Draft, RowKey};
+use crate::draft::{Counted, Draft, RowKey, SCANNED_MAX};
 use crate::hashing::RowHash;
 
 /// Checks and completes a draft, or says why it cannot be.
@@ -77,6 +77,42 @@ fn added_removed(old: Option<&Row>, new: Option<&Row>, column: ColumnId) -> (Dat
     }
 }
 
+/// What a transaction does to the counts of references.
+#[derive(Default)]
+struct Deltas {
+    /// In the order in which they came.
+    list: Vec<(RowKey, i64)>,
+    /// Where in the list a row stands, once there are more than [`SCANNED_MAX`].
+    places: HashMap<RowKey, usize, RowHash>,
+}
+
+impl Deltas {
+    fn place(&self, to: &RowKey) -> Option<usize> {
+        if self.list.len() <= SCANNED_MAX {
+            self.list.iter().position(|(known, _)| known == to)
+        } else {
+            self.places.get(to).copied()
+        }
+    }
+
+    fn add(&mut self, to: RowKey, delta: i64) {
+        if let Some(at) = self.place(&to) {
+            self.list[at].1 += delta;
+            return;
+        }
+        self.list.push((to, delta));
+        if self.list.len() > SCANNED_MAX {
+            let new = self.list.iter().enumerate().skip(self.places.len());
+            self.places.extend(new.map(|(at, (to, _))| (*to, at)));
+        }
+    }
+
+    /// 0 for a row of which nothing was added.
+    fn get(&self, to: &RowKey) -> i64 {
+        self.place(to).map_or(0, |at| self.list[at].1)
+    }
+}
+
 /// Takes a strong reference to a row out of account. True if none is left.
 fn lose_reference(draft: &mut Draft, to: RowKey) -> bool {
     let before = draft.strong_count(&to);
@@ -96,18 +132,12 @@ fn lose_reference(draft: &mut Draft, to: RowKey) -> bool {
 /// rows that may be garbage now.
 fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
     let schema = draft.schema().clone();
-    let mut deltas: HashMap<RowKey, i64, RowHash> = HashMap::default();
-    let mut order = Vec::new();
+    let mut deltas = Deltas::default();
     for touched in draft.touched() {
         let key = touched.key;
         let table = schema.table(key.0);
         let (old, new) = (touched.old.as_deref(), touched.new.as_deref());
-        let mut count = |target: RowKey, delta: i64| {
-            *deltas.entry(target).or_insert_with(|| {
-                order.push(target);
-                0
-            }) += delta;
-        };
+        let mut count = |target: RowKey, delta: i64| deltas.add(target, delta);
         if old.is_none() && !table.is_root {
             // It is garbage unless somebody refers to it.
             count(key, 0);
@@ -149,13 +179,13 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
     }
     check_deleted_rows_are_unreferenced(draft, &deltas)?;
     let mut candidates = Vec::new();
-    let counted = |target: &RowKey| {
+    let counted = |(target, delta): &(RowKey, i64)| {
         let (is_new, is_there) = match draft.touch(target) {
             Some(touched) => (touched.old.is_none(), touched.new.is_some()),
             None => (false, true),
         };
         let before = (!is_new).then(|| draft.strong_count(target));
-        let after = add(before.unwrap_or(0), deltas[target]);
+        let after = add(before.unwrap_or(0), *delta);
         if after == 0 && is_there && !schema.table(target.0).is_root {
             candidates.push(*target);
         }
@@ -165,7 +195,7 @@ fn count_references(draft: &mut Draft) -> Result<Vec<RowKey>, OvsdbError> {
             after: is_there.then_some(after),
         }
     };
-    let counts: Vec<Counted> = order.iter().map(counted).collect();
+    let counts: Vec<Counted> = deltas.list.iter().map(counted).collect();
     draft.set_strong_counts(counts.into_iter());
     Ok(candidates)
 }
@@ -178,16 +208,13 @@ fn add(count: usize, delta: i64) -> usize {
 }
 
 /// `deltas`: what the transaction does to the counts of strong references.
-fn check_deleted_rows_are_unreferenced(
-    draft: &Draft,
-    deltas: &HashMap<RowKey, i64, RowHash>,
-) -> Result<(), OvsdbError> {
+fn check_deleted_rows_are_unreferenced(draft: &Draft, deltas: &Deltas) -> Result<(), OvsdbError> {
     for touched in draft
         .touched()
         .iter()
         .filter(|touched| touched.new.is_none())
     {
-        let delta = deltas.get(&touched.key).copied().unwrap_or(0);
+        let delta = deltas.get(&touched.key);
         let count = add(draft.strong_count(&touched.key), delta);
         if count > 0 {
             let (table, row) = touched.key;

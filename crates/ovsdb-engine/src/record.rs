@@ -15,6 +15,7 @@ use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::types::UNLIMITED;
 use ovsdb_proto::uuid::Uuid;
+use smallvec::SmallVec;
 
 use crate::commit::{Commit, RowChange};
 use crate::database::{Database, Row};
@@ -38,7 +39,8 @@ pub fn commit_record(
     commit: &Commit,
     options: RecordOptions<'_>,
 ) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
+    let mut out =
+        Vec::with_capacity(ANNOTATION_BYTES as usize + CHANGE_BYTES * commit.changes.len());
     write_commit(schema, commit, options, &mut out, &mut |_| ()).then_some(out)
 }
 
@@ -187,14 +189,20 @@ pub fn snapshot_bytes(database: &Database) -> u64 {
     database.table_ids().map(of_table).sum::<u64>() + ANNOTATION_BYTES
 }
 
+/// Room for a change of a row, which is enough for many.
+const CHANGE_BYTES: usize = 160;
+
 /// About how many bytes the annotations of a record take.
 const ANNOTATION_BYTES: u64 = 128;
 
 /// A member of a record: what is known of the rows of a table, or the text of an annotation.
 enum Member<T> {
     Rows(T),
-    Annotation(Vec<u8>),
+    Annotation(SmallVec<[u8; DATE_BYTES]>),
 }
+
+/// The longest text of an integer.
+const DATE_BYTES: usize = 20;
 
 /// The members of a record in order: the sections of tables and the annotations.
 fn members<'a, T>(
@@ -203,16 +211,19 @@ fn members<'a, T>(
 ) -> BTreeMap<&'a str, Member<T>> {
     let sections = sections.map(|(name, section)| (name, Member::Rows(section)));
     let mut members: BTreeMap<&str, Member<T>> = sections.collect();
-    let mut date = Vec::new();
-    write::integer(options.date_ms, &mut date);
-    members.insert("_date", Member::Annotation(date));
+    let mut text = Vec::new();
+    let mut annotate = |name, write: &mut dyn FnMut(&mut Vec<u8>)| {
+        text.clear();
+        write(&mut text);
+        let text = SmallVec::from_slice(&text);
+        members.insert(name, Member::Annotation(text));
+    };
+    annotate("_date", &mut |text| write::integer(options.date_ms, text));
     if let Some(comment) = options.comment {
-        let mut text = Vec::new();
-        write::string(comment, &mut text);
-        members.insert("_comment", Member::Annotation(text));
+        annotate("_comment", &mut |text| write::string(comment, text));
     }
     if options.column_diff {
-        members.insert("_is_diff", Member::Annotation(b"true".to_vec()));
+        annotate("_is_diff", &mut |text| text.extend_from_slice(b"true"));
     }
     members
 }
@@ -234,7 +245,7 @@ fn begin_row(uuid: Uuid, is_first: bool, out: &mut Vec<u8>) {
 }
 
 /// The columns that files keep, in the order of their names.
-fn persistent_columns(table: &TableSchema) -> Vec<ColumnId> {
+fn persistent_columns(table: &TableSchema) -> SmallVec<[ColumnId; 16]> {
     let own = table.column_ids_by_name().iter().copied();
     own.filter(|&id| table.column(id).persistent).collect()
 }

@@ -191,6 +191,7 @@ fn compare_reals(a: f64, b: f64) -> Ordering {
 }
 
 impl Ord for Atom {
+    #[inline]
     fn cmp(&self, other: &Atom) -> Ordering {
         match (self, other) {
             (Atom::Integer(a), Atom::Integer(b)) => a.cmp(b),
@@ -204,12 +205,14 @@ impl Ord for Atom {
 }
 
 impl PartialOrd for Atom {
+    #[inline]
     fn partial_cmp(&self, other: &Atom) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl PartialEq for Atom {
+    #[inline]
     fn eq(&self, other: &Atom) -> bool {
         match (self, other) {
             (Atom::String(a), Atom::String(b)) => a == b,

@@ -68,10 +68,37 @@ pub(crate) struct Published {
     pub(crate) version: VersionId,
     /// The numbers of its changes, sorted by table and row.
     order: OnceLock<Vec<u32>>,
-    /// By the address of the monitor, which is kept so that no other gets it.
-    texts: Mutex<HashMap<usize, (Arc<Monitor>, Text), RandomState>>,
+    texts: Mutex<Texts>,
     rows: Mutex<HashMap<RowKey, RowText, RandomState>>,
 }
+
+/// What monitors are told.
+#[derive(Debug, Default)]
+struct Texts {
+    /// Of the first monitor. Mostly there is no other one.
+    first: Option<(Arc<Monitor>, Text)>,
+    /// By the address of the monitor, which is kept so that no other gets it.
+    others: HashMap<usize, (Arc<Monitor>, Text), RandomState>,
+}
+
+impl Texts {
+    /// What `monitor` is told.
+    fn of(&mut self, monitor: &Arc<Monitor>) -> Text {
+        let new = || (monitor.clone(), Text::default());
+        let (first, text) = self.first.get_or_insert_with(new);
+        if Arc::ptr_eq(first, monitor) {
+            return text.clone();
+        }
+        let address = Arc::as_ptr(monitor).addr();
+        self.others.entry(address).or_insert_with(new).1.clone()
+    }
+}
+
+/// Room for the words for a commit, and for each of its changes, which is enough for many.
+const TEXT_BYTES: usize = 64;
+const CHANGE_TEXT_BYTES: usize = 128;
+/// No room is made beforehand for more changes.
+const CHANGES_FORESEEN: usize = 64;
 
 /// The words for one row: by the address of the shape, the number of the change and its kind.
 type RowKey = (usize, Form, u32, Select);
@@ -92,15 +119,11 @@ impl Published {
 
     /// What `monitor` is told of the commit, which others that are equal are told, too.
     pub(crate) fn text(&self, monitor: &Arc<Monitor>, concern: &Concern) -> Text {
-        let text = {
-            let mut texts = self.texts.lock();
-            let new = || (monitor.clone(), Text::default());
-            let address = Arc::as_ptr(monitor).addr();
-            texts.entry(address).or_insert_with(new).1.clone()
-        };
+        let text = self.texts.lock().of(monitor);
         // Whoever comes while another writes it waits for that one.
         text.get_or_init(|| {
-            let mut out = Vec::new();
+            let changes = self.commit.changes.len().min(CHANGES_FORESEEN);
+            let mut out = Vec::with_capacity(TEXT_BYTES + CHANGE_TEXT_BYTES * changes);
             self.write(monitor, concern, &mut out);
             out
         });

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ovsdb_engine::record::RecordOptions;
-use ovsdb_engine::{Context, Database, Done, OutcomeOn, effort, execute_on};
+use ovsdb_engine::{Commit, Context, Database, Done, OutcomeOn, Results, effort, execute_on};
 use ovsdb_proto::operation::{Operation, Transact};
 use ovsdb_proto::schema::{Schema, TableId};
 use parking_lot::Mutex;
@@ -104,6 +104,15 @@ pub struct Status {
     pub trouble: Mutex<Option<JournalError>>,
 }
 
+/// A transaction that has changed something of which there is no record yet.
+struct Unrecorded {
+    job: Box<Job>,
+    results: Results,
+    durable: bool,
+    comment: Option<String>,
+    commit: Commit,
+}
+
 /// Settings of a writer.
 #[derive(Clone, Copy, Debug)]
 pub struct WriterOptions {
@@ -124,9 +133,12 @@ pub struct Writer {
     /// Stands in for it while a transaction works on it.
     nothing: Database,
     ahead: VecDeque<Segment>,
-    /// What has been executed and is not written yet. Empty between the pieces of the writer's work.
+    /// Transactions that have been executed and come after what is staged, and of which no record has been made: that is
+    /// done for many one after the other, by code that stays in the processor's cache meanwhile. None of them is durable.
+    unrecorded: Vec<Unrecorded>,
+    /// What has been executed and is not written yet. Empty between the pieces of the writer's work, as is `unrecorded`.
     staged: Vec<Segment>,
-    /// How many transactions the two hold.
+    /// How many transactions the three hold.
     executed: usize,
     /// A sync that is left to the session's thread that is at work here.
     sync: Option<SyncHere>,
@@ -205,6 +217,7 @@ impl Writer {
             head,
             nothing,
             ahead: VecDeque::new(),
+            unrecorded: Vec::new(),
             staged: Vec::new(),
             executed: 0,
             sync: None,
@@ -477,6 +490,9 @@ impl Writer {
 
     /// Keeps the newest version, if what has led to it may be accepted and the next transaction refused.
     fn prepare_for(&mut self, is_durable: bool) {
+        if is_durable {
+            self.record();
+        }
         ahead::end_before(
             &mut self.staged,
             &self.head,
@@ -485,7 +501,7 @@ impl Writer {
         );
     }
 
-    /// Proposes what a transaction has changed.
+    /// Takes up what a transaction has done, which is proposed if it has changed something.
     fn propose(&mut self, job: Box<Job>, done: Done) {
         let Done {
             results,
@@ -496,6 +512,36 @@ impl Writer {
         let Some(commit) = commit else {
             return self.settle(job, results);
         };
+        self.executed += 1;
+        self.unrecorded.push(Unrecorded {
+            job,
+            results,
+            durable,
+            comment,
+            commit,
+        });
+        if durable || self.journal.answers_each() {
+            self.record();
+        }
+    }
+
+    /// Makes the records of what has been executed, and proposes them.
+    fn record(&mut self) {
+        let mut unrecorded = std::mem::take(&mut self.unrecorded);
+        for executed in unrecorded.drain(..) {
+            self.stage(executed);
+        }
+        self.unrecorded = unrecorded;
+    }
+
+    fn stage(&mut self, executed: Unrecorded) {
+        let Unrecorded {
+            job,
+            results,
+            durable,
+            comment,
+            commit,
+        } = executed;
         let options = RecordOptions {
             date_ms: date_ms(),
             comment: comment.as_deref(),
@@ -517,7 +563,6 @@ impl Writer {
             Proposal::Staged => Awaits::Flush { durable },
             Proposal::Pending(ticket) => Awaits::Answer(ticket),
         };
-        self.executed += 1;
         let executed = Executed {
             job,
             results,

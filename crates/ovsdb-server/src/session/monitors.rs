@@ -20,6 +20,11 @@ use super::joined::Joined;
 use super::outbox::Outbox;
 use super::{in_place, tell, write_news};
 
+/// Room for an update of one row or two.
+const UPDATE_BYTES: usize = 384;
+/// No room is made beforehand for more updates.
+const UPDATES_FORESEEN: usize = 64;
+
 /// By which method a monitor was requested, and so how it is told of changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Protocol {
@@ -289,7 +294,8 @@ impl Monitors {
                 };
                 match (range, news.first().map(|one| one.monitor().clone())) {
                     (Some(range), Some(monitor)) if may_join => {
-                        let mut messages = Vec::new();
+                        let room = news.len().min(UPDATES_FORESEEN) * UPDATE_BYTES;
+                        let mut messages = Vec::with_capacity(room);
                         for one in news {
                             write_news(id, *protocol, one, &mut messages);
                         }

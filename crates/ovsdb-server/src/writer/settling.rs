@@ -15,6 +15,7 @@ use crate::mailbox::{Answer, Letter};
 impl Writer {
     /// Has a transaction that changes nothing answered after everything before it.
     pub(super) fn settle(&mut self, job: Box<Job>, results: Results) {
+        self.record();
         self.executed += 1;
         let executed = Executed {
             job,
@@ -26,7 +27,11 @@ impl Writer {
 
     /// Has the journal write what is staged, and tells of what it accepts at once.
     pub(super) fn flush(&mut self, inline: Option<Inline<'_>>) {
-        while !self.staged.is_empty() {
+        loop {
+            self.record();
+            if self.staged.is_empty() {
+                return;
+            }
             ahead::end(&mut self.staged, &self.head);
             let is_alone = self.is_alone();
             let mut may_wait = || is_alone && inline.is_some_and(Inline::may_wait);
