@@ -23,6 +23,7 @@ pub mod history;
 pub mod hub;
 mod indexing;
 pub mod journal;
+mod lane;
 pub mod limits;
 mod loading;
 pub mod locks;

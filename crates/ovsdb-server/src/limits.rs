@@ -49,6 +49,28 @@ pub const ROW_BYTES: usize = 256;
 /// Requests of one session handled in a row before others get their turn.
 pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
 
+/// A session one of whose turns uses more processor time than this goes on in the lane: threads for such sessions, so that
+/// others do not wait behind them.
+pub const LANE_TURN: Duration = Duration::from_millis(2);
+
+/// It stays there for this many times as long.
+pub const LANE_STAY_TURNS: u32 = 16;
+
+/// It stays there for at least this long. So does one that is about to do much and has gone there before it.
+pub const LANE_STAY_MIN: Duration = Duration::from_millis(100);
+
+/// It stays there for at most this long after its last long turn.
+pub const LANE_STAY_MAX: Duration = Duration::from_secs(5);
+
+/// For how many turns after one that took long by the clock it is looked at how much processor time a session uses.
+pub const LANE_WATCHED_TURNS: u32 = 64;
+
+/// Messages larger than this, in bytes, are parsed in the lane.
+pub const LANE_MESSAGE_BYTES: usize = 64 << 10;
+
+/// What is larger than this, in bytes, does not hold up other sessions in the lane either.
+pub const LANE_PIECE_BYTES: usize = 64 << 20;
+
 /// How long a thread stays awake for the next request of a client that has been answered: somewhat longer than it takes to
 /// put a thread to sleep and to wake it. It does so for one client at a time.
 pub const AWAKE: Duration = Duration::from_micros(50);

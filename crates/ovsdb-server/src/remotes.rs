@@ -11,14 +11,12 @@ use ovsdb_net::{
     Stream,
 };
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::limits;
 use crate::locks::LockState;
 use crate::mailbox::Letter;
-use crate::runtime::{self, Who};
 use crate::server::Server;
 use crate::session::{Session, SessionOptions};
 
@@ -288,7 +286,9 @@ pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &Remot
     };
     let session = Box::new(Session::new(server.clone(), mailbox, stream, settings));
     let task = async move { session.run(&Mutex::new(reconnect)).await };
-    runtime::spawn(&Handle::current(), Who::Session, task);
+    // Before the session can be anywhere else: tellers are no part of the lane.
+    server.tellers();
+    server.lane().spawn(task);
 }
 
 async fn accept_loop(

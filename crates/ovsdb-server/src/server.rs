@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::budget::Budget;
 use crate::database::{Served, Storage};
 use crate::file::{self, FileError};
+use crate::lane::Lane;
 use crate::limits::{self, Limits};
 use crate::locks::Locks;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
@@ -96,6 +97,7 @@ pub struct Server {
     limits: Limits,
     budget: Arc<Budget>,
     tellers: Arc<Tellers>,
+    lane: Arc<Lane>,
 }
 
 impl Server {
@@ -132,6 +134,7 @@ impl Server {
             limits,
             budget: Budget::new(limits.requests_bytes_max),
             tellers: Arc::default(),
+            lane: Arc::default(),
         }))
     }
 
@@ -154,6 +157,11 @@ impl Server {
     pub(crate) fn tellers(&self) -> &Arc<Tellers> {
         self.tellers.employ();
         &self.tellers
+    }
+
+    /// Where sessions run.
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
     }
 
     /// The named locks.

@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
@@ -35,6 +36,7 @@ use crate::budget::Share;
 use crate::contents::Reader;
 use crate::database::Served;
 use crate::feed::{News, Words};
+use crate::lane;
 use crate::limits;
 use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox};
 use crate::published::Text;
@@ -75,6 +77,9 @@ pub struct Session {
     desk: Arc<Desk>,
     patience: Patience,
     held: Held,
+    /// The first message, which is much to parse, or what was read of it, which is much to execute: the session is on its way
+    /// to where it does not hold up others.
+    postponed: Option<Postponed>,
     /// For whom the first of those waits who make indexes, by their [`Mark`](crate::indexing::Mark); 0 if it has not been
     /// looked at.
     indexes_awaited: AtomicU64,
@@ -99,6 +104,24 @@ enum Incoming {
     Message(Message),
     /// A request that has been read as far as its operations.
     Transact(Box<ReadTransact>),
+}
+
+/// What a session was about to do when it went to the lane.
+enum Postponed {
+    /// To parse a message.
+    Message(Bytes),
+    /// To execute a transaction that only reads, and whose request had so many bytes.
+    Transact(Box<ReadTransact>, usize),
+}
+
+impl Postponed {
+    /// The size of the message.
+    fn bytes(&self) -> usize {
+        match self {
+            Postponed::Message(message) => message.len(),
+            Postponed::Transact(_, bytes) => *bytes,
+        }
+    }
 }
 
 /// Transactions of one database on their way to its writer.
@@ -179,6 +202,7 @@ impl Session {
             monitors: Monitors::default(),
             patience: Patience::default(),
             held: Held::default(),
+            postponed: None,
             indexes_awaited: AtomicU64::new(0),
             outgoing: VecDeque::new(),
             is_converting: false,
@@ -207,7 +231,7 @@ impl Session {
             0 => self.held_bytes() + self.link.backlog(),
             _ => usize::MAX,
         };
-        in_place(size, || drop(self));
+        free_in_place(size, || drop(self));
     }
 
     async fn serve(&mut self, reconnect: &Mutex<Reconnect>) -> Result<End, End> {
@@ -234,6 +258,10 @@ impl Session {
             if self.link.backlog() == 0 {
                 self.send_updates();
             } else {
+                if self.monitors.is_news_long() {
+                    // There may be many like this one, and its peer does not wait for it.
+                    lane::wish();
+                }
                 self.monitors.merge_news();
             }
             let now_ms = self.server.now_ms();
@@ -266,6 +294,7 @@ impl Session {
                 self.link.backlog() > 0
             };
             let more = any_news
+                || lane::is_ahead()
                 || any_left && self.has_room()
                 || self.may_go_on()
                 || match handled {
@@ -325,7 +354,8 @@ impl Session {
 
     /// What the session's requests hold.
     fn held_bytes(&self) -> usize {
-        self.link.received() + self.held.bytes() + self.transactions.bytes()
+        let postponed = self.postponed.as_ref().map_or(0, Postponed::bytes);
+        self.link.received() + self.held.bytes() + self.transactions.bytes() + postponed
     }
 
     /// Why the session ends, once nothing more is due to the peer.
@@ -336,6 +366,7 @@ impl Session {
     /// Whether everything that the peer has asked for is done and sent.
     fn is_done(&self) -> bool {
         self.held.is_empty()
+            && self.postponed.is_none()
             && self.unopened.is_empty()
             && self.transactions.in_flight() == 0
             && self.link.backlog() == 0
@@ -363,8 +394,8 @@ impl Session {
     /// Handles requests that have arrived, as far as possible without waiting.
     fn handle_requests(&mut self) -> Result<Handled, End> {
         for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
-            let message = match self.next_held() {
-                Some(message) => Incoming::Message(message),
+            let message = match self.next_ready() {
+                Some(message) => message,
                 None if self.may_receive() => match self.next_message()? {
                     Some(Incoming::Message(message)) if self.must_hold(&message) => {
                         let bytes = self.last_message_bytes;
@@ -382,8 +413,25 @@ impl Session {
                 None => return Ok(Handled::HeldUp),
             };
             self.handle(message)?;
+            if lane::is_ahead() {
+                break;
+            }
         }
         Ok(Handled::InPart)
+    }
+
+    /// A message that came before all others that are to be received.
+    fn next_ready(&mut self) -> Option<Incoming> {
+        match self.postponed.take() {
+            Some(Postponed::Transact(read, bytes)) => {
+                self.last_message_bytes = bytes;
+                Some(Incoming::Transact(read))
+            }
+            postponed => {
+                self.postponed = postponed;
+                self.next_held().map(Incoming::Message)
+            }
+        }
     }
 
     /// Of the messages that had to wait, one that need not any longer.
@@ -401,8 +449,18 @@ impl Session {
     }
 
     fn next_message(&mut self) -> Result<Option<Incoming>, End> {
-        let next = in_place(self.link.unexamined(), || self.link.next_message());
+        let next = match self.postponed.take() {
+            Some(Postponed::Message(bytes)) => Ok(Some(bytes)),
+            postponed => {
+                self.postponed = postponed;
+                in_place(self.link.unexamined(), || self.link.next_message())
+            }
+        };
         let bytes = match next {
+            Ok(Some(bytes)) if bytes.len() > limits::LANE_MESSAGE_BYTES && lane::wish() => {
+                self.postponed = Some(Postponed::Message(bytes));
+                return Ok(None);
+            }
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -594,6 +652,7 @@ impl Session {
         let name = self.link.name();
         tracing::info!(target: "ovsdb_jsonrpc_server", "{name}: disconnecting ({comment})");
         self.held = Held::default();
+        self.postponed = None;
         self.failed = Some(End::Close);
         self.lingers_until = Some(Instant::now() + limits::LINGER);
     }
@@ -788,12 +847,26 @@ fn is_probe_answer(message: &Message) -> bool {
     matches!(message, Message::Reply { id, .. } if id.as_str() == Some(PROBE_ID))
 }
 
-/// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread.
+/// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread, as far as
+/// they are not in the lane for such work.
 fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    if size > limits::MESSAGE_BYTES_SMALL {
+    let small = match lane::is_here() {
+        true => limits::LANE_PIECE_BYTES,
+        false => limits::MESSAGE_BYTES_SMALL,
+    };
+    if size > small {
         runtime::in_place(work)
     } else {
         work()
+    }
+}
+
+/// Moves or gives back so many bytes of memory. In the lane even very many of them do not take long enough for others there
+/// to be served meanwhile, which would be at the cost of those who are not.
+fn free_in_place(size: usize, work: impl FnOnce()) {
+    match lane::is_here() {
+        true => work(),
+        false => in_place(size, work),
     }
 }
 

@@ -110,10 +110,11 @@ const OUTSIDE: &[Outside] = &[
             "ovsdb-log",
             "ovsdb-net",
             "ovsdb-daemon",
+            "ovsdb-server",
             "ovsdb-testkit",
             "ovsdb-bench",
         ],
-        reason: "system calls: file locks and syncs, socket options, process matters",
+        reason: "system calls: file locks and syncs, socket options, process matters, processor time",
     },
     Outside {
         name: "nix",

@@ -14,9 +14,10 @@ use ovsdb_net::{Glance, ReadHalf, Stream};
 use ovsdb_proto::framer::{FrameError, Framer};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
+use crate::lane;
 use crate::limits::{self, Limits};
 
-use super::in_place;
+use super::free_in_place;
 use super::outbox::Outbox;
 
 thread_local! {
@@ -172,6 +173,10 @@ impl Link {
 
     /// Receives straight into the message that is arriving.
     fn poll_receive_much(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.framer.buffered() > limits::MESSAGE_BYTES_SMALL {
+            // The rest may be much more, and it comes as fast as it can be taken.
+            lane::wish();
+        }
         let buffer = self.framer.buf_mut();
         if buffer.capacity() - buffer.len() < limits::READ_BYTES {
             // A buffer that finds no room where it is moves. Of the room that it gets it takes no more memory than it uses, and
@@ -180,7 +185,7 @@ impl Link {
             // Where the system counts room that is not used, too much of it could not be had.
             let room = growth.min(buffer.len().max(limits::RECEIVE_GROWTH_BYTES_MAX));
             let room = room.min(self.message_bytes_max.saturating_sub(buffer.len()));
-            in_place(buffer.len(), || {
+            free_in_place(buffer.len(), || {
                 buffer.reserve(room.max(limits::READ_BYTES));
             });
         }

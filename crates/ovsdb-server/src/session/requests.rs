@@ -18,6 +18,7 @@ use tracing::Level;
 use crate::access::Access;
 use crate::database::Served;
 use crate::indexing::Mark;
+use crate::lane;
 use crate::limits;
 use crate::locks::{LockError, LockMode};
 use crate::mailbox::{Answer, Token};
@@ -26,7 +27,7 @@ use crate::writer::Job;
 
 use super::monitors::Protocol;
 use super::transactions::IdUse;
-use super::{Outgoing, Session, in_place, make_indexes};
+use super::{Outgoing, Postponed, Session, in_place, make_indexes};
 
 /// The error of a transaction that was canceled (RFC 7047, section 4.1.4).
 pub(super) fn canceled() -> Json {
@@ -48,6 +49,15 @@ pub(super) struct ReadTransact {
     id: Json,
     transact: Transact,
     received: Instant,
+}
+
+/// What has become of a transaction that changes nothing.
+enum Read {
+    Done(Answer),
+    /// A `wait` is not met.
+    Blocked,
+    /// It looks at much: the session goes to the lane first.
+    Postponed,
 }
 
 /// What a method answers: a result, or the `error` member of the reply.
@@ -233,20 +243,24 @@ impl Session {
 
     /// Has a transaction executed.
     pub(super) fn submit(&mut self, read: ReadTransact) {
+        make_indexes(&read.database);
+        let bytes = self.last_message_bytes;
+        if read.transact.is_read_only() && self.transactions.in_flight() == 0 {
+            match self.read(&read.database, &read.transact) {
+                Read::Done(answer) => return self.answer(&read.id, &answer),
+                Read::Blocked => {}
+                Read::Postponed => {
+                    self.postponed = Some(Postponed::Transact(Box::new(read), bytes));
+                    return;
+                }
+            }
+        }
         let ReadTransact {
             database,
             id,
             transact,
             received,
         } = read;
-        make_indexes(&database);
-        if transact.is_read_only()
-            && self.transactions.in_flight() == 0
-            && let Some(answer) = self.read(&database, &transact)
-        {
-            return self.answer(&id, &answer);
-        }
-        let bytes = self.last_message_bytes;
         let token = self.transactions.open(id, database.clone(), bytes);
         let job = Job {
             mailbox: self.mailbox.clone(),
@@ -297,8 +311,8 @@ impl Session {
         access
     }
 
-    /// Executes a transaction that changes nothing on the current version. `None` if a `wait` is not met.
-    fn read(&self, database: &Served, transact: &Transact) -> Option<Answer> {
+    /// Executes a transaction that changes nothing on the current version.
+    fn read(&self, database: &Served, transact: &Transact) -> Read {
         let session = self.mailbox.id();
         let mut context = Context {
             elapsed_ms: 0,
@@ -312,10 +326,13 @@ impl Session {
         };
         let version = database.version();
         let size = effort(&version.database, transact) * limits::ROW_BYTES;
+        if size > limits::MESSAGE_BYTES_SMALL && lane::wish() {
+            return Read::Postponed;
+        }
         match in_place(size, || execute(&version.database, transact, &mut context)) {
-            Outcome::Failed(results) => Some(Answer::Results(results)),
-            Outcome::Prepared(prepared) => Some(Answer::Results(prepared.results)),
-            Outcome::Blocked { .. } => None,
+            Outcome::Failed(results) => Read::Done(Answer::Results(results)),
+            Outcome::Prepared(prepared) => Read::Done(Answer::Results(prepared.results)),
+            Outcome::Blocked { .. } => Read::Blocked,
         }
     }
 
