@@ -33,5 +33,5 @@ pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
-pub use stream::{ReadHalf, Stream, WriteHalf};
+pub use stream::{ReadHalf, Stream, WriteHalf, move_here};
 pub use unix_stream::Glance;

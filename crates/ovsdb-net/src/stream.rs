@@ -196,6 +196,38 @@ impl Stream {
     }
 }
 
+/// Has the runtime within which this is called watch the socket of both halves of a stream, instead of the one that did: for a
+/// task that goes on in another runtime.
+///
+/// # Errors
+/// What the system says if the connection is lost thereby. Where it can be kept as it is, it is.
+pub fn move_here(read: &mut ReadHalf, write: &mut WriteHalf) -> io::Result<()> {
+    match (&mut read.0, &mut write.0) {
+        (ReadKind::Unix(read), WriteKind::Unix(write)) => {
+            unix_stream::move_here(read, write);
+            Ok(())
+        }
+        (ReadKind::Tcp(_), WriteKind::Tcp(_)) => {
+            let nothing = ReadKind::Custom(CustomRead(Box::pin(tokio::io::empty())));
+            let nowhere = WriteKind::Custom(CustomWrite(Box::pin(tokio::io::sink())));
+            let halves = (
+                std::mem::replace(&mut read.0, nothing),
+                std::mem::replace(&mut write.0, nowhere),
+            );
+            let (ReadKind::Tcp(old_read), WriteKind::Tcp(old_write)) = halves else {
+                unreachable!("they were looked at before");
+            };
+            let stream = old_read.reunite(old_write).map_err(io::Error::other)?;
+            let (new_read, new_write) = TcpStream::from_std(stream.into_std()?)?.into_split();
+            *read = ReadHalf(ReadKind::Tcp(new_read));
+            *write = WriteHalf(WriteKind::Tcp(new_write));
+            Ok(())
+        }
+        // It has no socket that a runtime would watch.
+        _ => Ok(()),
+    }
+}
+
 async fn connect_tcp(
     name: String,
     target: &InetTarget,
@@ -398,5 +430,46 @@ impl AsyncWrite for WriteHalf {
             WriteKind::Unix(half) => Pin::new(half).poll_shutdown(cx),
             WriteKind::Custom(half) => half.0.as_mut().poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn a_tcp_stream_goes_on_in_another_runtime() {
+        let runtime = || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build().expect("a runtime")
+        };
+        let (first, second) = (runtime(), runtime());
+        let (near, far) = first.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+            let listener = listener.expect("a free port");
+            let address = listener.local_addr().expect("it is bound");
+            let near = TcpStream::connect(address).await.expect("it listens");
+            let (far, _) = listener.accept().await.expect("somebody has connected");
+            (
+                Stream::from_tcp(near, address),
+                far.into_std().expect("it is alive"),
+            )
+        });
+        let (mut read, mut write) = near.into_split();
+        second.block_on(async {
+            move_here(&mut read, &mut write).expect("room for a socket");
+            write.write_all(b"question").await.expect("an open socket");
+            let mut far = TcpStream::from_std(far).expect("room for a socket");
+            let mut got = [0; 8];
+            far.read_exact(&mut got).await.expect("an open socket");
+            assert_eq!(&got, b"question");
+            let answers = tokio::spawn(async move { far.write_all(b"answer").await });
+            let mut got = Vec::new();
+            read.read_to_end(&mut got).await.expect("an open socket");
+            assert_eq!(got, b"answer");
+            answers.await.expect("no panic").expect("an open socket");
+        });
     }
 }

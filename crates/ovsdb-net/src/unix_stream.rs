@@ -48,6 +48,19 @@ pub(crate) fn halves(socket: UnixStream) -> io::Result<(UnixRead, UnixWrite)> {
     Ok((UnixRead(socket), write))
 }
 
+/// Has the runtime within which this is called watch the socket of both halves instead of the one that did. If it cannot, for
+/// instance because the process has no descriptor left, all stays as it is.
+pub(crate) fn move_here(read: &mut UnixRead, write: &mut UnixWrite) {
+    let socket = read.0.get_ref().try_clone();
+    if let Ok(socket) = socket.and_then(|socket| watch(socket, Interest::READABLE)) {
+        let socket = Arc::new(socket);
+        *read = UnixRead(socket.clone());
+        write.socket = socket;
+        // Whether there is room now shows when something is written.
+        write.room = None;
+    }
+}
+
 /// The half that reads.
 #[derive(Debug)]
 pub(crate) struct UnixRead(Arc<AsyncFd<UnixStream>>);
@@ -271,6 +284,29 @@ mod tests {
         read.read_to_end(&mut got).await.expect("an open socket");
         sends.await.expect("it does not panic");
         assert!(got == text);
+    }
+
+    #[test]
+    fn what_arrives_is_watched_for_by_the_runtime_to_which_a_socket_has_moved() {
+        let runtime = || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build().expect("a runtime")
+        };
+        let (first, second) = (runtime(), runtime());
+        let ((mut read, mut write), (mut far_read, mut far_write)) =
+            first.block_on(async { pair() });
+        second.block_on(async {
+            move_here(&mut read, &mut write);
+            move_here(&mut far_read, &mut far_write);
+            // More than the socket takes at once. The first runtime is not run, so nobody is woken by it.
+            let text = vec![7; 1 << 20];
+            let mut got = vec![0; text.len()];
+            let (sent, received) =
+                tokio::join!(write.write_all(&text), far_read.read_exact(&mut got));
+            sent.expect("an open socket");
+            received.expect("an open socket");
+            assert!(got == text);
+        });
     }
 
     #[tokio::test]

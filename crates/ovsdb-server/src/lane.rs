@@ -4,7 +4,7 @@
 //! for much are long. Such a session goes on in the lane: threads of its own, one fewer than the runtime has, so that there
 //! is always a processor for short turns. Its task moves as a whole, between two turns: when the session says so
 //! ([`wish`]), because of what it is about to do, or after a turn that was long. It comes back when its turns have been
-//! short for a while. Its socket stays with the runtime where it began, which wakes it wherever it is.
+//! short for a while. The task has its socket watched where it is; whoever wakes it otherwise need not know where that is.
 //!
 //! In a simulation, and in a runtime of one thread, there is no lane. Nothing here knows requests.
 

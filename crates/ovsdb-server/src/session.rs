@@ -241,6 +241,7 @@ impl Session {
         // What was owed to the peer when this task last waited, and what it had taken by then.
         let (mut owed, mut taken) = (0, self.link.taken());
         loop {
+            self.link.settle()?;
             self.open_letters(reconnect)?;
             let handled = self.handle_requests();
             self.hand_over();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use ovsdb_net::{Glance, ReadHalf, Stream};
+use ovsdb_net::{Glance, ReadHalf, Stream, move_here};
 use ovsdb_proto::framer::{FrameError, Framer};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
@@ -45,6 +45,8 @@ pub(super) struct Link {
     /// `None` while it is lent to somebody, which it is only with nothing in it.
     out: Option<Box<Outbox>>,
     at_end: bool,
+    /// Whether the lane watches the socket.
+    in_lane: bool,
 }
 
 impl Link {
@@ -59,6 +61,7 @@ impl Link {
             message_bytes_max: limits.message_bytes_max,
             out: Some(Box::new(out)),
             at_end: false,
+            in_lane: false,
         }
     }
 
@@ -71,6 +74,22 @@ impl Link {
         self.out
             .as_mut()
             .expect("the session takes it back before it does anything")
+    }
+
+    /// Has the threads watch the socket among which this is one, while nothing is lent. To be called when they may be others
+    /// than before.
+    ///
+    /// # Errors
+    /// The connection has been lost.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        let in_lane = lane::is_here();
+        if std::mem::replace(&mut self.in_lane, in_lane) == in_lane {
+            return Ok(());
+        }
+        match &mut self.out {
+            Some(out) => move_here(&mut self.read, out.write_half()),
+            None => Ok(()),
+        }
     }
 
     /// Lends what sends, until it is given back.

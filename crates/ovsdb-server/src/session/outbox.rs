@@ -84,6 +84,11 @@ impl Outbox {
         }
     }
 
+    /// The half of the stream that takes what is sent.
+    pub(super) fn write_half(&mut self) -> &mut WriteHalf {
+        &mut self.write
+    }
+
     /// Bytes that wait to be sent.
     pub(super) fn backlog(&self) -> usize {
         self.queued
