@@ -1,16 +1,17 @@
-//! What a session does when a database ends while a request about it is under way, or when it is to probe its peer just as
-//! it sends something.
+//! What a session does when a database ends while a request about it is under way, when it is to probe its peer just as
+//! it sends something, and before it does much.
 
 use std::time::Duration;
 
 use ovsdb_engine::Database;
 use ovsdb_proto::json;
 use ovsdb_proto::schema::Schema;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
 use crate::database::Storage;
+use crate::remotes::{self, RemoteOptions};
 use crate::writer::WriterOptions;
 
 const SCHEMA: &str = r#"{"name":"D","tables":{
@@ -160,5 +161,66 @@ fn a_peer_is_probed_although_it_is_sent_something_just_then() {
         };
         let probe = r#"{"id":"echo","method":"echo","params":[]}"#;
         assert!(heard.ends_with(probe), "{heard}");
+    });
+}
+
+/// Asks `server` as a new client, and returns the reply.
+async fn ask(server: &Arc<Server>, request: &str) -> String {
+    let (ours, mut peer) = UnixStream::pair().expect("a pair of sockets");
+    let ours = ours.into_std().expect("a socket of this runtime");
+    let stream = Stream::from_unix(ours).expect("room for a socket");
+    remotes::serve(server, "test", stream, &RemoteOptions::default());
+    peer.write_all(request.as_bytes())
+        .await
+        .expect("it is read");
+    peer.shutdown().await.expect("it is open");
+    let mut reply = String::new();
+    peer.read_to_string(&mut reply).await.expect("a reply");
+    reply
+}
+
+#[test]
+fn a_session_goes_to_the_lane_before_it_does_much() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    runtime.expect("threads").block_on(async {
+        let Fixture { server, .. } = Fixture::new().await;
+        let transact = |operation: &str| {
+            format!(r#"{{"id":1,"method":"transact","params":["D",{operation}]}}"#)
+        };
+        let insert = r#"{"op":"insert","table":"T","row":{"n":1}}"#;
+        let inserts = vec![insert; limits::TRANSACT_ROWS_INLINE + 1].join(",");
+        let select = r#"{"op":"select","table":"T","where":[],"columns":["n"]}"#;
+        let comment = |length| format!(r#"{{"op":"comment","comment":"{}"}}"#, "x".repeat(length));
+        let echo = |length| {
+            format!(
+                r#"{{"id":1,"method":"echo","params":["{}"]}}"#,
+                "x".repeat(length)
+            )
+        };
+        // (request, how often the lane was wished for in the end, what the reply ends with)
+        let cases = [
+            (transact(insert), 0, "}"),
+            (transact(&comment(1000)), 0, r#""result":[{}]}"#),
+            // Much to parse.
+            (
+                transact(&comment(limits::LANE_MESSAGE_BYTES)),
+                1,
+                r#""result":[{}]}"#,
+            ),
+            (echo(1000), 1, r#"x"]}"#),
+            (echo(limits::LANE_MESSAGE_BYTES), 2, r#"x"]}"#),
+            // Much that is on its way.
+            (echo(4 * limits::MESSAGE_BYTES_SMALL), 3, r#"x"]}"#),
+            (transact(select), 3, r#""result":[{"rows":[{"n":1}]}]}"#),
+            (transact(&inserts), 4, "}]}"),
+            // Much to look at.
+            (transact(select), 5, r#"{"n":1}]}]}"#),
+        ];
+        for (number, (request, wishes, end)) in cases.into_iter().enumerate() {
+            let reply = ask(&server, &request).await;
+            assert!(reply.ends_with(end), "{number}: {reply:.200}");
+            assert_eq!(server.lane().wishes(), wishes, "{number}");
+        }
     });
 }
