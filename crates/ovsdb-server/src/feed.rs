@@ -254,6 +254,12 @@ impl Pieces {
         last.map_or(self.version, |last| last.published.version)
     }
 
+    /// The number of the version that the last commit leads to that it knows of.
+    fn newest(&self) -> u64 {
+        let missed = self.missed().and_then(|behind| behind.last);
+        missed.unwrap_or_else(|| self.last()).number
+    }
+
     /// What there is, if it is a range of commits. `known` is a version that is current, or was.
     fn range(&self, known: VersionId, monitors: usize) -> Option<Range> {
         let first = self.merged_from.or_else(|| self.first_recent())?;
@@ -325,6 +331,10 @@ pub(crate) struct Range {
     /// What the monitor's replica is after it.
     version: VersionId,
 }
+
+/// A feed has been told of a version that is about to become the current one.
+#[derive(Debug)]
+pub(crate) struct NotCurrent;
 
 /// What was taken for one monitor.
 #[derive(Debug)]
@@ -511,11 +521,12 @@ impl Feed {
         Some((slot, news))
     }
 
-    /// Adds a commit that concerns a monitor.
-    pub(crate) fn push(&self, id: WatchId, published: &Arc<Published>, concern: Concern) {
+    /// Adds a commit that concerns a monitor. Says whether to [ring](Feed::ring) once its version is current.
+    #[must_use]
+    pub(crate) fn push(&self, id: WatchId, published: &Arc<Published>, concern: Concern) -> bool {
         let mut state = self.state.lock();
         let Some(place) = state.place(id) else {
-            return;
+            return false;
         };
         let monitors = state.watches.len();
         let Watch { monitor, news, .. } = &mut state.watches[place];
@@ -529,11 +540,12 @@ impl Feed {
         if news.is_too_long(monitors) {
             news.merge(monitor);
         }
-        let ring = !std::mem::replace(&mut state.rung, true) || is_long && !was_long;
-        drop(state);
-        if ring {
-            self.bell.ring();
-        }
+        !std::mem::replace(&mut state.rung, true) || is_long && !was_long
+    }
+
+    /// Lets the session know that there is something to tell.
+    pub(crate) fn ring(&self) {
+        self.bell.ring();
     }
 
     /// Whether there may be something to take.
@@ -541,24 +553,26 @@ impl Feed {
         self.state.lock().rung
     }
 
-    /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first. `known` is a version
-    /// that was current when this was called, or before.
-    pub(crate) fn take(&self, known: &Version) -> Vec<News> {
-        let taken = self.take_unless(known, |_, _, _| false).into_iter();
-        taken.flat_map(|taken| taken.news).collect()
-    }
-
-    /// [`Feed::take`] of all but those monitors at the beginning for which `is_told` says that they have been told of a
-    /// range of commits. It is called under a lock for which the writer waits.
+    /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first, but for those monitors
+    /// at the beginning for which `is_told` says that they have been told of a range of commits. It is called under a lock
+    /// for which the writer waits. `known` is a version that was current when this was called, or before.
+    ///
+    /// # Errors
+    /// There is something from after `known`. Nothing is taken.
     pub(crate) fn take_unless(
         &self,
         known: &Version,
         mut is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
-    ) -> Vec<Taken> {
+    ) -> Result<Vec<Taken>, NotCurrent> {
         let mut state = self.state.lock();
-        if !std::mem::take(&mut state.rung) {
-            return Vec::new();
+        if !state.rung {
+            return Ok(Vec::new());
         }
+        let mut watches = state.watches.iter();
+        if watches.any(|watch| watch.news.newest() > known.number) {
+            return Err(NotCurrent);
+        }
+        state.rung = false;
         let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
         let mut told = Vec::new();
         let mut is_late = false;
@@ -605,7 +619,7 @@ impl Feed {
             });
             Taken { watch, range, news }
         });
-        taken.collect()
+        Ok(taken.collect())
     }
 
     /// How many changed rows have to be looked at when its news is merged.

@@ -19,7 +19,7 @@ use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 
-use crate::history::History;
+use crate::history::{Forgotten, History};
 use crate::loading::{Batch, BatchRecord, First, read_first, read_rest};
 use crate::runtime::fresh_uuid;
 use crate::{limits, seal, transaction_id};
@@ -163,7 +163,7 @@ fn load_with_history(
         let begin = || History::new(step.id_before, step.rows_before);
         let history = history.get_or_insert_with(begin);
         match step.commit {
-            Some(commit) => history.push(step.id, Arc::new(commit)),
+            Some(commit) => history.push(step.id, Arc::new(commit), &mut Forgotten::default()),
             None => history.push_same(step.id),
         }
     });

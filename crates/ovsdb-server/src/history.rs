@@ -173,6 +173,14 @@ struct Chunk {
     steps: Vec<Step>,
 }
 
+/// What a history has forgotten, to be dropped where nobody waits for that.
+#[derive(Debug, Default)]
+#[must_use = "to drop it may take a while"]
+pub struct Forgotten {
+    chunks: Vec<Arc<Chunk>>,
+    steps: Vec<Step>,
+}
+
 /// How many steps there are in a chunk, unless they take more than [`CHUNK_BYTES`].
 const CHUNK_STEPS: usize = 128;
 
@@ -224,8 +232,8 @@ impl History {
         self.bytes
     }
 
-    /// Adds the commit that leads to the version `id`.
-    pub fn push(&mut self, id: Uuid, commit: Arc<Commit>) {
+    /// Adds the commit that leads to the version `id`. What is forgotten for it goes to `forgotten`.
+    pub fn push(&mut self, id: Uuid, commit: Arc<Commit>, forgotten: &mut Forgotten) {
         for change in &commit.changes {
             match (&change.old, &change.new) {
                 (None, Some(_)) => self.rows += 1,
@@ -233,12 +241,12 @@ impl History {
                 _ => {}
             }
         }
-        self.step(id, Some(commit));
+        self.step(id, Some(commit), forgotten);
     }
 
     /// Adds a version that does not differ in any row from the one before.
     pub fn push_same(&mut self, id: Uuid) {
-        self.step(id, None);
+        self.step(id, None, &mut Forgotten::default());
     }
 
     /// Ends the reading of a file. The versions so far are what the file kept; the same contents with what files do not
@@ -311,7 +319,7 @@ impl History {
         number.filter(|_| is_without_record(id))
     }
 
-    fn step(&mut self, id: Uuid, commit: Option<Arc<Commit>>) {
+    fn step(&mut self, id: Uuid, commit: Option<Arc<Commit>>, forgotten: &mut Forgotten) {
         let bytes = STEP_BYTES + commit.as_ref().map_or(0, |commit| commit.bytes());
         self.bytes += bytes;
         self.recent_bytes += bytes;
@@ -324,7 +332,7 @@ impl History {
         }
         let of_rows = self.rows.saturating_mul(self.bounds.per_row);
         let bytes_max = self.bounds.base.saturating_add(of_rows);
-        while self.bytes > bytes_max.min(self.bounds.max) && self.drop_oldest() {}
+        while self.bytes > bytes_max.min(self.bounds.max) && self.drop_oldest(forgotten) {}
     }
 
     /// Makes a chunk of what is in none.
@@ -343,14 +351,16 @@ impl History {
     }
 
     /// Forgets the oldest version, unless it is the only one; or several at once, if they are in one chunk.
-    fn drop_oldest(&mut self) -> bool {
+    fn drop_oldest(&mut self, forgotten: &mut Forgotten) -> bool {
         if let Some(chunk) = self.chunks.pop_front() {
             for step in &chunk.steps {
                 self.forget_oldest(step);
             }
+            forgotten.chunks.push(chunk);
         } else if let Some(step) = self.recent.pop_front() {
             self.recent_bytes -= step.bytes;
             self.forget_oldest(&step);
+            forgotten.steps.push(step);
         } else {
             return false;
         }

@@ -9,7 +9,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -23,8 +22,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::contents::{Contents, Reader};
-use crate::feed::{Bell, Feed, News, Range, Taken, WatchId};
-use crate::history::{History, Missed, Shown};
+use crate::feed::{Bell, Feed, News, NotCurrent, Range, Taken, WatchId};
+use crate::history::{Forgotten, History, Missed, Shown};
 use crate::indexing::Indexing;
 use crate::limits;
 use crate::mailbox::{Mailbox, SessionId};
@@ -38,8 +37,6 @@ use crate::tellers::{Desk, Tellers};
 #[derive(Debug)]
 pub struct Hub {
     current: ArcSwap<Version>,
-    /// Whether the feeds are being told of a version that is not yet the current one.
-    is_telling: AtomicBool,
     registry: Mutex<Registry>,
     tripwires: Mutex<Vec<Tripwire>>,
     known: Mutex<Known>,
@@ -166,7 +163,6 @@ impl Hub {
         runtime::published(&version, &[]);
         Hub {
             current: ArcSwap::from_pointee(version),
-            is_telling: AtomicBool::new(false),
             registry: Mutex::new(Registry {
                 routes: Routes::default(),
                 feeds: HashMap::new(),
@@ -200,12 +196,8 @@ impl Hub {
     }
 
     /// The latest accepted version. Whoever has heard of a version, be it from somebody who has been told of it, finds
-    /// that one or a later one.
+    /// that one or a later one. Waits for nobody.
     pub fn version(&self) -> Arc<Version> {
-        if self.is_telling.load(Ordering::Acquire) {
-            // Some may have been told of the next one already. It is current when all have been.
-            drop(self.registry.lock());
-        }
         self.current.load_full()
     }
 
@@ -228,12 +220,14 @@ impl Hub {
 
     /// Makes `database` the current version, known as `id`, and tells the feeds what led to it.
     pub fn publish(&self, database: Database, commit: &Arc<Commit>, id: Uuid) {
-        self.publish_all(database, &[(commit.clone(), id)]);
+        drop(self.publish_all(database, &[(commit.clone(), id)]));
     }
 
     /// Makes `database` the current version and tells the feeds of the commits that led to it, one after the other, each
-    /// with the id of the version that it makes. Nobody sees the versions between.
-    pub fn publish_all(&self, database: Database, commits: &[(Arc<Commit>, Uuid)]) {
+    /// with the id of the version that it makes. Nobody sees the versions between. Returns what the history forgets, which
+    /// may be much to drop.
+    pub fn publish_all(&self, database: Database, commits: &[(Arc<Commit>, Uuid)]) -> Forgotten {
+        let (mut forgotten, mut to_ring) = (Forgotten::default(), Vec::new());
         let mut registry = self.registry.lock();
         let mut name = self.current.load().name();
         let version = Version {
@@ -242,27 +236,29 @@ impl Hub {
             database,
         };
         runtime::published(&version, commits);
-        // Feeds first: whoever sees the version and then looks at its feed finds the commit there.
-        self.is_telling.store(true, Ordering::Release);
+        // Feeds first: whoever sees the version and then looks at its feed finds the commit there. Nobody takes it before
+        // the version is current, and only then bells ring: readers need not wait until all feeds have it.
         for (commit, id) in commits {
             name = VersionId {
                 number: name.number + 1,
                 id: *id,
             };
-            registry.history.push(*id, commit.clone());
+            registry.history.push(*id, commit.clone(), &mut forgotten);
             // Often it concerns nobody.
             let mut published = None;
             registry.routes.concerned(commit, |(feed, watch), concern| {
                 let new = || Arc::new(Published::new(commit.clone(), name));
-                feed.push(*watch, published.get_or_insert_with(new), concern);
+                if feed.push(*watch, published.get_or_insert_with(new), concern) {
+                    to_ring.push(feed.clone());
+                }
             });
         }
         self.current.store(Arc::new(version));
-        self.is_telling.store(false, Ordering::Release);
         drop(registry);
+        to_ring.iter().for_each(|feed| feed.ring());
         let mut tripwires = self.tripwires.lock();
         if tripwires.is_empty() {
-            return;
+            return forgotten;
         }
         let tables = commits.iter().flat_map(|(commit, _)| commit.tables());
         let tables: HashSet<TableId> = tables.collect();
@@ -275,6 +271,7 @@ impl Hub {
             }
             true
         });
+        forgotten
     }
 
     /// Rings `bell` after every commit that changes one of `tables`, for as long as somebody keeps the bell.
@@ -437,17 +434,24 @@ impl Hub {
 
     /// Takes what a feed's monitors have not been told, in the order of their ids, and of each the oldest first.
     pub fn take(&self, feed: &Feed) -> Vec<News> {
-        // First the version: every commit up to it has reached the feed.
-        feed.take(&self.current.load_full())
+        let taken = self.take_unless(feed, |_, _, _| false).into_iter();
+        taken.flat_map(|taken| taken.news).collect()
     }
 
     /// [`Hub::take`], unless somebody else has been told the same (see [`Feed::take_unless`]).
     pub(crate) fn take_unless(
         &self,
         feed: &Feed,
-        is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
+        mut is_told: impl FnMut(WatchId, &Arc<Monitor>, Range) -> bool,
     ) -> Vec<Taken> {
-        feed.take_unless(&self.current.load_full(), is_told)
+        loop {
+            let version = self.current.load_full();
+            match feed.take_unless(&version, &mut is_told) {
+                Ok(taken) => return taken,
+                // Told now, somebody might hear of it from the client, and not find it. It is about to be current.
+                Err(NotCurrent) => drop(self.registry.lock()),
+            }
+        }
     }
 
     /// Notes that a feed's session cannot send any more, or can again.
@@ -794,42 +798,39 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_been_told_of_a_version_finds_it_current() {
+    fn whoever_is_rung_finds_the_version_current() {
         let fixture = Arc::new(Fixture::new());
         let mailboxes = [(); 2].map(|()| Mailbox::new(SessionId::fresh()));
-        let feeds = mailboxes
-            .each_ref()
-            .map(|mailbox| fixture.feed_of(mailbox, &["A"]));
+        for mailbox in &mailboxes {
+            fixture.feed_of(mailbox, &["A"]);
+        }
         let (ring, rung) = std::sync::mpsc::channel();
-        let has_read = Arc::new(AtomicBool::new(false));
-        let reader = {
-            let (fixture, has_read) = (fixture.clone(), has_read.clone());
-            std::thread::spawn(move || {
-                rung.recv().expect("the first feed rings");
-                let news = fixture.hub.take(&feeds[0]);
-                let current = fixture.hub.version().name();
-                has_read.store(true, Ordering::SeqCst);
-                (news[0].version, current)
-            })
-        };
-        // The first feed is told, and its session asks, while the second is being told.
-        let first = OnWake(move || ring.send(()).expect("the reader waits"));
-        let second = OnWake(move || {
-            for _ in 0..10_000 {
-                if has_read.load(Ordering::SeqCst) {
-                    break;
-                }
-                std::thread::yield_now();
-            }
+        let wakers = [(); 2].map(|()| {
+            let (fixture, ring) = (fixture.clone(), ring.clone());
+            // The writer does this.
+            let tell = move || ring.send(fixture.hub.version().number).expect("we listen");
+            Arc::new(OnWake(tell)).into()
         });
-        let wakers = [Arc::new(first).into(), Arc::new(second).into()];
         let mut bells = mailboxes.each_ref().map(|mailbox| Box::pin(mailbox.rung()));
         for (bell, waker) in bells.iter_mut().zip(&wakers) {
             let mut context = std::task::Context::from_waker(waker);
             assert!(bell.as_mut().poll(&mut context).is_pending());
         }
         fixture.insert("A", 1);
-        let (told, current) = reader.join().expect("no panic");
-        assert_eq!(told, current);
+        let current = fixture.hub.version().number;
+        let found: Vec<u64> = rung.try_iter().collect();
+        assert_eq!(found, [current; 2]);
+    }
+
+    #[test]
+    fn a_commit_is_not_taken_before_its_version_is_current() {
+        let fixture = Fixture::new();
+        let feed = fixture.feed(&["A"]);
+        fixture.insert("A", 1);
+        let first = fixture.hub.version();
+        fixture.insert("A", 2);
+        let taken = feed.take_unless(&first, |_, _, _| false);
+        assert!(matches!(taken, Err(NotCurrent)));
+        assert_eq!(told(&fixture, &feed), ["1", "2"], "nothing is lost");
     }
 }

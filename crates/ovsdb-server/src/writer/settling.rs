@@ -81,7 +81,7 @@ impl Writer {
     /// Publishes and answers transactions, in this order: whoever has the reply finds the update waiting.
     pub(super) fn complete(&mut self, accepted: Vec<Segment>) {
         let (mut latest, mut commits) = (None, Vec::new());
-        let mut executed = Vec::new();
+        let (mut executed, mut forgotten) = (Vec::new(), None);
         for mut segment in accepted {
             latest = segment.next.or(latest);
             for executed in &mut segment.executed {
@@ -94,10 +94,10 @@ impl Writer {
                 let tables = commits.iter().flat_map(|(commit, _)| commit.tables());
                 self.touched.extend(tables);
             }
-            self.hub.publish_all(database, &commits);
+            forgotten = Some(self.hub.publish_all(database, &commits));
         }
         self.executed -= executed.len();
-        // A large transaction is much to drop. No answer has to wait for that.
+        // A large transaction is much to drop, and so is an old one. No answer has to wait for that.
         let mut done = Vec::with_capacity(executed.len());
         let mut executed = executed.into_iter().peekable();
         while let Some(first) = executed.next() {
@@ -115,6 +115,7 @@ impl Writer {
             }
             mailbox.deliver_all(letters);
         }
+        drop((done, commits, forgotten));
     }
 
     /// Takes back what could not be written. If it is one transaction, that fails, and what stood on it runs again; if there
