@@ -221,6 +221,8 @@ struct Record {
     until: Option<Instant>,
     /// For how many more turns it is looked at how much processor time they use, which is not free.
     watched: u32,
+    /// How many of those turns used much.
+    long: u32,
 }
 
 impl Record {
@@ -231,11 +233,17 @@ impl Record {
     /// Takes note of a turn that began at `begin`. Says whether the session belongs in the lane.
     fn belongs_in_lane(&mut self, turn: &Turn, begin: Instant) -> bool {
         self.watched = self.watched.saturating_sub(1);
+        if self.watched == 0 {
+            self.long = 0;
+        }
         if turn.took > limits::LANE_TURN || turn.is_wanted {
             self.watched = limits::LANE_WATCHED_TURNS;
         }
         let used = turn.used.filter(|used| *used > limits::LANE_TURN);
-        if used.is_some() || turn.is_wanted {
+        self.long += u32::from(used.is_some());
+        // A single one may have been long for reasons that are not the client's, as where a machine is shared with others.
+        let is_known = self.until.is_some() || self.long >= limits::LANE_LONG_TURNS;
+        if used.is_some() && is_known || turn.is_wanted {
             let stay = used.unwrap_or_default() * limits::LANE_STAY_TURNS;
             let stay = stay.clamp(limits::LANE_STAY_MIN, limits::LANE_STAY_MAX);
             self.until = self.until.max(Some(begin + stay));
@@ -263,8 +271,12 @@ mod tests {
             // The system may have had the thread wait: it is looked at more closely from now on.
             (LONG, None, false, 0, false),
             (LONG, Some(SHORT), false, 0, false),
+            (LONG, Some(LONG), false, 0, false),
+            (SHORT, Some(SHORT), false, 0, false),
+            (LONG, Some(LONG), false, 0, false),
             (LONG, Some(LONG), false, 0, true),
             (SHORT, Some(SHORT), false, 10, true),
+            (LONG, Some(LONG), false, 10, true),
             (SHORT, Some(SHORT), false, 200, false),
             (SHORT, Some(SHORT), true, 0, true),
             (SHORT, Some(SHORT), false, 10, true),

@@ -49,9 +49,12 @@ pub const ROW_BYTES: usize = 256;
 /// Requests of one session handled in a row before others get their turn.
 pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
 
-/// A session one of whose turns uses more processor time than this goes on in the lane: threads for such sessions, so that
-/// others do not wait behind them.
+/// A session whose turns use more processor time than this again and again goes on in the lane: threads for such sessions,
+/// so that others do not wait behind them.
 pub const LANE_TURN: Duration = Duration::from_millis(2);
+
+/// It goes there after so many of such turns, unless there are [`LANE_WATCHED_TURNS`] others between two of them.
+pub const LANE_LONG_TURNS: u32 = 3;
 
 /// It stays there for this many times as long.
 pub const LANE_STAY_TURNS: u32 = 16;
