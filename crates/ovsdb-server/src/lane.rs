@@ -232,6 +232,7 @@ impl Record {
 
     /// Takes note of a turn that began at `begin`. Says whether the session belongs in the lane.
     fn belongs_in_lane(&mut self, turn: &Turn, begin: Instant) -> bool {
+        self.until = self.until.filter(|until| *until > begin);
         self.watched = self.watched.saturating_sub(1);
         if self.watched == 0 {
             self.long = 0;
@@ -294,16 +295,33 @@ mod tests {
             assert_eq!(record.belongs_in_lane(&turn, now), expected, "{number}");
             now += took;
         }
-        for _ in 0..limits::LANE_WATCHED_TURNS {
-            assert!(record.is_watched());
+        for number in 0..=limits::LANE_WATCHED_TURNS {
             let turn = Turn {
                 took: SHORT,
                 used: Some(SHORT),
-                is_wanted: false,
+                is_wanted: number == 0,
             };
             record.belongs_in_lane(&turn, now);
+            let left = limits::LANE_WATCHED_TURNS - number;
+            assert_eq!(record.is_watched(), left > 0, "{number}");
         }
-        assert!(!record.is_watched());
+        let turn = |used| Turn {
+            took: used,
+            used: Some(used),
+            is_wanted: false,
+        };
+        now += limits::LANE_STAY_MAX;
+        let after = now + limits::LANE_STAY_MAX;
+        for number in 1..limits::LANE_LONG_TURNS {
+            assert!(!record.belongs_in_lane(&turn(LONG), now), "{number}");
+        }
+        for _ in 0..limits::LANE_WATCHED_TURNS {
+            record.belongs_in_lane(&turn(SHORT), now);
+        }
+        assert!(
+            !record.belongs_in_lane(&turn(LONG), after),
+            "so much between is forgotten"
+        );
     }
 
     /// What a task in a runtime of so many threads finds: whether it was told to let its turn end, and whether it is in the

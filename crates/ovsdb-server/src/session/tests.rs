@@ -213,9 +213,9 @@ fn a_session_goes_to_the_lane_before_it_does_much() {
             // Much that is on its way.
             (echo(4 * limits::MESSAGE_BYTES_SMALL), 3, r#"x"]}"#),
             (transact(select), 3, r#""result":[{"rows":[{"n":1}]}]}"#),
-            (transact(&inserts), 4, "}]}"),
+            (transact(&inserts), 3, "}]}"),
             // Much to look at.
-            (transact(select), 5, r#"{"n":1}]}]}"#),
+            (transact(select), 4, r#"{"n":1}]}]}"#),
         ];
         for (number, (request, wishes, end)) in cases.into_iter().enumerate() {
             let reply = ask(&server, &request).await;
