@@ -124,8 +124,6 @@ impl Vigil {
             if Instant::now() >= until {
                 return watched.in_vain.store(true, Ordering::Relaxed);
             }
-            // The client may be waiting for this very processor.
-            std::thread::yield_now();
         }
     }
 }
