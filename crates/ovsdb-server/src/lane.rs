@@ -8,7 +8,7 @@
 //!
 //! In a simulation, and in a runtime of one thread, there is no lane. Nothing here knows requests.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::limits;
@@ -33,8 +35,12 @@ enum Place {
 }
 
 thread_local! {
-    /// This thread is one of the lane.
+    /// Of the lane of which this thread is one.
+    static LONG_PIECES: RefCell<Option<Arc<LongPieces>>> = const { RefCell::new(None) };
+    /// This thread is one of a lane.
     static IS_LANE: Cell<bool> = const { Cell::new(false) };
+    /// It is at a long piece of work.
+    static IS_LONG: Cell<bool> = const { Cell::new(false) };
     /// Of the turn that this thread is at.
     static PLACE: Cell<Place> = const { Cell::new(Place::Nowhere) };
     /// Whether the session whose turn it is has wished for the lane.
@@ -54,6 +60,49 @@ pub(crate) fn is_ahead() -> bool {
     IS_WANTED.get() && PLACE.get() == Place::Outside
 }
 
+/// Those who are at a long piece of work in the lane: no more than it has threads. Nobody who holds a lock waits here.
+#[derive(Debug)]
+struct LongPieces {
+    max: usize,
+    at_work: Mutex<usize>,
+    one_less: Condvar,
+}
+
+/// While this lives, its thread is at a long piece of work.
+struct AtLongPiece<'a>(&'a LongPieces);
+
+impl LongPieces {
+    fn begin(&self) -> AtLongPiece<'_> {
+        let mut at_work = self.at_work.lock();
+        self.one_less
+            .wait_while(&mut at_work, |at_work| *at_work >= self.max);
+        *at_work += 1;
+        IS_LONG.set(true);
+        AtLongPiece(self)
+    }
+}
+
+impl Drop for AtLongPiece<'_> {
+    fn drop(&mut self) {
+        IS_LONG.set(false);
+        *self.0.at_work.lock() -= 1;
+        self.0.one_less.notify_one();
+    }
+}
+
+/// Does a long piece of work in the lane while other sessions there go on, when there are no more such pieces under way
+/// than the lane has threads.
+pub(crate) fn in_turn<T>(work: impl FnOnce() -> T) -> T {
+    let pieces = LONG_PIECES.with_borrow(Clone::clone);
+    match pieces.filter(|_| !IS_LONG.get()) {
+        None => work(),
+        Some(pieces) => runtime::in_place(|| {
+            let _at_work = pieces.begin();
+            work()
+        }),
+    }
+}
+
 /// Whether this is a thread of the lane, which need not be kept free for others.
 pub(crate) fn is_here() -> bool {
     IS_LANE.get()
@@ -69,10 +118,14 @@ pub(crate) struct Lane {
 
 #[derive(Debug)]
 struct Threads {
-    /// Always there, but while it is dropped.
-    lane: Option<Runtime>,
+    lane: Handle,
     outside: Handle,
+    /// Dropped, it ends the lane.
+    _end: oneshot::Sender<()>,
 }
+
+/// The threads of the lane, which end with this. A task outside has it: nobody is left in the lane when that runtime ends.
+struct Ends(Option<Runtime>);
 
 impl Threads {
     /// Those beside the runtime within which this is called, if there are to be any.
@@ -82,17 +135,35 @@ impl Threads {
         if runtime::is_simulated() || count < 2 {
             return None;
         }
+        let pieces = Arc::new(LongPieces {
+            max: count - 1,
+            at_work: Mutex::default(),
+            one_less: Condvar::new(),
+        });
         let lane = Builder::new_multi_thread()
             .worker_threads(count - 1)
             .thread_name("lane")
-            .on_thread_start(|| IS_LANE.set(true))
+            .on_thread_start(move || {
+                IS_LANE.set(true);
+                LONG_PIECES.set(Some(pieces.clone()));
+            })
             .enable_all()
             .build();
         match lane {
-            Ok(lane) => Some(Threads {
-                lane: Some(lane),
-                outside,
-            }),
+            Ok(lane) => {
+                let (end, ended) = oneshot::channel();
+                let handle = lane.handle().clone();
+                let lane = Ends(Some(lane));
+                outside.spawn(async move {
+                    let _lane = lane;
+                    let _ = ended.await;
+                });
+                Some(Threads {
+                    lane: handle,
+                    outside,
+                    _end: end,
+                })
+            }
             Err(error) => {
                 tracing::warn!(target: "ovsdb_server", "no threads for clients that ask for much ({error})");
                 None
@@ -101,10 +172,10 @@ impl Threads {
     }
 }
 
-impl Drop for Threads {
+impl Drop for Ends {
     fn drop(&mut self) {
-        if let Some(lane) = self.lane.take() {
-            // Who drops it may be one of its own threads, which cannot wait for itself.
+        if let Some(lane) = self.0.take() {
+            // A task cannot wait for threads.
             lane.shutdown_background();
         }
     }
@@ -131,11 +202,17 @@ impl Lane {
         self.wishes.load(Ordering::Relaxed)
     }
 
+    /// The runtime that is not the lane, whichever of them this is called within.
+    pub(crate) fn outside(&self) -> Handle {
+        let threads = self.threads.get().and_then(Option::as_ref);
+        threads.map_or_else(Handle::current, |threads| threads.outside.clone())
+    }
+
     /// The runtime in which a task is to go on.
     fn runtime(&self, in_lane: bool) -> Option<&Handle> {
         let threads = self.threads.get()?.as_ref()?;
         match in_lane {
-            true => threads.lane.as_ref().map(Runtime::handle),
+            true => Some(&threads.lane),
             false => Some(&threads.outside),
         }
     }
@@ -343,6 +420,39 @@ mod tests {
             });
         });
         finds.recv().expect("no panic")
+    }
+
+    #[test]
+    fn long_pieces_in_the_lane_are_no_more_than_its_threads() {
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(3).enable_all().build();
+        let runtime = runtime.expect("threads");
+        let lane = Arc::<Lane>::default();
+        let (at_work, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (done, finished) = mpsc::channel();
+        runtime.block_on(async {
+            for _ in 0..16 {
+                let (at_work, most, done) = (at_work.clone(), most.clone(), done.clone());
+                lane.spawn(async move {
+                    wish();
+                    tokio::task::yield_now().await;
+                    assert!(is_here());
+                    for _ in 0..16 {
+                        in_turn(|| {
+                            let now = at_work.fetch_add(1, Ordering::SeqCst) + 1;
+                            most.fetch_max(now, Ordering::SeqCst);
+                            // One that is part of another does not wait for it.
+                            in_turn(std::thread::yield_now);
+                            at_work.fetch_sub(1, Ordering::SeqCst);
+                        });
+                    }
+                    let _ = done.send(());
+                });
+            }
+        });
+        drop(done);
+        assert_eq!(finished.iter().count(), 16);
+        assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
     }
 
     #[test]

@@ -71,8 +71,9 @@ pub const LANE_WATCHED_TURNS: u32 = 64;
 /// Messages larger than this, in bytes, are parsed in the lane.
 pub const LANE_MESSAGE_BYTES: usize = 64 << 10;
 
-/// What is larger than this, in bytes, does not hold up other sessions in the lane either.
-pub const LANE_PIECE_BYTES: usize = 64 << 20;
+/// Other sessions in the lane go on while a piece of work larger than this, in bytes, is done there. It waits until there are
+/// fewer of them than the lane has threads.
+pub const LANE_PIECE_BYTES: usize = 1 << 20;
 
 /// How long a thread stays awake for the next request of a client that has been answered: somewhat longer than it takes to
 /// put a thread to sleep and to wake it. It does so for one client at a time.

@@ -14,7 +14,6 @@ use arc_swap::ArcSwap;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::budget::Budget;
@@ -330,7 +329,7 @@ impl Server {
         mailbox: Arc<Mailbox>,
         token: Token,
     ) -> Result<(), Closed> {
-        let (server, old, runtime) = (self.clone(), database.clone(), Handle::current());
+        let (server, old, runtime) = (self.clone(), database.clone(), self.lane.outside());
         let done = move |converted: Converted| {
             let answer = Letter::Done(token, Answer::Converted(converted.result));
             let Some(hub) = converted.hub else {

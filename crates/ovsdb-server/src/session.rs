@@ -249,6 +249,8 @@ impl Session {
                 Ok(handled) => handled,
                 Err(end) => {
                     self.failed = Some(end);
+                    // It came after what failed.
+                    self.postponed = None;
                     self.lingers_until = Some(Instant::now() + limits::LINGER);
                     Handled::All
                 }
@@ -426,13 +428,16 @@ impl Session {
         match self.postponed.take() {
             Some(Postponed::Transact(read, bytes)) => {
                 self.last_message_bytes = bytes;
-                Some(Incoming::Transact(read))
+                let current = self.server.database(read.database.name());
+                if current.is_some_and(|current| Arc::ptr_eq(&current, &read.database)) {
+                    return Some(Incoming::Transact(read));
+                }
+                // The database has gone meanwhile, or has another schema.
+                self.answer(&read.id, &Answer::Canceled);
             }
-            postponed => {
-                self.postponed = postponed;
-                self.next_held().map(Incoming::Message)
-            }
+            postponed => self.postponed = postponed,
         }
+        self.next_held().map(Incoming::Message)
     }
 
     /// Of the messages that had to wait, one that need not any longer.
@@ -848,15 +853,15 @@ fn is_probe_answer(message: &Message) -> bool {
     matches!(message, Message::Reply { id, .. } if id.as_str() == Some(PROBE_ID))
 }
 
-/// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread, as far as
-/// they are not in the lane for such work.
+/// Does a piece of work of `size` bytes; a large one without holding up the sessions that share this thread. Of the
+/// largest ones only so many are done at a time that a processor is left for those who have little to do.
 fn in_place<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    let small = match lane::is_here() {
-        true => limits::LANE_PIECE_BYTES,
-        false => limits::MESSAGE_BYTES_SMALL,
-    };
-    if size > small {
+    if size <= limits::MESSAGE_BYTES_SMALL {
+        work()
+    } else if !lane::is_here() {
         runtime::in_place(work)
+    } else if size > limits::LANE_PIECE_BYTES {
+        lane::in_turn(work)
     } else {
         work()
     }

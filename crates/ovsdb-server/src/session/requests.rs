@@ -45,8 +45,8 @@ pub(super) fn exhausted() -> Json {
 
 /// A `transact` request whose operations have been read.
 pub(super) struct ReadTransact {
-    database: Arc<Served>,
-    id: Json,
+    pub(super) database: Arc<Served>,
+    pub(super) id: Json,
     transact: Transact,
     received: Instant,
 }

@@ -180,6 +180,29 @@ async fn ask(server: &Arc<Server>, request: &str) -> String {
 }
 
 #[test]
+fn a_transaction_that_was_put_off_is_canceled_if_its_database_goes_meanwhile() {
+    run(async {
+        let request = br#"{"id":7,"method":"transact","params":["D",
+            {"op":"select","table":"T","where":[],"columns":["n"]}]}"#;
+        for goes in [false, true] {
+            let mut fixture = Fixture::new().await;
+            let read = fixture.session.read_transact(request);
+            let read = Box::new(read.expect("of the usual form"));
+            fixture.session.postponed = Some(Postponed::Transact(read, request.len()));
+            if goes {
+                fixture.remove().await;
+            }
+            assert_eq!(fixture.session.next_ready().is_some(), !goes);
+            let expected = match goes {
+                true => r#"{"error":"canceled","id":7}"#,
+                false => "",
+            };
+            assert_eq!(fixture.sent().await, expected);
+        }
+    });
+}
+
+#[test]
 fn a_session_goes_to_the_lane_before_it_does_much() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
@@ -223,4 +246,31 @@ fn a_session_goes_to_the_lane_before_it_does_much() {
             assert_eq!(server.lane().wishes(), wishes, "{number}");
         }
     });
+}
+
+#[test]
+fn nobody_is_left_in_the_lane_when_the_runtime_ends() {
+    use std::io::{Read, Write};
+    for length in [1, 2 * limits::LANE_MESSAGE_BYTES] {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("threads");
+        let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+        let server = runtime.block_on(async {
+            let Fixture { server, .. } = Fixture::new().await;
+            let stream = Stream::from_unix(ours).expect("room for a socket");
+            remotes::serve(&server, "test", stream, &RemoteOptions::default());
+            server
+        });
+        let text = "x".repeat(length);
+        let request = format!(r#"{{"id":1,"method":"echo","params":["{text}"]}}"#);
+        peer.write_all(request.as_bytes()).expect("it is read");
+        let reply = format!(r#"{{"error":null,"id":1,"result":["{text}"]}}"#);
+        let mut got = vec![0; reply.len()];
+        peer.read_exact(&mut got).expect("a reply");
+        drop(runtime);
+        // The server is there, and the connection has ended nevertheless.
+        assert_eq!(peer.read(&mut got).expect("the end"), 0, "{length}");
+        drop(server);
+    }
 }

@@ -14,6 +14,7 @@ use super::link::Progress;
 use super::{Outgoing, Session};
 use crate::database::Served;
 use crate::indexing::Mark;
+use crate::lane;
 use crate::queue::Closed;
 
 /// What a session has waited for.
@@ -44,7 +45,9 @@ impl Session {
         let deadline = deadlines.into_iter().flatten().min();
         let first = self.held.front();
         let indexing = first.and_then(|message| self.indexing_for(message));
-        let may_watch = self.is_done() && self.may_receive() && !self.link.is_at_end();
+        // Threads outside look, who are not those whom its input wakes.
+        let may_watch =
+            !lane::is_here() && self.is_done() && self.may_receive() && !self.link.is_at_end();
         let watch = match may_watch {
             true => self.patience.watch(|| self.link.glance()),
             false => None,
