@@ -2,9 +2,9 @@
 //!
 //! The threads of the runtime serve sessions in turn, so a client waits for the turns of others, and those of one who asks
 //! for much are long. Such a session goes on in the lane: threads of its own, one fewer than the runtime has, so that there
-//! is always a processor for short turns. Its task moves as a whole, between two turns: when the session says so
-//! ([`wish`]), because of what it is about to do, or after a turn that was long. It comes back when its turns have been
-//! short for a while. The task has its socket watched where it is; whoever wakes it otherwise need not know where that is.
+//! is always a processor for short turns. Its task moves as a whole, between two turns, when the session says so ([`wish`])
+//! because of what it is about to do; how long a turn took says little about who caused that. It comes back when it has not
+//! said so for a while. The task has its socket watched where it is; whoever wakes it otherwise need not know where that is.
 //!
 //! In a simulation, and in a runtime of one thread, there is no lane. Nothing here knows requests.
 
@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -190,7 +189,7 @@ impl Lane {
                 threads.outside.spawn(Guest {
                     lane: self.clone(),
                     task: Some(Box::pin(task)),
-                    record: Record::default(),
+                    stay: Stay::default(),
                 });
             }
         }
@@ -223,7 +222,7 @@ struct Guest {
     lane: Arc<Lane>,
     /// `None` once it has gone elsewhere.
     task: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    record: Record,
+    stay: Stay,
 }
 
 /// While this lives, its thread is at the turn of a session.
@@ -251,28 +250,21 @@ impl Future for Guest {
         };
         let at_turn = AtTurn;
         PLACE.set(place);
-        let begin = Instant::now();
-        let used = || runtime::thread_time();
-        let used_before = guest.record.is_watched().then(used);
         if task.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let turn = Turn {
-            took: begin.elapsed(),
-            used: used_before.map(|before| used().saturating_sub(before)),
-            is_wanted: IS_WANTED.get(),
-        };
+        let is_wanted = IS_WANTED.get();
         drop(at_turn);
-        if guest.record.belongs_in_lane(&turn, begin) == is_lane {
+        if guest.stay.is_in_lane(is_wanted, Instant::now) == is_lane {
             return Poll::Pending;
         }
-        if turn.is_wanted {
+        if is_wanted {
             guest.lane.wishes.fetch_add(1, Ordering::Relaxed);
         }
         let next = Guest {
             lane: guest.lane.clone(),
             task: guest.task.take(),
-            record: std::mem::take(&mut guest.record),
+            stay: std::mem::take(&mut guest.stay),
         };
         // There it is asked at once, and says anew what it waits for.
         if let Some(runtime) = guest.lane.runtime(!is_lane) {
@@ -282,53 +274,21 @@ impl Future for Guest {
     }
 }
 
-/// What a turn of a session cost.
-struct Turn {
-    /// By the clock: the system may have had the thread wait.
-    took: Duration,
-    /// Processor time, if it was looked at.
-    used: Option<Duration>,
-    is_wanted: bool,
-}
-
-/// What is known of the turns that a session had.
+/// Until when a session belongs in the lane, if it does.
 #[derive(Debug, Default)]
-struct Record {
-    /// Until when it belongs in the lane, if it does.
-    until: Option<Instant>,
-    /// For how many more turns it is looked at how much processor time they use, which is not free.
-    watched: u32,
-    /// How many of those turns used much.
-    long: u32,
-}
+struct Stay(Option<Instant>);
 
-impl Record {
-    fn is_watched(&self) -> bool {
-        self.watched > 0
-    }
-
-    /// Takes note of a turn that began at `begin`. Says whether the session belongs in the lane.
-    fn belongs_in_lane(&mut self, turn: &Turn, begin: Instant) -> bool {
-        self.until = self.until.filter(|until| *until > begin);
-        self.watched = self.watched.saturating_sub(1);
-        if self.watched == 0 {
-            self.long = 0;
+impl Stay {
+    /// Takes note of a turn that has ended. Says whether the session belongs in the lane.
+    fn is_in_lane(&mut self, is_wanted: bool, now: impl FnOnce() -> Instant) -> bool {
+        if is_wanted {
+            self.0 = Some(now() + limits::LANE_STAY);
+        } else if self.0.is_some() {
+            // Nobody else needs to know what time it is.
+            let now = now();
+            self.0 = self.0.filter(|until| *until > now);
         }
-        if turn.took > limits::LANE_TURN || turn.is_wanted {
-            self.watched = limits::LANE_WATCHED_TURNS;
-        }
-        let used = turn.used.filter(|used| *used > limits::LANE_TURN);
-        self.long += u32::from(used.is_some());
-        // A single one may have been long for reasons that are not the client's, as where a machine is shared with others.
-        let is_known = self.until.is_some() || self.long >= limits::LANE_LONG_TURNS;
-        if used.is_some() && is_known || turn.is_wanted {
-            let stay = used.unwrap_or_default() * limits::LANE_STAY_TURNS;
-            let stay = stay.clamp(limits::LANE_STAY_MIN, limits::LANE_STAY_MAX);
-            self.until = self.until.max(Some(begin + stay));
-        }
-        let end = begin + turn.took;
-        self.until = self.until.filter(|until| *until > end);
-        self.until.is_some()
+        self.0.is_some()
     }
 }
 
@@ -338,67 +298,23 @@ mod tests {
 
     use super::*;
 
-    const SHORT: Duration = Duration::from_micros(50);
-    const LONG: Duration = Duration::from_millis(5);
-
     #[test]
-    fn a_session_goes_to_the_lane_for_turns_that_use_much_and_comes_back() {
-        // (by the clock, processor time, wished for, milliseconds since the turn before, whether it belongs there)
+    fn a_session_stays_in_the_lane_for_a_while_after_its_last_wish() {
+        // (wished for, how much of a stay after the turn before, whether it belongs there)
         let cases = [
-            (SHORT, None, false, 0, false),
-            // The system may have had the thread wait: it is looked at more closely from now on.
-            (LONG, None, false, 0, false),
-            (LONG, Some(SHORT), false, 0, false),
-            (LONG, Some(LONG), false, 0, false),
-            (SHORT, Some(SHORT), false, 0, false),
-            (LONG, Some(LONG), false, 0, false),
-            (LONG, Some(LONG), false, 0, true),
-            (SHORT, Some(SHORT), false, 10, true),
-            (LONG, Some(LONG), false, 10, true),
-            (SHORT, Some(SHORT), false, 200, false),
-            (SHORT, Some(SHORT), true, 0, true),
-            (SHORT, Some(SHORT), false, 10, true),
-            (SHORT, Some(SHORT), false, 200, false),
+            (false, 0.0, false),
+            (true, 0.0, true),
+            (false, 0.9, true),
+            (true, 0.0, true),
+            (false, 0.9, true),
+            (false, 0.2, false),
+            (false, 0.0, false),
         ];
-        let (mut record, mut now) = (Record::default(), Instant::now());
-        for (number, (took, used, is_wanted, pause_ms, expected)) in cases.into_iter().enumerate() {
-            now += Duration::from_millis(pause_ms);
-            assert_eq!(record.is_watched(), number > 1, "{number}");
-            let turn = Turn {
-                took,
-                used,
-                is_wanted,
-            };
-            assert_eq!(record.belongs_in_lane(&turn, now), expected, "{number}");
-            now += took;
+        let (mut stay, mut now) = (Stay::default(), Instant::now());
+        for (number, (is_wanted, pause, expected)) in cases.into_iter().enumerate() {
+            now += limits::LANE_STAY.mul_f64(pause);
+            assert_eq!(stay.is_in_lane(is_wanted, || now), expected, "{number}");
         }
-        for number in 0..=limits::LANE_WATCHED_TURNS {
-            let turn = Turn {
-                took: SHORT,
-                used: Some(SHORT),
-                is_wanted: number == 0,
-            };
-            record.belongs_in_lane(&turn, now);
-            let left = limits::LANE_WATCHED_TURNS - number;
-            assert_eq!(record.is_watched(), left > 0, "{number}");
-        }
-        let turn = |used| Turn {
-            took: used,
-            used: Some(used),
-            is_wanted: false,
-        };
-        now += limits::LANE_STAY_MAX;
-        let after = now + limits::LANE_STAY_MAX;
-        for number in 1..limits::LANE_LONG_TURNS {
-            assert!(!record.belongs_in_lane(&turn(LONG), now), "{number}");
-        }
-        for _ in 0..limits::LANE_WATCHED_TURNS {
-            record.belongs_in_lane(&turn(SHORT), now);
-        }
-        assert!(
-            !record.belongs_in_lane(&turn(LONG), after),
-            "so much between is forgotten"
-        );
     }
 
     /// What a task in a runtime of so many threads finds: whether it was told to let its turn end, and whether it is in the

@@ -49,24 +49,9 @@ pub const ROW_BYTES: usize = 256;
 /// Requests of one session handled in a row before others get their turn.
 pub const REQUESTS_IN_A_ROW_MAX: usize = 64;
 
-/// A session whose turns use more processor time than this again and again goes on in the lane: threads for such sessions,
-/// so that others do not wait behind them.
-pub const LANE_TURN: Duration = Duration::from_millis(2);
-
-/// It goes there after so many of such turns, unless there are [`LANE_WATCHED_TURNS`] others between two of them.
-pub const LANE_LONG_TURNS: u32 = 3;
-
-/// It stays there for this many times as long.
-pub const LANE_STAY_TURNS: u32 = 16;
-
-/// It stays there for at least this long. So does one that is about to do much and has gone there before it.
-pub const LANE_STAY_MIN: Duration = Duration::from_millis(100);
-
-/// It stays there for at most this long after its last long turn.
-pub const LANE_STAY_MAX: Duration = Duration::from_secs(5);
-
-/// For how many turns after one that took long by the clock it is looked at how much processor time a session uses.
-pub const LANE_WATCHED_TURNS: u32 = 64;
+/// How long a session that is about to do much stays in the lane, unless it is so again: threads for such sessions, so that
+/// others do not wait behind them.
+pub const LANE_STAY: Duration = Duration::from_millis(100);
 
 /// Messages larger than this, in bytes, are parsed in the lane.
 pub const LANE_MESSAGE_BYTES: usize = 64 << 10;

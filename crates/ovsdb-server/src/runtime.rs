@@ -165,13 +165,6 @@ pub(crate) fn published(version: &Version, commits: &[(Arc<Commit>, Uuid)]) {
     simulated(|world| world.published(version, commits));
 }
 
-/// Processor time that this thread has used. Nothing that runs in a simulation asks for it.
-pub(crate) fn thread_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(time.tv_sec.unsigned_abs(), nanoseconds)
-}
-
 /// Does a long piece of work without holding up the other tasks of this thread, if others can take them over.
 pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
     let alone = Handle::try_current()

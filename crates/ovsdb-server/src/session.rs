@@ -261,10 +261,6 @@ impl Session {
             if self.link.backlog() == 0 {
                 self.send_updates();
             } else {
-                if self.monitors.is_news_long() {
-                    // There may be many like this one, and its peer does not wait for it.
-                    lane::wish();
-                }
                 self.monitors.merge_news();
             }
             let now_ms = self.server.now_ms();

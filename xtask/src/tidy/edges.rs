@@ -110,11 +110,10 @@ const OUTSIDE: &[Outside] = &[
             "ovsdb-log",
             "ovsdb-net",
             "ovsdb-daemon",
-            "ovsdb-server",
             "ovsdb-testkit",
             "ovsdb-bench",
         ],
-        reason: "system calls: file locks and syncs, socket options, process matters, processor time",
+        reason: "system calls: file locks and syncs, socket options, process matters",
     },
     Outside {
         name: "nix",
