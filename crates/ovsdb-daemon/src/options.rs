@@ -31,6 +31,9 @@ pub struct Spec<T> {
     pub arg: Arg,
     /// What it does, for `--help` and the man page: a phrase without a final stop.
     pub help: &'static str,
+    /// Whether its long name may not be abbreviated. So an option that others do not have takes no abbreviation away
+    /// from one that they have.
+    pub whole: bool,
 }
 
 impl<T> Spec<T> {
@@ -42,6 +45,7 @@ impl<T> Spec<T> {
             short: None,
             arg,
             help,
+            whole: false,
         }
     }
 
@@ -59,6 +63,7 @@ impl<T> Spec<T> {
             short: Some(short),
             arg,
             help,
+            whole: false,
         }
     }
 
@@ -70,6 +75,7 @@ impl<T> Spec<T> {
             short: self.short,
             arg: self.arg,
             help: self.help,
+            whole: self.whole,
         }
     }
 
@@ -102,11 +108,15 @@ pub struct Group<T> {
 #[derive(Clone, Debug)]
 pub struct Table<T> {
     groups: Vec<Group<T>>,
+    order: &'static [&'static str],
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { groups: Vec::new() }
+        Self {
+            groups: Vec::new(),
+            order: &[],
+        }
     }
 }
 
@@ -193,6 +203,28 @@ impl<T: Clone> Table<T> {
         id: impl Fn(U) -> T,
     ) -> Self {
         self.group(title, specs.iter().map(|spec| spec.clone().map(&id)))
+    }
+
+    /// Has these options be accepted by their full names only, see [`Spec::whole`].
+    ///
+    /// # Panics
+    /// If there is no option of such a name.
+    #[must_use]
+    pub fn whole(mut self, names: &[&str]) -> Self {
+        for name in names {
+            let mut specs = self.groups.iter_mut().flat_map(|group| &mut group.specs);
+            let spec = specs.find(|spec| spec.long == *name);
+            spec.unwrap_or_else(|| panic!("there is no option --{name}"))
+                .whole = true;
+        }
+        self
+    }
+
+    /// Sets the order in which the error about an ambiguous abbreviation names options. Without it, that of the help text.
+    #[must_use]
+    pub fn possibilities(mut self, names: &'static [&'static str]) -> Self {
+        self.order = names;
+        self
     }
 
     /// The options by heading, for `--help` and for man pages.
@@ -291,18 +323,25 @@ impl<T: Clone> Table<T> {
         if let Some(exact) = self.specs().find(|spec| spec.long == name) {
             return Ok(exact);
         }
-        let mut possible = self.specs().filter(|spec| spec.long.starts_with(name));
-        match (possible.next(), possible.next()) {
-            (Some(only), None) => Ok(only),
-            (None, _) => Err(OptionError::UnknownLong(name.to_owned())),
-            (Some(first), Some(second)) => Err(OptionError::Ambiguous {
-                given: name.to_owned(),
-                possible: [first, second]
-                    .into_iter()
-                    .chain(possible)
-                    .map(|spec| spec.long)
-                    .collect(),
-            }),
+        let mut possible: Vec<&Spec<T>> = self
+            .specs()
+            .filter(|spec| !spec.whole && spec.long.starts_with(name))
+            .collect();
+        match possible[..] {
+            [only] => Ok(only),
+            [] => Err(OptionError::UnknownLong(name.to_owned())),
+            _ => {
+                possible.sort_by_key(|spec| {
+                    let mut order = self.order.iter();
+                    order
+                        .position(|name| *name == spec.long)
+                        .unwrap_or(usize::MAX)
+                });
+                Err(OptionError::Ambiguous {
+                    given: name.to_owned(),
+                    possible: possible.iter().map(|spec| spec.long).collect(),
+                })
+            }
         }
     }
 
@@ -400,6 +439,7 @@ mod tests {
         Timeout,
         Database,
         Data,
+        Daily,
     }
 
     fn table() -> Table<Id> {
@@ -446,9 +486,12 @@ mod tests {
                         Arg::Required("F"),
                         "a prefix of another name",
                     ),
+                    Spec::long(Id::Daily, "daily", Arg::No, "never abbreviated"),
                 ],
             )
             .shared("Other options", COMMON, Id::Common)
+            .whole(&["daily", "option"])
+            .possibilities(&["data", "detach"])
     }
 
     fn check(order: Order, line: &str, expect: &str) {
@@ -482,6 +525,7 @@ mod tests {
             ("--remote=a=b", "Remote(a=b)"),
             ("--rem x", "Remote(x)"),
             ("--data x", "Data(x)"),
+            ("--daily --de --option", "Daily Detach Common(ListOptions)"),
             ("--verbose a", "Verbose +a"),
             ("--verbose=dbg", "Verbose(dbg)"),
             ("-v db", "Verbose +db"),
@@ -524,8 +568,10 @@ mod tests {
             ("--detach=1", "option '--detach' doesn't allow an argument"),
             (
                 "--d",
-                "option '--d' is ambiguous; possibilities: '--detach' '--database' '--data'",
+                "option '--d' is ambiguous; possibilities: '--data' '--detach' '--database'",
             ),
+            ("--dai", "unrecognized option '--dai'"),
+            ("--o", "unrecognized option '--o'"),
         ];
         for (line, expect) in cases {
             check(Order::Anywhere, line, expect);

@@ -234,7 +234,7 @@ fn option(name: &str, path: &Path) -> OsString {
 }
 
 /// Makes the test process the parent of daemons whose own parents end, so that their end can be waited for.
-fn adopt_orphans() {
+pub(crate) fn adopt_orphans() {
     static ADOPT: Once = Once::new();
     ADOPT.call_once(|| {
         nix::sys::prctl::set_child_subreaper(true).expect("Linux lets a process adopt its orphans");

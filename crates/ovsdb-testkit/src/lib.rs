@@ -7,6 +7,7 @@ pub mod client;
 pub mod daemon;
 pub mod differential;
 pub mod disk;
+pub mod installation;
 pub mod monitored;
 pub mod names;
 pub mod port;
