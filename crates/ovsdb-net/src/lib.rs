@@ -28,7 +28,7 @@ pub use connection::{
 };
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
-pub use listener::{Listener, SocketOptions};
+pub use listener::{DSCP_DEFAULT, Listener, SocketOptions};
 pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};

@@ -19,11 +19,21 @@ use crate::unix_stream::watch;
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: i32 = 64;
 
+/// The differentiated services code point that connections have unless another one is asked for: that of network control,
+/// so that busy links do not hold up what keeps them working.
+pub const DSCP_DEFAULT: u8 = 48;
+
 /// What may be set on a socket.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SocketOptions {
     /// The six bits of the IP header's differentiated services field; Unix sockets ignore it.
     pub dscp: u8,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions { dscp: DSCP_DEFAULT }
+    }
 }
 
 /// A socket that accepts streams. Dropping it closes the socket and removes a Unix socket's file.
@@ -238,9 +248,6 @@ fn duplicate(fd: i32) -> io::Result<OwnedFd> {
 }
 
 pub(crate) fn set_dscp(socket: &Socket, address: SocketAddr, dscp: u8) -> io::Result<()> {
-    if dscp == 0 {
-        return Ok(());
-    }
     if dscp > 63 {
         return Err(rustix::io::Errno::INVAL.into());
     }

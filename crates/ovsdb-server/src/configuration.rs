@@ -99,6 +99,17 @@ impl Configuration {
         self.edited.notify_one();
     }
 
+    /// Replaces all remotes. Their databases may be served only later.
+    pub async fn set(&self, wanted: BTreeMap<String, RemoteOptions>) {
+        self.state.lock().await.wanted = wanted;
+        self.edited.notify_one();
+    }
+
+    /// The remotes that are wanted, with their options.
+    pub async fn wanted(&self) -> BTreeMap<String, RemoteOptions> {
+        self.state.lock().await.wanted.clone()
+    }
+
     /// Removes a remote. False if there is none of this name.
     pub async fn remove(&self, name: &str) -> bool {
         let removed = self.state.lock().await.wanted.remove(name).is_some();
@@ -305,6 +316,10 @@ fn status_pairs(status: &RemoteStatus) -> Vec<(String, String)> {
         if let Some(ms) = stats.since_disconnect_ms {
             put("sec_since_disconnect", (ms / 1000).to_string());
         }
+    } else if status.is_listening {
+        // Nothing that a listener has; but the reference writes them, and who reads them finds them.
+        put("sec_since_connect", String::from("0"));
+        put("sec_since_disconnect", String::from("0"));
     }
     for (key, wanted) in [
         ("locks_held", LockState::Held),

@@ -326,6 +326,25 @@ impl Served {
         }
     }
 
+    /// Starts or ends the logging of what changes in a table. False if there is no such table.
+    pub fn set_transaction_log(&self, table: &str, on: bool) -> bool {
+        let is_table = self.schema.table_id(table).is_some();
+        if is_table {
+            self.status.transaction_log.set(table, on);
+        }
+        is_table
+    }
+
+    /// Whether changes in a table are logged.
+    pub fn is_in_transaction_log(&self, table: &str) -> bool {
+        self.status.transaction_log.is_on(table)
+    }
+
+    /// Has differences of columns be written from now on, see [`WriterOptions::column_diff`].
+    pub fn enable_column_diff(&self) {
+        self.status.column_diff.store(true, Ordering::Relaxed);
+    }
+
     /// How many transactions are held back by a `wait`.
     pub fn parked(&self) -> usize {
         self.status.parked.load(Ordering::Relaxed)

@@ -42,6 +42,7 @@ pub mod session;
 pub mod targets;
 mod tellers;
 pub mod transaction_id;
+mod transaction_log;
 pub mod vigil;
 pub mod writer;
 

@@ -21,7 +21,7 @@ use crate::server::Server;
 use crate::session::{Session, SessionOptions};
 
 /// How a remote is served.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemoteOptions {
     /// Milliseconds of silence after which a peer is probed, and again given up; 0 for never.
     pub probe_interval_ms: u64,
@@ -35,7 +35,26 @@ pub struct RemoteOptions {
     pub role: Option<String>,
 }
 
+impl Default for RemoteOptions {
+    /// No probes, and the default DSCP.
+    fn default() -> RemoteOptions {
+        RemoteOptions {
+            probe_interval_ms: 0,
+            max_backoff_ms: 0,
+            dscp: ovsdb_net::DSCP_DEFAULT,
+            read_only: false,
+            role: None,
+        }
+    }
+}
+
 impl RemoteOptions {
+    /// Sets the differentiated services code point; to the default if `dscp` is none.
+    pub fn set_dscp(&mut self, dscp: i64) {
+        let dscp = u8::try_from(dscp).ok().filter(|dscp| *dscp <= 63);
+        self.dscp = dscp.unwrap_or(ovsdb_net::DSCP_DEFAULT);
+    }
+
     /// What a remote gets that is named without options: probes where a dead peer can go unnoticed.
     pub fn default_for(target: &str) -> RemoteOptions {
         let needs_probes = Method::parse(target).is_ok_and(|method| method.needs_probes());
@@ -80,6 +99,8 @@ pub struct RemoteStatus {
     pub is_connected: bool,
     /// How many are connected.
     pub connections: usize,
+    /// Whether it is a listener.
+    pub is_listening: bool,
     /// The TCP port that a listener was given.
     pub bound_port: Option<u16>,
     /// For a connection that the server makes itself: how it fares.
@@ -235,6 +256,7 @@ impl Remotes {
             return Some(RemoteStatus {
                 is_connected: !sessions.is_empty(),
                 connections: sessions.len(),
+                is_listening: true,
                 bound_port: remote.bound_port,
                 ..RemoteStatus::default()
             });
@@ -246,6 +268,7 @@ impl Remotes {
         Some(RemoteStatus {
             is_connected: stats.is_connected,
             connections: 1,
+            is_listening: false,
             bound_port: None,
             locks: locks.collect(),
             reconnect: Some(stats),

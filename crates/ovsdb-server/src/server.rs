@@ -86,6 +86,8 @@ pub struct Server {
     id: Uuid,
     started: Instant,
     writer_options: WriterOptions,
+    /// Differences of columns are written, whatever those say.
+    column_diff: AtomicBool,
     databases: ArcSwap<Databases>,
     server_db: ServerDb,
     /// Held while the set of databases changes.
@@ -124,6 +126,7 @@ impl Server {
             id: fresh_uuid(),
             started: Instant::now(),
             writer_options,
+            column_diff: AtomicBool::new(false),
             databases: ArcSwap::from_pointee(databases),
             server_db,
             changing: tokio::sync::Mutex::default(),
@@ -254,6 +257,9 @@ impl Server {
             Ok(served) => served,
             Err(source) => return Err(AddError::Thread { name, source }),
         };
+        if self.column_diff.load(Ordering::Relaxed) {
+            served.enable_column_diff();
+        }
         let comment = format!("adding {name} database");
         // In this order: who comes back, or hears of the database from `_Server`, finds it.
         self.databases.rcu(|databases| {
@@ -264,6 +270,15 @@ impl Server {
         self.disconnect_all(false, &comment);
         self.database_changed(&name).await;
         Ok(())
+    }
+
+    /// Has all databases write differences of columns from now on, see [`WriterOptions::column_diff`].
+    pub async fn enable_column_diff(&self) {
+        let _changing = self.changing.lock().await;
+        self.column_diff.store(true, Ordering::Relaxed);
+        for served in self.databases() {
+            served.enable_column_diff();
+        }
     }
 
     /// Whether the file is that of a served database.

@@ -203,10 +203,15 @@ fn read_options(table: &TableSchema, row: &Row, options: &mut RemoteOptions) {
     options.role = string(table, row, "role").map(str::to_owned);
     let dscp =
         datum(table, row, "other_config").and_then(|map| map.get(&Atom::String("dscp".into())));
-    options.dscp = match dscp {
-        Some(Atom::String(text)) => text.parse().ok().filter(|dscp| *dscp <= 63).unwrap_or(0),
-        _ => 0,
-    };
+    options.set_dscp(match dscp {
+        // Digits at the beginning count, as `atoi` reads them.
+        Some(Atom::String(text)) => {
+            let digits = text.trim_start();
+            let end = digits.find(|c: char| !c.is_ascii_digit());
+            digits[..end.unwrap_or(digits.len())].parse().unwrap_or(-1)
+        }
+        _ => -1,
+    });
 }
 
 fn datum<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a Datum> {

@@ -18,7 +18,7 @@ mod settling;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ovsdb_engine::record::RecordOptions;
@@ -41,6 +41,7 @@ use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
 use crate::runtime::{self, Turn, Who, Worker, date_ms, fresh_uuid};
 use crate::transaction_id;
+use crate::transaction_log::TransactionLog;
 
 /// A transaction on its way through the writer.
 #[derive(Debug)]
@@ -102,6 +103,10 @@ pub struct Status {
     pub parked: AtomicUsize,
     /// Why the journal accepts nothing at the moment.
     pub trouble: Mutex<Option<JournalError>>,
+    /// Differences of columns are to be written, although [`WriterOptions::column_diff`] says no.
+    pub column_diff: AtomicBool,
+    /// Tables whose changes are logged.
+    pub transaction_log: TransactionLog,
 }
 
 /// A transaction that has changed something of which there is no record yet.
@@ -545,7 +550,8 @@ impl Writer {
         let options = RecordOptions {
             date_ms: date_ms(),
             comment: comment.as_deref(),
-            column_diff: self.options.column_diff,
+            column_diff: self.options.column_diff
+                || self.status.column_diff.load(Ordering::Relaxed),
         };
         let (proposal, id) = match recording::record_of(self.head.schema(), &commit, options) {
             Some(record) => {

@@ -95,6 +95,13 @@ impl Writer {
                 self.touched.extend(tables);
             }
             forgotten = Some(self.hub.publish_all(database, &commits));
+            if self.status.transaction_log.is_any() {
+                let version = self.hub.version();
+                for (commit, _) in &commits {
+                    let log = &self.status.transaction_log;
+                    log.log(version.database.schema(), commit);
+                }
+            }
         }
         self.executed -= executed.len();
         // A large transaction is much to drop, and so is an old one. No answer has to wait for that.

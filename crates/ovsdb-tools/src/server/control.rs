@@ -3,6 +3,9 @@
 //!
 //! No command holds up the server: all work on versions, or hand the work over and wait.
 
+mod replication;
+mod tlog;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::unix::process::ExitStatusExt;
@@ -17,16 +20,26 @@ use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
 use tokio::sync::Notify;
 
-use super::options::is_tls;
-use super::saved::{Contents, Saved};
+use super::options::{is_relay, is_tls};
+use super::reconfigure::Reconfiguration;
 
 type Reply = Result<String, String>;
+
+/// Options that switch something off, and so bring the command that switches it on again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Switches {
+    /// Differences of columns are not written.
+    pub(super) no_column_diff: bool,
+    /// Conversions of clustered databases carry data.
+    pub(super) data_conversion: bool,
+}
 
 /// What the commands work on.
 pub(super) struct Control {
     server: Arc<Server>,
     configuration: Arc<Configuration>,
-    saved: Saved,
+    reconfiguration: Reconfiguration,
+    switches: Switches,
     exit: Arc<Notify>,
     /// What was last said about trimming memory: 0 for nothing.
     trimming: AtomicU8,
@@ -36,13 +49,15 @@ impl Control {
     pub(super) fn new(
         server: Arc<Server>,
         configuration: Arc<Configuration>,
-        saved: Saved,
+        reconfiguration: Reconfiguration,
+        switches: Switches,
         exit: Arc<Notify>,
     ) -> Control {
         Control {
             server,
             configuration,
-            saved,
+            reconfiguration,
+            switches,
             exit,
             trimming: AtomicU8::new(0),
         }
@@ -83,7 +98,40 @@ impl Control {
         add.command("ovsdb-server/remove-db", "DB", 1, 1, Control::remove_db);
         add.command("ovsdb-server/list-dbs", "", 0, 0, Control::list_dbs);
         add.command("ovsdb-server/list-indexes", "", 0, 0, Control::list_indexes);
-        add.command("ovsdb-server/sync-status", "", 0, 0, Control::sync_status);
+        add.command(
+            "ovsdb-server/perf-counters-show",
+            "",
+            0,
+            0,
+            Control::show_perf_counters,
+        );
+        add.command(
+            "ovsdb-server/perf-counters-clear",
+            "",
+            0,
+            0,
+            Control::do_nothing,
+        );
+        Control::register_tlog(&add);
+        Control::register_replication(&add);
+        if self.switches.no_column_diff {
+            add.command(
+                "ovsdb/file/column-diff-enable",
+                "",
+                0,
+                0,
+                Control::enable_column_diff,
+            );
+        }
+        if self.switches.data_conversion {
+            add.command(
+                "ovsdb/file/no-data-conversion-enable",
+                "",
+                0,
+                0,
+                Control::do_nothing,
+            );
+        }
         add.command(
             "ovsdb-server/get-db-storage-status",
             "DB",
@@ -158,12 +206,46 @@ impl Control {
     }
 
     async fn reload(self: Arc<Control>, _: Vec<String>) -> Reply {
-        Err(String::from(
-            "Configuration file was not specified on command line",
+        if self.reconfiguration.file().is_none() {
+            return Err(String::from(
+                "Configuration file was not specified on command line",
+            ));
+        }
+        let loaded = self.reconfiguration.load().await;
+        loaded
+            .map(|()| String::new())
+            .map_err(|_| String::from("Configuration failed.  See the log file for details."))
+    }
+
+    /// Refuses what a command would change if a file says what is served.
+    fn require_commands(&self) -> Result<(), String> {
+        match self.reconfiguration.file() {
+            None => Ok(()),
+            Some(path) => Err(format!(
+                "Update the {} and use ovsdb-server/reload instead",
+                path.display()
+            )),
+        }
+    }
+
+    async fn do_nothing(self: Arc<Control>, _: Vec<String>) -> Reply {
+        Ok(String::new())
+    }
+
+    /// The system offers such counters through calls that this program does not make.
+    async fn show_perf_counters(self: Arc<Control>, _: Vec<String>) -> Reply {
+        Ok(String::from(
+            "performance counter is not supported on this platform",
         ))
     }
 
+    async fn enable_column_diff(self: Arc<Control>, _: Vec<String>) -> Reply {
+        self.server.enable_column_diff().await;
+        Ok(String::new())
+    }
+
     async fn add_remote(self: Arc<Control>, args: Vec<String>) -> Reply {
+        self.require_commands()?;
         if is_tls(&args[0]) {
             return Err(format!("{}: TLS is not supported by this server", args[0]));
         }
@@ -171,15 +253,16 @@ impl Control {
             .add(&args[0])
             .await
             .map_err(|error| error.to_string())?;
-        self.save().await;
+        self.reconfiguration.save().await;
         Ok(String::new())
     }
 
     async fn remove_remote(self: Arc<Control>, args: Vec<String>) -> Reply {
+        self.require_commands()?;
         if !self.configuration.remove(&args[0]).await {
             return Err(String::from("no such remote"));
         }
-        self.save().await;
+        self.reconfiguration.save().await;
         Ok(String::new())
     }
 
@@ -188,16 +271,24 @@ impl Control {
     }
 
     async fn add_db(self: Arc<Control>, args: Vec<String>) -> Reply {
+        self.require_commands()?;
+        if is_relay(&args[0]) {
+            return Err(format!(
+                "{}: relays are not supported by this server",
+                args[0]
+            ));
+        }
         self.server
             .add_file(Path::new(&args[0]))
             .await
             .map_err(|error| error.to_string())?;
         self.configuration.refresh();
-        self.save().await;
+        self.reconfiguration.save().await;
         Ok(String::new())
     }
 
     async fn remove_db(self: Arc<Control>, args: Vec<String>) -> Reply {
+        self.require_commands()?;
         let name = &args[0];
         let found = self.server.database(name);
         if found.is_some_and(|database| database.is_internal()) {
@@ -208,7 +299,7 @@ impl Control {
             return Err(String::from("Failed to find the database."));
         }
         self.configuration.refresh();
-        self.save().await;
+        self.reconfiguration.save().await;
         Ok(String::new())
     }
 
@@ -238,11 +329,6 @@ impl Control {
         Ok(lines(names))
     }
 
-    /// No database here is a backup.
-    async fn sync_status(self: Arc<Control>, _: Vec<String>) -> Reply {
-        Ok(String::from("state: active\n"))
-    }
-
     async fn storage_status(self: Arc<Control>, args: Vec<String>) -> Reply {
         match self.server.database(&args[0]) {
             None => Err(String::from("Failed to find the database.")),
@@ -250,19 +336,6 @@ impl Control {
                 None => String::from("status: ok"),
                 Some(error) => format!("status: {error}"),
             }),
-        }
-    }
-
-    /// Keeps what is served now for a daemon that is started again.
-    async fn save(&self) {
-        let databases = self.server.databases();
-        let paths = databases.iter().filter_map(|database| database.path());
-        let contents = Contents {
-            databases: paths.map(|path| path.display().to_string()).collect(),
-            remotes: self.configuration.list().await,
-        };
-        if let Err(error) = self.saved.save(&contents) {
-            tracing::warn!(target: "ovsdb_server", "{error}");
         }
     }
 

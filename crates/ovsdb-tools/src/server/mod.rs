@@ -3,11 +3,12 @@
 //! This module starts the parts in the order in which they need each other, and waits for the end. What the parts do is
 //! the libraries'. Messages, log lines and exit codes at start are the reference program's.
 
+mod config;
 mod control;
 mod options;
+mod reconfigure;
 mod saved;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use self::control::Control;
+use self::control::{Control, Switches};
 use self::options::{Command as Asked, Settings};
+use self::reconfigure::{Failed, Reconfiguration, Source};
 use self::saved::Saved;
 
 pub use self::options::{Id, table};
@@ -34,8 +36,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// Why the program ends before it serves anybody.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("server configuration failed")]
-    Configuration,
+    #[error(transparent)]
+    Configuration(#[from] Failed),
     #[error("cannot start threads ({0})")]
     Thread(std::io::Error),
     #[error(transparent)]
@@ -45,8 +47,6 @@ enum StartError {
         command: String,
         source: std::io::Error,
     },
-    #[error("{0}")]
-    Saved(#[from] saved::SavedError),
 }
 
 /// Runs the program.
@@ -64,7 +64,13 @@ pub fn main() -> ExitCode {
         Err(error) => program::fatal(error),
     };
     // Made before the fork, so that a daemon that is started again after a crash finds what was changed since.
-    let saved = Saved::create(&settings).unwrap_or_else(|error| program::fatal(error));
+    let source = match &settings.config_file {
+        Some(path) => Source::File(path.clone()),
+        None => match Saved::create(&settings.config) {
+            Ok(saved) => Source::Saved(saved),
+            Err(error) => program::fatal(error),
+        },
+    };
     let mut daemon = settings.daemonize.clone().start();
     // Never one alone: a transaction may run where it arrives, and while the disk keeps it others are to be served.
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
@@ -78,7 +84,7 @@ pub fn main() -> ExitCode {
         .thread_name("worker")
         .build()
         .unwrap_or_else(|error| program::fatal(format_args!("cannot start threads ({error})")));
-    match runtime.block_on(serve(&settings, saved, &mut daemon)) {
+    match runtime.block_on(serve(&settings, source, &mut daemon)) {
         Ok(code) => code,
         Err(error) => program::fatal(error),
     }
@@ -86,7 +92,7 @@ pub fn main() -> ExitCode {
 
 async fn serve(
     settings: &Settings,
-    saved: Saved,
+    source: Source,
     daemon: &mut Daemon,
 ) -> Result<ExitCode, StartError> {
     let server = Server::new(WriterOptions {
@@ -95,14 +101,19 @@ async fn serve(
     .map_err(StartError::Thread)?;
     close_before_dying(&server);
     let configuration = Configuration::new(server.clone());
-    configure(&server, &configuration, &saved).await?;
+    let reconfiguration = Reconfiguration::new(server.clone(), configuration.clone(), source);
+    reconfiguration.load().await?;
 
     let commands = Commands::new();
     let exit = Arc::new(Notify::new());
     let control = Arc::new(Control::new(
         server.clone(),
         configuration.clone(),
-        saved,
+        reconfiguration,
+        Switches {
+            no_column_diff: !settings.column_diff,
+            data_conversion: settings.data_conversion,
+        },
         exit.clone(),
     ));
     control.register(&commands);
@@ -149,36 +160,6 @@ fn close_before_dying(server: &Arc<Server>) {
             tracing::warn!(target: "ovsdb_server", "databases are still being written");
         }
     });
-}
-
-/// Opens the databases and the remotes.
-async fn configure(
-    server: &Server,
-    configuration: &Configuration,
-    saved: &Saved,
-) -> Result<(), StartError> {
-    let contents = saved.load()?;
-    let mut databases_failed = false;
-    for name in &contents.databases {
-        if let Err(error) = server.add_file(Path::new(name)).await {
-            tracing::warn!(target: "ovsdb_server", "failed to open database '{name}': {error}");
-            databases_failed = true;
-        }
-    }
-    if databases_failed {
-        tracing::warn!(target: "ovsdb_server", "failed to configure databases");
-    }
-    for name in &contents.remotes {
-        configuration.add_unchecked(name).await;
-    }
-    let remotes = configuration.apply().await;
-    if let Err(error) = &remotes {
-        tracing::warn!(target: "ovsdb_server", "failed to configure remotes: {error}");
-    }
-    match (databases_failed, remotes) {
-        (false, Ok(())) => Ok(()),
-        _ => Err(StartError::Configuration),
-    }
 }
 
 fn start_command(command: &str) -> Result<Child, StartError> {

@@ -15,8 +15,9 @@ use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, JsonError};
 use ovsdb_proto::schema::Schema;
 use ovsdb_server::file::{self, FileError};
+use ovsdb_server::remotes::RemoteOptions;
 
-use super::saved::Contents;
+use super::config::{Config, DatabaseConfig, Model, Sync};
 
 /// The options of `ovsdb-server`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +36,14 @@ pub enum Id {
     DisableFileColumnDiff,
     /// `--disable-file-no-data-conversion`.
     DisableFileNoDataConversion,
+    /// `--config-file`.
+    ConfigFile,
+    /// `--sync-from`.
+    SyncFrom,
+    /// `--sync-exclude-tables`.
+    SyncExcludeTables,
+    /// `--active`.
+    Active,
     /// Files and names for TLS.
     Tls,
     /// A service that this server does not offer.
@@ -84,6 +93,15 @@ pub fn table() -> Table<Id> {
                     "accepted for compatibility; concerns clusters only",
                 ),
             ],
+        )
+        .group(
+            "Configuration file",
+            [Spec::long(
+                Id::ConfigFile,
+                "config-file",
+                file,
+                "take databases and remotes from FILE, and again\nafter ovsdb-server/reload; assumes --no-dbs",
+            )],
         )
         .group(
             "PKI configuration (accepted; TLS connections are refused)",
@@ -144,20 +162,26 @@ pub fn table() -> Table<Id> {
         .shared("Daemon options", daemonize::OPTIONS, Id::Daemon)
         .shared("Logging options", vlog::OPTIONS, Id::Vlog)
         .group(
-            "Options of services that are not supported",
+            "Syncing options (this server is never a backup)",
             [
-                unsupported("config-file", file, "file with databases and remotes"),
-                unsupported(
+                Spec::long(
+                    Id::SyncFrom,
                     "sync-from",
                     Arg::Required("SERVER"),
-                    "active server of a backup",
+                    "the other server of two; only with --active",
                 ),
-                unsupported(
+                Spec::long(
+                    Id::SyncExcludeTables,
                     "sync-exclude-tables",
                     Arg::Required("DB:TABLE,..."),
-                    "tables that a backup leaves out",
+                    "what a backup would leave out",
                 ),
-                unsupported("active", Arg::No, "start a backup as active server"),
+                Spec::long(Id::Active, "active", Arg::No, "start in active mode"),
+            ],
+        )
+        .group(
+            "Options of services that are not supported",
+            [
                 unsupported("record", Arg::Optional("DIR"), "write a recording"),
                 unsupported("replay", Arg::Optional("DIR"), "run from a recording"),
             ],
@@ -175,7 +199,47 @@ pub fn table() -> Table<Id> {
             ],
         )
         .shared("Common options", COMMON, Id::Common)
+        // The reference does not have these, and its abbreviations are to be good here.
+        .whole(&["create", "option"])
+        .possibilities(&REFERENCE_ORDER)
 }
+
+/// The order in which the reference knows its options: errors about abbreviations name them in it.
+const REFERENCE_ORDER: [&str; 33] = [
+    "remote",
+    "unixctl",
+    "run",
+    "help",
+    "version",
+    "detach",
+    "no-chdir",
+    "no-self-confinement",
+    "pidfile",
+    "overwrite-pidfile",
+    "monitor",
+    "user",
+    "verbose",
+    "log-file",
+    "syslog-method",
+    "syslog-target",
+    "bootstrap-ca-cert",
+    "peer-ca-cert",
+    "private-key",
+    "certificate",
+    "ca-cert",
+    "ssl-protocols",
+    "ssl-ciphers",
+    "ssl-ciphersuites",
+    "ssl-server-name",
+    "record",
+    "replay",
+    "sync-from",
+    "sync-exclude-tables",
+    "active",
+    "no-dbs",
+    "disable-file-column-diff",
+    "disable-file-no-data-conversion",
+];
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -189,10 +253,14 @@ pub(super) enum Command {
 /// How the server is to be set up.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) contents: Contents,
+    pub(super) config: Config,
+    /// Where databases and remotes come from instead.
+    pub(super) config_file: Option<PathBuf>,
     pub(super) unixctl: Option<String>,
     pub(super) run: Option<String>,
     pub(super) column_diff: bool,
+    /// Conversions of clustered databases carry data, as older servers want it.
+    pub(super) data_conversion: bool,
     pub(super) daemonize: Daemonize,
 }
 
@@ -209,6 +277,12 @@ pub(super) enum ArgumentError {
     Unsupported(&'static str),
     #[error("{0}: relays are not supported by this server")]
     Relay(String),
+    #[error("--config-file is mutually exclusive with --sync-from, --sync-exclude and --active")]
+    ConfigFileAndSync,
+    #[error("--config-file is mutually exclusive with --remote")]
+    ConfigFileAndRemote,
+    #[error("Databases should be specified in a config file")]
+    ConfigFileAndDatabase,
     #[error("{0}: TLS is not supported by this server")]
     Tls(String),
     #[error("--create needs a DATABASE")]
@@ -237,27 +311,39 @@ pub(super) fn parse(
     let table = table();
     let parsed = table.parse(arguments, Order::Anywhere)?;
     let mut settings = Settings {
-        contents: Contents::default(),
+        config: Config::default(),
+        config_file: None,
         unixctl: None,
         run: None,
         column_diff: true,
+        data_conversion: false,
         daemonize: Daemonize::new(),
     };
     let mut create = None;
     let mut default_database = true;
+    let mut active = false;
     for (id, value) in parsed.options {
         let text = value.clone().unwrap_or_default();
         match id {
             Id::Remote => {
-                add_once(&mut settings.contents.remotes, text);
+                let options = RemoteOptions::default_for(&text);
+                settings.config.remotes.entry(text).or_insert(options);
             }
+            Id::ConfigFile => {
+                settings.config_file = Some(dirs::dbdir().join(text));
+                default_database = false;
+            }
+            Id::SyncFrom => settings.config.sync.from = Some(text),
+            Id::SyncExcludeTables => settings.config.sync.exclude = Some(text),
+            Id::Active => active = true,
             Id::Create => create = Some(PathBuf::from(text)),
             Id::Run => settings.run = Some(text),
             Id::NoDbs => default_database = false,
             Id::Unixctl => settings.unixctl = Some(text),
             Id::DisableFileColumnDiff => settings.column_diff = false,
             // TLS remotes are refused by name; who only passes the files, as the start scripts do, need not care.
-            Id::DisableFileNoDataConversion | Id::Tls => {}
+            Id::Tls => {}
+            Id::DisableFileNoDataConversion => settings.data_conversion = true,
             Id::Unsupported(name) => return Err(ArgumentError::Unsupported(name)),
             Id::Daemon(option) => settings.daemonize.apply(option, value.as_deref())?,
             Id::Vlog(option) => vlog::apply(option, value.as_deref())?,
@@ -266,16 +352,17 @@ pub(super) fn parse(
             Id::Common(Common::Version) => return Ok(Command::Print(program::version_text())),
         }
     }
-    if let Some(remote) = settings
-        .contents
-        .remotes
-        .iter()
-        .find(|remote| is_tls(remote))
-    {
+    let operands = parsed.operands;
+    if settings.config_file.is_some() {
+        check_config_file(&settings.config, active, &operands)?;
+    }
+    if settings.config.sync.from.is_some() && !active {
+        return Err(ArgumentError::Unsupported("sync-from"));
+    }
+    if let Some(remote) = settings.config.remotes.keys().find(|name| is_tls(name)) {
         return Err(ArgumentError::Tls(remote.clone()));
     }
-    let operands = parsed.operands;
-    if let Some(relay) = operands.iter().find(|name| name.starts_with("relay:")) {
+    if let Some(relay) = operands.iter().find(|name| is_relay(name)) {
         return Err(ArgumentError::Relay(relay.clone()));
     }
     if let Some(schema) = create {
@@ -284,29 +371,53 @@ pub(super) fn parse(
         }
         create_missing(&schema, &operands)?;
     }
+    let model = match settings.config.sync.from {
+        Some(_) => Model::Active,
+        None => Model::Unknown,
+    };
+    let databases = &mut settings.config.databases;
     if operands.is_empty() && default_database {
         let path = dirs::dbdir().join("conf.db");
-        settings.contents.databases.push(path.display().to_string());
+        databases.insert(path.display().to_string(), DatabaseConfig { model });
     }
     for name in operands {
-        if !add_once(&mut settings.contents.databases, name.clone()) {
+        let before = databases.insert(name.clone(), DatabaseConfig { model });
+        if before.is_some() {
             tracing::warn!(target: "ovsdb_server", "Duplicate database configuration: {name}");
         }
     }
     Ok(Command::Serve(Box::new(settings)))
 }
 
+/// What goes into a configuration file has no place beside it.
+fn check_config_file(
+    config: &Config,
+    active: bool,
+    operands: &[String],
+) -> Result<(), ArgumentError> {
+    if active || config.sync != Sync::default() {
+        Err(ArgumentError::ConfigFileAndSync)
+    } else if !config.remotes.is_empty() {
+        Err(ArgumentError::ConfigFileAndRemote)
+    } else if !operands.is_empty() {
+        Err(ArgumentError::ConfigFileAndDatabase)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether what stands in the place of a database file names a database of another server: `relay:DB:REMOTES`. Anything
+/// less is the name of a file.
+pub(super) fn is_relay(name: &str) -> bool {
+    let parts = name
+        .strip_prefix("relay:")
+        .and_then(|rest| rest.split_once(':'));
+    parts.is_some_and(|(_, remotes)| !remotes.is_empty())
+}
+
 /// Whether a remote asks for TLS.
 pub(super) fn is_tls(remote: &str) -> bool {
     Method::parse(remote).is_ok_and(|method| method.is_tls())
-}
-
-fn add_once(names: &mut Vec<String>, name: String) -> bool {
-    let is_new = !names.contains(&name);
-    if is_new {
-        names.push(name);
-    }
-    is_new
 }
 
 fn create_missing(schema: &Path, databases: &[String]) -> Result<(), ArgumentError> {
@@ -361,8 +472,16 @@ mod tests {
     fn check(line: &str, expected: &str) {
         let shown = match parse(line.split_whitespace().map(OsString::from)) {
             Ok(Command::Serve(settings)) => {
-                let Contents { databases, remotes } = &settings.contents;
-                format!("{} | {}", databases.join(" "), remotes.join(" "))
+                let Config {
+                    databases, remotes, ..
+                } = &settings.config;
+                let names = |names: Vec<&str>| names.join(" ");
+                let databases = names(databases.keys().map(String::as_str).collect());
+                let remotes = names(remotes.keys().map(String::as_str).collect());
+                match &settings.config_file {
+                    Some(path) => format!("config file {}", path.display()),
+                    None => format!("{databases} | {remotes}"),
+                }
             }
             Ok(Command::Print(text)) => text.lines().next().unwrap_or_default().to_owned(),
             Err(error) => error.to_string(),
@@ -375,7 +494,7 @@ mod tests {
         check("a.db", "a.db | ");
         check(
             "a.db --remote=punix:x b.db --remote ptcp:0 --remote=punix:x",
-            "a.db b.db | punix:x ptcp:0",
+            "a.db b.db | ptcp:0 punix:x",
         );
         check("--no-dbs --remote=db:A,B,C", " | db:A,B,C");
         check("a.db a.db", "a.db | ");
@@ -388,6 +507,53 @@ mod tests {
              --certificate=db:Open_vSwitch,SSL,certificate --bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert \
              --ssl-protocols=db:X,SSL,p --ssl-ciphersuites=db:X,SSL,c --disable-file-column-diff",
             "a.db | punix:x",
+        );
+    }
+
+    #[test]
+    fn a_configuration_file_stands_alone() {
+        check("--config-file=/x", "config file /x");
+        check("--config-file=/x --no-dbs", "config file /x");
+        let sync =
+            "--config-file is mutually exclusive with --sync-from, --sync-exclude and --active";
+        check("--config-file=/x --active --remote=punix:x a.db", sync);
+        check("--config-file=/x --sync-from=tcp:x", sync);
+        check("--sync-exclude-tables=A:B --config-file=/x", sync);
+        check(
+            "--config-file=/x --remote=punix:x a.db",
+            "--config-file is mutually exclusive with --remote",
+        );
+        check(
+            "a.db --config-file=/x",
+            "Databases should be specified in a config file",
+        );
+    }
+
+    #[test]
+    fn what_concerns_backups_is_accepted_by_an_active_server() {
+        check("--active a.db", "a.db | ");
+        check("--sync-exclude-tables=A:B a.db", "a.db | ");
+        check("--sync-from=tcp:x --active a.db", "a.db | ");
+    }
+
+    #[test]
+    fn abbreviations_are_the_references() {
+        let ambiguous =
+            |given, possible| format!("option '--{given}' is ambiguous; possibilities: {possible}");
+        check(
+            "--c",
+            "option '--c' is ambiguous; possibilities: '--certificate' '--ca-cert' '--config-file'",
+        );
+        check("--cr=x", "unrecognized option '--cr'");
+        check("--opt", "unrecognized option '--opt'");
+        check("--o a.db", "a.db | ");
+        check(
+            "--s",
+            &ambiguous(
+                "s",
+                "'--syslog-method' '--syslog-target' '--ssl-protocols' '--ssl-ciphers' '--ssl-ciphersuites' \
+                 '--ssl-server-name' '--sync-from' '--sync-exclude-tables'",
+            ),
         );
     }
 
@@ -405,14 +571,12 @@ mod tests {
             "--sync-from=tcp:1.2.3.4:5",
             "--sync-from is not supported by this server",
         );
-        check(
-            "--config-file x",
-            "--config-file is not supported by this server",
-        );
+        check("--replay", "--replay is not supported by this server");
         check(
             "relay:A:tcp:x",
             "relay:A:tcp:x: relays are not supported by this server",
         );
+        check("relay:A relay:A: relay", "relay relay:A relay:A: | ");
         check("--create=x", "--create needs a DATABASE");
         check(
             "--create=/no/such a.db",
