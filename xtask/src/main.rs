@@ -3,6 +3,7 @@
 //! Each task is a module; this file only maps words to calls. No task changes anything but the files it
 //! names, and none is needed to build or to use the programs.
 
+mod compatibility;
 mod limits;
 mod man;
 mod reference;
@@ -35,6 +36,11 @@ const TASKS: &[Task] = &[
         name: "limits",
         help: "write docs/limits.md from the constants of the code",
         run: limits::run,
+    },
+    Task {
+        name: "compatibility",
+        help: "write docs/compatibility.md from the table in the code",
+        run: compatibility::run,
     },
     Task {
         name: "reference-tests",

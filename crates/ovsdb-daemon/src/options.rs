@@ -267,7 +267,7 @@ impl<T: Clone> Table<T> {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (long, None),
                 };
-                let spec = self.find_long(name)?;
+                let spec = self.find(name)?;
                 let value = match (spec.arg, value) {
                     (Arg::No, Some(_)) => return Err(OptionError::Unwanted(spec.long)),
                     (Arg::Required(_), None) => {
@@ -319,7 +319,11 @@ impl<T: Clone> Table<T> {
         Ok(())
     }
 
-    fn find_long(&self, name: &str) -> Result<&Spec<T>, OptionError> {
+    /// The option of a long name, which may be abbreviated.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    pub fn find(&self, name: &str) -> Result<&Spec<T>, OptionError> {
         if let Some(exact) = self.specs().find(|spec| spec.long == name) {
             return Ok(exact);
         }

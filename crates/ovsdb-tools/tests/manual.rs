@@ -1,4 +1,5 @@
-//! The man page of the server against the running server: no control command is missing, and none is made up.
+//! The man page of the server and the table of what is compatible, against the running server: no control command is
+//! missing in either, and none is made up.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::path::Path;
 use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::sandbox::Sandbox;
+use ovsdb_tools::server::compatibility::{Kind, entries};
 
 /// The heading of the section that lists the commands.
 const SECTION: &str = ".SH CONTROL COMMANDS\n";
@@ -30,7 +32,7 @@ fn described(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_man_page_describes_every_control_command_of_the_server() {
+fn the_man_page_and_the_table_have_every_control_command_of_the_server() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/man/ovsdb-server.1");
     let page = std::fs::read_to_string(page).expect("the page is in the tree");
 
@@ -41,7 +43,11 @@ fn the_man_page_describes_every_control_command_of_the_server() {
         "ovsdb-server",
         "db.sock",
         &[],
-        &["--no-dbs"],
+        &[
+            "--no-dbs",
+            "--disable-file-column-diff",
+            "--disable-file-no-data-conversion",
+        ],
     );
     let control = server.control().display().to_string();
     let list = sandbox.run_ok(
@@ -60,4 +66,8 @@ fn the_man_page_describes_every_control_command_of_the_server() {
         offered,
         "left: the page; right: the server"
     );
+    let told: BTreeSet<String> = entries(Kind::Command)
+        .map(|entry| entry.name.to_owned())
+        .collect();
+    assert_eq!(told, offered, "left: the table; right: the server");
 }

@@ -41,7 +41,15 @@ const FOLDERS: (&str, &[Block]) = (
         Item("OVS_RUNDIR", "Folder of sockets and pidfiles."),
         Item("OVS_LOGDIR", "Folder of log files."),
         Item("OVS_DBDIR", "Folder of databases."),
+        Item(
+            "OVS_SYSCONFDIR",
+            "Folder of configuration; databases are in its openvswitch without OVS_DBDIR.",
+        ),
         Item("OVS_PKGDATADIR", "Folder of schemas."),
+        Item(
+            "OVS_SYSLOG_METHOD",
+            "How messages get to syslog, if --syslog-method does not say it.",
+        ),
     ],
 );
 
@@ -97,6 +105,43 @@ fn ovsdb_server() -> Page {
                         "What that column says: remotes as strings, or references to rows that have a column target. \
                          Followed as the column changes. The row's columns read_only and role limit what clients may \
                          do; see ACCESS CONTROL.",
+                    ),
+                ],
+            ),
+            (
+                "CONFIGURATION FILE",
+                &[
+                    Text(
+                        "With --config-file databases and remotes come from a file, and control commands that would add \
+                         or remove some are refused. ovsdb-server/reload reads the file again: what has gone from it is \
+                         closed, what is new is opened, and what has stayed is not disturbed. A file that cannot be read \
+                         changes nothing. A relative name is in the folder of databases.",
+                    ),
+                    Text(
+                        "The file is a JSON object with two members. Both, and what they hold, may be null for nothing in \
+                         particular. Member remotes is an object whose members are named like a REMOTE:",
+                    ),
+                    Item(
+                        "inactivity-probe, max-backoff",
+                        "Milliseconds of silence before a peer is probed, and between attempts to connect at most.",
+                    ),
+                    Item(
+                        "dscp",
+                        "The differentiated services code point of the connections, from 0 to 63; 48 unless given.",
+                    ),
+                    Item(
+                        "read-only, role",
+                        "Whether clients may only read, and the role that they have; see ACCESS CONTROL.",
+                    ),
+                    Text(
+                        "Member databases is an object whose members are named like a DATABASE. Member service-model of \
+                         each says what the file has to be: standalone, which is the only model served here, or \
+                         active-backup with false in member backup, for the active one of two servers.",
+                    ),
+                    Example(
+                        "{\"remotes\": {\"punix:db.sock\": null,\n             \
+                         \"ptcp:6640\": {\"inactivity-probe\": 5000, \"read-only\": true}},\n \
+                         \"databases\": {\"/etc/openvswitch/conf.db\": {\"service-model\": \"standalone\"}}}",
                     ),
                 ],
             ),
@@ -166,7 +211,43 @@ fn ovsdb_server() -> Page {
                     ),
                     Item(
                         "ovsdb-server/reload",
-                        "Refused: there is no configuration file.",
+                        "Read the file of --config-file again; see CONFIGURATION FILE.",
+                    ),
+                    Item(
+                        "ovsdb-server/tlog-set DATABASE:TABLE on|off",
+                        "Log what changes in a table, or no longer: a line for each row, ten a minute.",
+                    ),
+                    Item(
+                        "ovsdb-server/tlog-list",
+                        "List all tables, and whether their changes are logged.",
+                    ),
+                    Item(
+                        "ovsdb-server/perf-counters-show, ovsdb-server/perf-counters-clear",
+                        "Accepted for scripts; there are no such counters.",
+                    ),
+                    Item(
+                        "ovsdb-server/set-active-ovsdb-server SERVER, ovsdb-server/get-active-ovsdb-server",
+                        "Keep the name of an active server, and print it. This server is never a backup.",
+                    ),
+                    Item(
+                        "ovsdb-server/connect-active-ovsdb-server, ovsdb-server/disconnect-active-ovsdb-server",
+                        "Refused, as this server is never a backup; and accepted, for the same reason.",
+                    ),
+                    Item(
+                        "ovsdb-server/set-active-ovsdb-server-probe-interval MS, ovsdb-server/set-relay-source-probe-interval MS",
+                        "Accepted for scripts; nobody is probed.",
+                    ),
+                    Item(
+                        "ovsdb-server/set-sync-exclude-tables [TABLES], ovsdb-server/get-sync-exclude-tables",
+                        "Keep the names of tables that a backup would leave out, and print them.",
+                    ),
+                    Item(
+                        "ovsdb/file/column-diff-enable",
+                        "Write differences of columns from now on. Only with --disable-file-column-diff.",
+                    ),
+                    Item(
+                        "ovsdb/file/no-data-conversion-enable",
+                        "Accepted for scripts. Only with --disable-file-no-data-conversion.",
                     ),
                     Item(
                         "memory/show",

@@ -152,7 +152,7 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "parking_lot",
-        holders: &["ovsdb-daemon", "ovsdb-server"],
+        holders: &["ovsdb-daemon", "ovsdb-server", "ovsdb-tools"],
         reason: "locks that do not poison, where threads meet",
     },
     Outside {

@@ -4,17 +4,18 @@ use std::fs;
 
 use super::Problem;
 use crate::workspace::Workspace;
-use crate::{limits, man};
+use crate::{compatibility, limits, man};
 
 /// The crate whose programs users run.
 const PROGRAMS: &str = "ovsdb-tools";
 
-/// Compares the files with what `xtask man` and `xtask limits` would write, and the man pages with the programs.
+/// Compares the files with what `xtask man`, `xtask limits` and `xtask compatibility` would write, and the man pages with the programs.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Problem>, crate::Error> {
     let pages = man::files();
     let written = [
         ("man", pages.clone()),
         ("limits", limits::files(workspace)?),
+        ("compatibility", compatibility::files()),
     ];
     let mut problems = Vec::new();
     for (task, files) in written {

@@ -98,7 +98,7 @@ pub(super) enum ConfigError {
 }
 
 impl Config {
-    /// Reads a configuration. Options of remotes that are wrong are logged, and what comes before them counts.
+    /// Reads a configuration. Options of remotes that are wrong are logged, and the others count.
     pub(super) fn parse(text: &[u8]) -> Result<Config, ConfigError> {
         let json = json::parse(text)?;
         let object = json.as_object().ok_or(ConfigError::NotObject)?;
@@ -332,10 +332,10 @@ mod tests {
     }
 
     #[test]
-    fn options_of_a_remote_count_up_to_what_is_wrong() {
+    fn options_of_a_remote_count_whatever_is_wrong_with_others() {
         check(
             r#"{"remotes":{"punix:s":{"max-backoff":5,"dscp":"x","read-only":true}}}"#,
-            "punix:s 0 5 48 false None",
+            "punix:s 0 5 48 true None",
         );
         check(
             r#"{"remotes":{"punix:s":{"max-backoff":-5,"dscp":64,"bogus":1}}}"#,
@@ -351,7 +351,7 @@ mod tests {
             (
                 "",
                 String::from(
-                    "config: reading JSON failed (line 1, column 0, byte 0: empty input stream)",
+                    "config: reading JSON failed (line 0, column 0, byte 0: empty input stream)",
                 ),
             ),
             (

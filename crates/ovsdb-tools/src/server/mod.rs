@@ -3,6 +3,7 @@
 //! This module starts the parts in the order in which they need each other, and waits for the end. What the parts do is
 //! the libraries'. Messages, log lines and exit codes at start are the reference program's.
 
+pub mod compatibility;
 mod config;
 mod control;
 mod options;

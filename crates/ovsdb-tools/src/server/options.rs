@@ -205,7 +205,7 @@ pub fn table() -> Table<Id> {
 }
 
 /// The order in which the reference knows its options: errors about abbreviations name them in it.
-const REFERENCE_ORDER: [&str; 33] = [
+pub(super) const REFERENCE_ORDER: [&str; 34] = [
     "remote",
     "unixctl",
     "run",
@@ -239,6 +239,7 @@ const REFERENCE_ORDER: [&str; 33] = [
     "no-dbs",
     "disable-file-column-diff",
     "disable-file-no-data-conversion",
+    "config-file",
 ];
 
 /// What the command line asks for.
@@ -555,6 +556,29 @@ mod tests {
                  '--ssl-server-name' '--sync-from' '--sync-exclude-tables'",
             ),
         );
+    }
+
+    #[test]
+    fn every_abbreviation_means_what_it_means_to_the_reference() {
+        let table = table();
+        for name in REFERENCE_ORDER {
+            for length in 1..=name.len() {
+                let given = &name[..length];
+                let meant: Vec<&str> = match REFERENCE_ORDER.contains(&given) {
+                    true => vec![given],
+                    false => {
+                        let names = REFERENCE_ORDER.into_iter();
+                        names.filter(|name| name.starts_with(given)).collect()
+                    }
+                };
+                let found = match table.find(given) {
+                    Ok(spec) => vec![spec.long],
+                    Err(OptionError::Ambiguous { possible, .. }) => possible,
+                    Err(error) => panic!("--{given}: {error}"),
+                };
+                assert_eq!(found, meant, "--{given}");
+            }
+        }
     }
 
     #[test]
