@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 
-use crate::address::{InetTarget, format_ip};
+use crate::address::{Host, InetTarget, format_ip};
 use crate::cleanup::FileGuard;
 use crate::error::NetError;
 use crate::method::{Kind, Method};
@@ -113,7 +113,7 @@ impl Listener {
 fn bind_unix(method: &Method) -> Result<Listener, NetError> {
     let path = method.socket_path().expect("a punix method has a path");
     let fail = |source: io::Error| {
-        tracing::error!(target: "stream_unix", "{}: binding failed: {}", path.display(), crate::errno_text(&source));
+        tracing::error!(target: "stream_unix", per_minute = 1, burst = 5, "{}: binding failed: {}", path.display(), crate::errno_text(&source));
         NetError::Io {
             name: path.display().to_string(),
             what: "binding failed",
@@ -144,10 +144,22 @@ async fn bind_tcp(
     let address = target
         .resolve()
         .await
-        .map_err(|source| NetError::Unresolved {
-            name: method.name().to_owned(),
-            passive: true,
-            source: Some(source),
+        .map_err(|source| match &target.host {
+            // No name that somebody may give an address sooner or later.
+            Some(Host::Ip(_, Some(zone))) => {
+                tracing::error!(target: "socket_util", per_minute = 1, burst = 5,
+                "{text}: bad IPv6 scope \"{zone}\" ({})", crate::errno_text(&source));
+                NetError::Io {
+                    name: text.clone(),
+                    what: "scope",
+                    source,
+                }
+            }
+            _ => NetError::Unresolved {
+                name: method.name().to_owned(),
+                passive: true,
+                source: Some(source),
+            },
         })?;
     let fail = |what: &'static str| {
         let text = &text;
@@ -198,7 +210,7 @@ fn tcp_listener(listener: TcpListener, bound: SocketAddr) -> Listener {
 fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
     let fail = |what: &'static str| {
         move |source: io::Error| {
-            tracing::error!(target: "stream_fd", "{}: {what}: {}", method.name(), crate::errno_text(&source));
+            tracing::error!(target: "stream_fd", per_minute = 1, burst = 5, "{}: {what}: {}", method.name(), crate::errno_text(&source));
             NetError::Io {
                 name: method.name().to_owned(),
                 what,
@@ -255,5 +267,29 @@ pub(crate) fn set_dscp(socket: &Socket, address: SocketAddr, dscp: u8) -> io::Re
     match address {
         SocketAddr::V4(_) => socket.set_tos_v4(value),
         SocketAddr::V6(_) => socket.set_tclass_v6(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn the_code_point_is_in_the_upper_six_bits_of_the_header_field() {
+        for dscp in [DSCP_DEFAULT, 0, 63] {
+            let shifted = u32::from(dscp) << 2;
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            set_dscp(&socket, address, dscp).expect("a code point");
+            assert_eq!(socket.tos_v4().expect("an option that was set"), shifted);
+
+            let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+            let socket = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
+            set_dscp(&socket, address, dscp).expect("a code point");
+            assert_eq!(socket.tclass_v6().expect("an option that was set"), shifted);
+            assert!(set_dscp(&socket, address, 64).is_err());
+        }
     }
 }

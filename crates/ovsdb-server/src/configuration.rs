@@ -122,6 +122,11 @@ impl Configuration {
         self.state.lock().await.wanted.keys().cloned().collect()
     }
 
+    /// How many of the connections that the server makes itself are not there at the moment.
+    pub async fn unconnected(&self) -> usize {
+        self.state.lock().await.remotes.unconnected()
+    }
+
     /// Has [`Configuration::run`] look at everything again: databases have come or gone.
     pub fn refresh(&self) {
         self.edited.notify_one();

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ovsdb_net::{
-    Action, Disconnect, Listener, Method, NetError, Reconnect, ReconnectStats, SocketOptions,
-    Stream,
+    Action, Disconnect, Listener, Method, MethodError, NetError, Reconnect, ReconnectStats,
+    SocketOptions, Stream,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -199,6 +199,8 @@ impl Remotes {
             }
             method => {
                 let mut reconnect = Reconnect::new(name, server.now_ms());
+                // One that cannot be read as written is tried like one that is dialled.
+                reconnect.set_passive(is_passive(name), server.now_ms());
                 reconnect.set_probe_interval(options.probe_interval_ms);
                 reconnect.set_backoff(0, options.max_backoff_ms);
                 reconnect.enable(server.now_ms());
@@ -246,6 +248,16 @@ impl Remotes {
                 mailbox.close(None);
             }
         }
+    }
+
+    /// How many of the connections that the server makes itself are not there at the moment.
+    pub fn unconnected(&self) -> usize {
+        let dialled = self.open.values();
+        let dialled = dialled.filter_map(|remote| remote.reconnect.as_ref());
+        let now_ms = self.server.now_ms();
+        dialled
+            .filter(|reconnect| !reconnect.lock().stats(now_ms).is_connected)
+            .count()
     }
 
     /// What is known of an open remote; `None` if it is not open.
@@ -338,6 +350,12 @@ async fn accept_loop(
     }
 }
 
+/// Whether the name is one of a listener, be it wrong otherwise.
+fn is_passive(name: &str) -> bool {
+    let method = name.split_once(':').map_or("", |(method, _)| method);
+    matches!(method, "ptcp" | "pssl" | "punix" | "pfd")
+}
+
 async fn connect_loop(
     server: Arc<Server>,
     name: String,
@@ -386,7 +404,17 @@ async fn connect(
     options: &RemoteOptions,
     reconnect: &Mutex<Reconnect>,
 ) -> Result<Stream, Disconnect> {
-    let method = method.map_err(|error| Disconnect::Error(net_reason(error)))?;
+    let method = method.map_err(|error| {
+        if let NetError::Method(error) = error
+            && matches!(
+                error,
+                MethodError::BadPort { .. } | MethodError::BadAddress { .. }
+            )
+        {
+            tracing::error!(target: "socket_util", "{error}");
+        }
+        Disconnect::Error(net_reason(error))
+    })?;
     let deadline = reconnect
         .lock()
         .deadline_ms(server.now_ms())

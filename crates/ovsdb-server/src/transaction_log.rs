@@ -66,10 +66,13 @@ fn line(schema: &Schema, change: &RowChange) -> String {
     let mut text = format!("{}.{}: {word} {}", schema.name, table.name, change.uuid);
     if let (Some(old), Some(new)) = (&change.old, &change.new) {
         let changed = table.column_ids().filter(|id| old.get(*id) != new.get(*id));
-        for (number, id) in changed.enumerate() {
+        let names = changed.map(|id| &table.column(id).name);
+        // `_version` changes with every other.
+        let names = names.filter(|name| !name.starts_with('_'));
+        for (number, name) in names.enumerate() {
             let separator = if number == 0 { ":" } else { "," };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{separator} {}", table.column(id).name);
+            let _ = write!(text, "{separator} {name}");
         }
     }
     text

@@ -254,7 +254,10 @@ fn control_commands_answer_as_in_the_reference() {
             Err("Configuration file was not specified on command line\n"),
         ),
         ("ovsdb-server/reconnect", Ok("")),
-        ("memory/show", Ok("atoms:14 cells:20 monitors:0\n")),
+        (
+            "memory/show",
+            Ok("atoms:14 cells:20 monitors:0 n-weak-refs:0\n"),
+        ),
     ] {
         let output = control(&sandbox, &words.split(' ').collect::<Vec<_>>());
         let shown = match output.code {
@@ -268,6 +271,78 @@ fn control_commands_answer_as_in_the_reference() {
         let shown = shown.map_err(|text| text.strip_suffix(&end).unwrap_or(text));
         assert_eq!(shown, expected, "{words}");
     }
+    exit(&sandbox, daemon);
+}
+
+#[test]
+fn what_changes_in_chosen_tables_is_logged() {
+    let sandbox = sandbox(&["A"]);
+    let daemon = serve(&sandbox, &["A.db"]);
+    let switch =
+        |state| assert!(control(&sandbox, &["ovsdb-server/tlog-set", "A:Root", state]).ok());
+    let insert =
+        r#"{"op":"insert","table":"Root","uuid":"00000000-0000-0000-0000-000000000001","row":{}}"#;
+    let update = r#"{"op":"update","table":"Root","where":[],"row":{"targets":"punix:x","managers":["named-uuid","m"]}}"#;
+    let other = r#"{"op":"insert","table":"Manager","uuid-name":"m","row":{"target":"punix:y"}}"#;
+    let delete = r#"{"op":"delete","table":"Root","where":[]}"#;
+    let abort = r#"{"op":"abort"}"#;
+    switch("on");
+    // What fails is no change; nor is a table that nobody has chosen any business of this log.
+    transact(&sandbox, &format!(r#"["A",{insert},{abort}]"#));
+    transact(&sandbox, &format!(r#"["A",{insert}]"#));
+    transact(&sandbox, &format!(r#"["A",{update},{other}]"#));
+    transact(&sandbox, &format!(r#"["A",{delete}]"#));
+    switch("OFF");
+    transact(&sandbox, &format!(r#"["A",{insert}]"#));
+    exit(&sandbox, daemon);
+    let log = sandbox.text("ovsdb-server.log");
+    let lines = log
+        .lines()
+        .filter_map(|line| line.split_once("|transaction|INFO|"));
+    let row = "00000000-0000-0000-0000-000000000001";
+    assert_eq!(
+        lines.map(|(_, message)| message).collect::<Vec<_>>(),
+        [
+            format!("A.Root: insert {row}"),
+            format!("A.Root: update {row}: managers, targets"),
+            format!("A.Root: delete {row}"),
+        ]
+    );
+}
+
+#[test]
+fn differences_of_columns_are_written_once_a_command_asks_for_them() {
+    let sandbox = sandbox(&["A", "B"]);
+    let daemon = serve(&sandbox, &["A.db", "--disable-file-column-diff"]);
+    let many: Vec<String> = (0..20).map(|n| format!(r#""t{n}""#)).collect();
+    let fill = |database: &str| {
+        let targets = many.join(",");
+        transact(
+            &sandbox,
+            &format!(
+                r#"["{database}",{{"op":"insert","table":"Root","row":{{"targets":["set",[{targets}]]}}}}]"#
+            ),
+        );
+    };
+    let add = |database: &str, target: &str| {
+        transact(
+            &sandbox,
+            &format!(
+                r#"["{database}",{{"op":"mutate","table":"Root","where":[],"mutations":[["targets","insert","{target}"]]}}]"#
+            ),
+        );
+    };
+    fill("A");
+    add("A", "one");
+    assert!(!sandbox.text("A.db").contains("_is_diff"));
+    assert!(control(&sandbox, &["ovsdb/file/column-diff-enable"]).ok());
+    add("A", "two");
+    assert!(sandbox.text("A.db").contains("_is_diff"));
+    // Databases that come later follow.
+    assert!(control(&sandbox, &["ovsdb-server/add-db", "B.db"]).ok());
+    fill("B");
+    add("B", "three");
+    assert!(sandbox.text("B.db").contains("_is_diff"));
     exit(&sandbox, daemon);
 }
 

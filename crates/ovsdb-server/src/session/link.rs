@@ -144,16 +144,33 @@ impl Link {
 
     /// Sends what the peer takes without waiting for it.
     pub(super) async fn send_now(&mut self) -> io::Result<()> {
-        poll_fn(|cx| match self.out().poll_send(cx) {
+        poll_fn(|cx| match self.poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         })
         .await
     }
 
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sent = self.out().poll_send(cx);
+        if let Poll::Ready(Err(error)) = &sent {
+            self.log("send", error);
+        }
+        sent
+    }
+
+    /// Says what has gone wrong with the connection. What becomes of that is logged by others.
+    #[cold]
+    fn log(&self, what: &str, error: &io::Error) {
+        tracing::warn!(
+            target: "jsonrpc", per_minute = 5, burst = 5,
+            "{}: {what} error: {}", self.name, ovsdb_net::errno_text(error)
+        );
+    }
+
     fn poll_progress(&mut self, receive: bool, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {
         if self.backlog() > 0
-            && let Poll::Ready(result) = self.out().poll_send(cx)
+            && let Poll::Ready(result) = self.poll_send(cx)
         {
             return Poll::Ready(result.map(|()| Progress::Drained));
         }
@@ -170,6 +187,9 @@ impl Link {
         } else {
             self.poll_receive_much(cx)
         };
+        if let Poll::Ready(Err(error)) = &received {
+            self.log("receive", error);
+        }
         received.map_ok(|count| {
             if count == 0 {
                 self.at_end = true;

@@ -341,24 +341,28 @@ impl Control {
 
     /// The figures of `memory/show`. Those that are zero are left out, as in the reference, but for a few.
     pub(super) fn memory_report(&self) -> impl Future<Output = memory::Report> + Send + use<> {
-        let server = self.server.clone();
+        let (server, configuration) = (self.server.clone(), self.configuration.clone());
         async move {
-            let counting = tokio::task::spawn_blocking(move || count(&server));
+            // Those that are tried again and again count as sessions, too.
+            let unconnected = configuration.unconnected().await;
+            let counting = tokio::task::spawn_blocking(move || count(&server, unconnected));
             // Counting does not panic; and a report without figures would be no harm.
             counting.await.unwrap_or_default()
         }
     }
 }
 
-fn count(server: &Server) -> memory::Report {
+fn count(server: &Server, unconnected: usize) -> memory::Report {
     let mut report: BTreeMap<String, u64> = BTreeMap::new();
     let mut add =
         |name: &str, count: usize| *report.entry(name.to_owned()).or_default() += count as u64;
     add("atoms", 0);
     add("cells", 0);
     add("monitors", 0);
-    if server.sessions() > 0 {
-        add("sessions", server.sessions());
+    add("n-weak-refs", 0);
+    let sessions = server.sessions() + unconnected;
+    if sessions > 0 {
+        add("sessions", sessions);
     }
     for served in server.databases() {
         add("monitors", served.hub().monitors());
@@ -379,8 +383,13 @@ fn count(server: &Server) -> memory::Report {
             let (table, schema) = (database.table(id), database.schema().table(id));
             add("cells", table.len() * schema.columns.len());
             for row in table.iter() {
-                for datum in schema.column_ids().map(|column| row.get(column)) {
+                for id in schema.column_ids() {
+                    let (datum, ty) = (row.get(id), &schema.column(id).ty);
                     add("atoms", datum.len() * if datum.is_map() { 2 } else { 1 });
+                    let weak = ty.bases().filter(|base| base.is_weak_ref()).count();
+                    if weak > 0 {
+                        add("n-weak-refs", datum.len() * weak);
+                    }
                 }
             }
         }

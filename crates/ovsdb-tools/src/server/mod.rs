@@ -120,6 +120,7 @@ async fn serve(
     control.register(&commands);
     vlog::register_commands(&commands);
     coverage::register_commands(&commands);
+    coverage::register_reference();
     {
         let control = control.clone();
         memory::register_commands(&commands, move || control.memory_report());
