@@ -170,6 +170,18 @@ pub enum OptionError {
     NotUnicode(OsString),
 }
 
+impl OptionError {
+    /// The same about an option that was given as `given`, its argument included.
+    fn with_given(self, given: &str) -> Self {
+        let given = given.to_owned();
+        match self {
+            Self::UnknownLong(_) => Self::UnknownLong(given),
+            Self::Ambiguous { possible, .. } => Self::Ambiguous { given, possible },
+            other => other,
+        }
+    }
+}
+
 fn list(names: &[&str]) -> String {
     names.iter().fold(String::new(), |mut text, name| {
         text.extend([" '--", name, "'"]);
@@ -267,7 +279,7 @@ impl<T: Clone> Table<T> {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (long, None),
                 };
-                let spec = self.find(name)?;
+                let spec = self.find(name).map_err(|error| error.with_given(long))?;
                 let value = match (spec.arg, value) {
                     (Arg::No, Some(_)) => return Err(OptionError::Unwanted(spec.long)),
                     (Arg::Required(_), None) => {
@@ -564,7 +576,7 @@ mod tests {
     fn errors_have_the_words_of_the_c_library() {
         let cases = [
             ("--x", "unrecognized option '--x'"),
-            ("--x=1", "unrecognized option '--x'"),
+            ("--x=1", "unrecognized option '--x=1'"),
             ("-x", "invalid option -- 'x'"),
             ("-Dx", "invalid option -- 'x'"),
             ("--remote", "option '--remote' requires an argument"),

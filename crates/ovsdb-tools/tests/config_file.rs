@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use ovsdb_testkit::client::RawClient;
 use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::programs::{Side, ours};
@@ -211,11 +212,15 @@ struct Configured {
 
 impl Configured {
     fn start(side: Side, config: &str) -> Configured {
+        Configured::start_with(side, config, &[])
+    }
+
+    fn start_with(side: Side, config: &str, more: &[&str]) -> Configured {
         let sandbox = sandbox();
         fs::write(sandbox.path(FILE), config).expect("a writable folder");
         let file = format!("--config-file={}", sandbox.path(FILE).display());
         let control = format!("--unixctl={}", sandbox.path("ctl").display());
-        let arguments = [file.as_str(), &control, "-vconsole:off"];
+        let arguments = [&[file.as_str(), &control, "-vconsole:off"], more].concat();
         let program = side.program("ovsdb-server");
         let daemon = Daemon::start(&sandbox, program, "ovsdb-server", &arguments);
         Configured { daemon, sandbox }
@@ -349,6 +354,21 @@ fn a_file_that_cannot_be_used_changes_nothing() {
             assert!(log.iter().any(|found| found == line), "{side:?}: {log:#?}");
         }
         server.exit();
+    }
+}
+
+#[test]
+fn a_server_that_crashed_reads_the_file_as_it_is_by_then() {
+    for side in sides() {
+        let config = r#"{"remotes":{"punix:one.sock":{}},"databases":{"A.db":{}}}"#;
+        let server = Configured::start_with(side, config, &["--monitor"]);
+        let config = r#"{"remotes":{"punix:two.sock":{}},"databases":{"B.db":{}}}"#;
+        fs::write(server.sandbox.path(FILE), config).expect("a writable folder");
+        server.daemon.signal(Signal::SIGSEGV);
+        RawClient::connect_soon(&server.sandbox.path("two.sock"));
+        RawClient::connect_soon(&server.sandbox.path("ctl"));
+        server.answers("ovsdb-server/list-dbs", "B\n_Server\n");
+        assert!(server.call(&["exit"]).ok());
     }
 }
 

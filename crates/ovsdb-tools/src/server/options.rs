@@ -545,7 +545,7 @@ mod tests {
             "--c",
             "option '--c' is ambiguous; possibilities: '--certificate' '--ca-cert' '--config-file'",
         );
-        check("--cr=x", "unrecognized option '--cr'");
+        check("--cr=x", "unrecognized option '--cr=x'");
         check("--opt", "unrecognized option '--opt'");
         check("--o a.db", "a.db | ");
         check(
