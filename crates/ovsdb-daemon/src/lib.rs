@@ -13,5 +13,6 @@ pub mod options;
 pub mod pidfile;
 pub mod program;
 pub mod signals;
+pub mod stopwatch;
 pub mod unixctl;
 pub mod vlog;

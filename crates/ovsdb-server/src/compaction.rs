@@ -18,6 +18,7 @@ use crate::limits;
 use crate::queue::Queue;
 use crate::runtime::{self, NeverWaits, Started, Turn, Who, Worker, date_ms};
 use crate::seal::write_sealed;
+use crate::stopwatches;
 use crate::writer::Event;
 
 /// What the thread comes back with.
@@ -136,10 +137,11 @@ fn catch_up(replacement: &mut Replacement, end: &AtomicU64, round: u32) -> Resul
     }
 }
 
-/// Tells how long a compaction took, in the words that monitoring looks for.
+/// Tells and counts how long a compaction took, in the words that monitoring looks for.
 pub(crate) fn log_duration(database: &str, thread: Duration, write: Duration) {
     let (thread_ms, write_ms) = (thread.as_millis(), write.as_millis());
     let all_ms = thread_ms + write_ms;
+    stopwatches::COMPACTION.add(thread + write);
     let text = format_args!(
         "{database}: Database compaction took {all_ms}ms (init: 0ms, write: {write_ms}ms, thread: {thread_ms}ms)"
     );

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::limits;
 use crate::queue::Queue;
 use crate::runtime::{self, NeverWaits, Started, Turn, Who, Worker, fresh_uuid};
-use crate::transaction_id;
+use crate::{stopwatches, transaction_id};
 
 /// Numbers the proposals that are not answered at once, in ascending order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -325,11 +325,13 @@ impl SyncAnswer {
         let _turn = self.turn.lock();
         let begun = Instant::now();
         let result = handle.sync();
+        let took = begun.elapsed();
+        stopwatches::FSYNC.add(took);
         let synced = Synced {
             upto,
             handle,
             result,
-            took: begun.elapsed(),
+            took,
         };
         self.synced.send(synced).is_ok()
     }

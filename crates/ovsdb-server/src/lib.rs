@@ -39,6 +39,7 @@ pub mod seal;
 pub mod server;
 mod server_db;
 pub mod session;
+pub mod stopwatches;
 pub mod targets;
 mod tellers;
 pub mod transaction_id;

@@ -256,6 +256,10 @@ fn ovsdb_server() -> Page {
                     Item("coverage/show", "Print counters of events and their rates."),
                     Item("coverage/read-counter COUNTER", "Print one counter."),
                     Item(
+                        "stopwatch/show [NAME], stopwatch/reset [NAME]",
+                        "Print how long fsync, compactions and conversions have taken, or begin anew.",
+                    ),
+                    Item(
                         "vlog/set, vlog/list, vlog/list-pattern",
                         "Change and print log levels and patterns.",
                     ),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ovsdb_engine::{Database, convert};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::schema::Schema;
+use tokio::time::Instant;
 
 use super::Writer;
 use crate::hub::Hub;
@@ -17,6 +18,7 @@ use crate::mailbox::{Mailbox, Token};
 use crate::runtime::{date_ms, fresh_uuid};
 use crate::seal::sealed_records;
 use crate::session::canceled_conversion;
+use crate::stopwatches;
 
 /// A conversion on its way through the writer.
 pub struct Conversion {
@@ -67,6 +69,7 @@ impl Writer {
         if self.stop.is_some() {
             return conversion.cancel();
         }
+        let begun = Instant::now();
         let schema = std::mem::replace(&mut conversion.schema, (**self.head.schema()).clone());
         let converted = match convert(&self.head, schema, &mut fresh_uuid) {
             Ok(converted) => converted,
@@ -87,6 +90,7 @@ impl Writer {
         self.fetch_answers();
         let result = match replaced {
             Replaced::Done => {
+                stopwatches::CONVERSION.add(begun.elapsed());
                 self.status.trouble.lock().take();
                 Ok(())
             }

@@ -299,6 +299,16 @@ pub const ENTRIES: &[Entry] = &[
         State::Accepted,
         "with `--disable-file-no-data-conversion` only, likewise",
     ),
+    command(
+        "stopwatch/reset",
+        State::Ours,
+        "the reference has it in other programs",
+    ),
+    command(
+        "stopwatch/show",
+        State::Ours,
+        "`fsync`, `compaction` and `conversion`, in the form of the reference's other programs",
+    ),
     command("vlog/close", State::Works, ""),
     command("vlog/disable-rate-limit", State::Works, ""),
     command("vlog/enable-rate-limit", State::Works, ""),

@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use ovsdb_daemon::daemonize::Daemon;
 use ovsdb_daemon::unixctl::{self, Commands};
-use ovsdb_daemon::{coverage, memory, program, signals, vlog};
+use ovsdb_daemon::{coverage, memory, program, signals, stopwatch, vlog};
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
+use ovsdb_server::stopwatches;
 use ovsdb_server::writer::WriterOptions;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
@@ -121,6 +122,7 @@ async fn serve(
     vlog::register_commands(&commands);
     coverage::register_commands(&commands);
     coverage::register_reference();
+    stopwatch::register_commands(&commands, &stopwatches::ALL);
     {
         let control = control.clone();
         memory::register_commands(&commands, move || control.memory_report());
