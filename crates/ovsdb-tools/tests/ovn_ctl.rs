@@ -100,6 +100,9 @@ fn databases_and_northd_are_started_reported_restarted_and_stopped() {
         for command in commands {
             central.step(&[command]);
         }
+        // It is the active one already.
+        central.step(&["promote_ovnnb"]);
+        central.step(&["status_ovnnb"]);
         central.nbctl(&["--wait=sb", "ls-add", "sw0"]);
         let old = central.monitors(&PIDFILES[..2]);
         central.step(&["restart_ovsdb"]);
@@ -128,6 +131,22 @@ fn databases_and_northd_are_started_reported_restarted_and_stopped() {
         central.step(&["status_ovnnb"]);
         central.step(&["stop_ovsdb"]);
     });
+}
+
+#[test]
+fn a_server_that_is_to_be_a_backup_says_that_it_cannot_be_one() {
+    let central = Central::new(Side::Ours);
+    let run = |words: &[&str]| central.run(words).stdout;
+    run(&["start_nb_ovsdb"]);
+    let demote = ["--db-nb-sync-from-addr=127.0.0.1", "demote_ovnnb"];
+    let printed = run(&demote);
+    assert!(
+        printed.contains("replication is not supported by this server"),
+        "{printed}"
+    );
+    assert_eq!(run(&["status_ovnnb"]), "running/active\n");
+    central.nbctl(&["ls-add", "sw0"]);
+    run(&["stop_nb_ovsdb"]);
 }
 
 #[test]

@@ -144,7 +144,6 @@ fn wrong_options_are_refused_alike() {
         "-x A.db",
         "--remote",
         "--version=3",
-        "--dis A.db",
         "--detach=x",
         "-vbogus",
         "-vconsole:bogus A.db",
@@ -155,6 +154,7 @@ fn wrong_options_are_refused_alike() {
         check(&[
             "--s",
             "--c",
+            "--dis A.db",
             "--r",
             "--config-file=x A.db",
             "--config-file=x --remote=ptcp:0",
@@ -172,7 +172,6 @@ fn options_that_are_accepted_are_accepted_alike() {
         "A.db A.db",
         "--no-db A.db",
         "--o A.db",
-        "--dis A.db --no-dbs",
         "--disable-file-c A.db",
         "--active A.db",
         "--sync-exclude-tables=A:T A.db",
