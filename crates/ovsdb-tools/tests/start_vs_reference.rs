@@ -238,20 +238,24 @@ fn check_with<T>(arguments: &str, prepare: impl Fn(&Installation) -> T) {
     compare(arguments, shown);
 }
 
-/// A server on B that runs meanwhile.
+/// A server on B that runs meanwhile. Signals have their default effect on it, whoever runs this test: what is started in
+/// the background of a shell would ignore some.
 fn other(installation: &Installation) -> Daemon {
     let program = installation.sandbox.path("bin/ovsdb-server");
+    let program = program.display().to_string();
     let control = format!(
         "--unixctl={}",
         installation.sandbox.path("other.ctl").display()
     );
     let arguments = [
+        "--default-signal",
+        &program,
         "B.db",
         "--remote=punix:other.sock",
         &control,
         "-vconsole:off",
     ];
-    Daemon::start(&installation.sandbox, program, "ovsdb-server", &arguments)
+    Daemon::start(&installation.sandbox, "env", "ovsdb-server", &arguments)
 }
 
 #[test]
