@@ -3,7 +3,7 @@
 use ovsdb_daemon::daemonize::{self, Daemonize};
 use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table};
 use ovsdb_daemon::unixctl::{self, Answer, Commands};
-use ovsdb_daemon::{coverage, memory, program, signals, vlog};
+use ovsdb_daemon::{coverage, memory, notify, program, signals, vlog};
 use tokio::sync::oneshot;
 
 #[derive(Clone, Copy)]
@@ -44,6 +44,7 @@ fn table() -> Table<Opt> {
 fn main() {
     program::init("daemon");
     vlog::init();
+    notify::begin();
     let parsed = match table().parse(std::env::args_os().skip(1), Order::Anywhere) {
         Ok(parsed) => parsed,
         Err(error) => program::usage_error(error),
@@ -101,12 +102,14 @@ fn main() {
             }
         }
         tokio::spawn(coverage::run());
+        tokio::spawn(notify::keep_alive());
         daemon.complete();
         tracing::info!(target: "daemon", "serving as pid {}", std::process::id());
         // An error means that no command can be given any more.
         let _ = exited.await;
         0
     });
+    notify::stopping();
     drop(daemon);
     program::exit(code);
 }

@@ -1,6 +1,6 @@
 //! Being an Open vSwitch daemon: logging, pidfile, detaching and the control socket.
 //!
-//! The programs put these together, in this order: [`program::init`], [`vlog::init`], the command line by [`options`],
+//! The programs put these together, in this order: [`program::init`], [`vlog::init`], [`notify::begin`], the command line by [`options`],
 //! [`daemonize::Daemonize::start`] before any thread, the tokio runtime with [`unixctl::Server`], the daemon's own
 //! listeners, and at last [`daemonize::Daemon::complete`]. No database is known here.
 
@@ -8,7 +8,9 @@ pub mod coverage;
 pub mod daemonize;
 pub mod dirs;
 mod fork;
+pub mod inherit;
 pub mod memory;
+pub mod notify;
 pub mod options;
 pub mod pidfile;
 pub mod program;

@@ -68,6 +68,7 @@ fn ignored_signals() -> u64 {
 
 fn die(signal: i32) -> ! {
     tracing::warn!(target: "fatal_signal", "terminating with signal {signal} ({})", name(signal));
+    crate::notify::stopping();
     for hook in std::mem::take(&mut *HOOKS.lock()) {
         hook();
     }

@@ -12,6 +12,7 @@ mod cleanup;
 mod connection;
 mod content;
 mod error;
+mod inherited;
 mod listener;
 mod memory_file;
 mod method;
@@ -28,6 +29,7 @@ pub use connection::{
 };
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
+pub use inherited::inherit;
 pub use listener::{DSCP_DEFAULT, Listener, SocketOptions};
 pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -12,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::address::{Host, InetTarget, format_ip};
 use crate::cleanup::FileGuard;
 use crate::error::NetError;
+use crate::inherited;
 use crate::method::{Kind, Method};
 use crate::stream::Stream;
 use crate::unix_stream::watch;
@@ -205,8 +205,8 @@ fn tcp_listener(listener: TcpListener, bound: SocketAddr) -> Listener {
     }
 }
 
-/// Listens on an inherited descriptor (systemd's socket activation). A duplicate is used, so that the descriptor can be
-/// taken up again after the listener is gone.
+/// Listens on an inherited socket (systemd's socket activation). A duplicate is used, so that the socket can be taken up
+/// again after the listener is gone.
 fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
     let fail = |what: &'static str| {
         move |source: io::Error| {
@@ -218,15 +218,8 @@ fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
             }
         }
     };
-    let socket = Socket::from(duplicate(fd).map_err(fail("dup"))?);
-    if !socket
-        .is_listener()
-        .map_err(fail("getsockopt(SO_ACCEPTCONN)"))?
-    {
-        return Err(fail("not a listening socket")(
-            rustix::io::Errno::INVAL.into(),
-        ));
-    }
+    let socket = inherited::duplicate(fd).map_err(fail("no inherited listening socket"))?;
+    let socket = Socket::from(socket);
     socket
         .set_nonblocking(true)
         .map_err(fail("set_nonblocking"))?;
@@ -243,20 +236,6 @@ fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
     let listener = TcpListener::from_std(socket.into()).map_err(fail("listen"))?;
     let bound = listener.local_addr().map_err(fail("getsockname"))?;
     Ok(tcp_listener(listener, bound))
-}
-
-/// A duplicate of an inherited descriptor, without `unsafe`: opening `/proc/self/fd/N` does not work for sockets, but
-/// the kernel hands out a copy through `pidfd_getfd`.
-fn duplicate(fd: i32) -> io::Result<OwnedFd> {
-    let process = rustix::process::pidfd_open(
-        rustix::process::getpid(),
-        rustix::process::PidfdFlags::empty(),
-    )?;
-    Ok(rustix::process::pidfd_getfd(
-        &process,
-        fd,
-        rustix::process::PidfdGetfdFlags::empty(),
-    )?)
 }
 
 pub(crate) fn set_dscp(socket: &Socket, address: SocketAddr, dscp: u8) -> io::Result<()> {

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod differential;
 pub mod disk;
 pub mod installation;
+pub mod manager;
 pub mod monitored;
 pub mod names;
 pub mod port;

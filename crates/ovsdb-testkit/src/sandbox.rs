@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +22,7 @@ pub struct Sandbox {
     folder: TempDir,
     variables: Vec<(String, String)>,
     ignores_file_limits: bool,
+    handed_over: Option<OwnedFd>,
 }
 
 /// What a program left when it ended.
@@ -70,6 +72,7 @@ impl Sandbox {
             folder,
             variables: Vec::new(),
             ignores_file_limits: false,
+            handed_over: None,
         }
     }
 
@@ -81,6 +84,11 @@ impl Sandbox {
     /// Has programs that are started here from now on not be killed for the size of their files (SIGXFSZ).
     pub fn ignore_file_limits(&mut self) {
         self.ignores_file_limits = true;
+    }
+
+    /// Has programs that are started here from now on inherit this as descriptor 3, as systemd hands over its first socket.
+    pub fn hand_over(&mut self, socket: impl Into<OwnedFd>) {
+        self.handed_over = Some(socket.into());
     }
 
     /// The folder itself.
@@ -102,19 +110,28 @@ impl Sandbox {
 
     /// A command whose folders are this sandbox, with nothing on its standard input.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = match self.ignores_file_limits {
-            false => Command::new(program.as_ref()),
-            true => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
-                shell.arg(program.as_ref());
-                shell
-            }
-        };
+        let mut prepare = String::new();
+        let mut stdin = Stdio::null();
+        if self.ignores_file_limits {
+            prepare += "trap '' XFSZ; ";
+        }
+        if let Some(socket) = &self.handed_over {
+            prepare += "exec 3<&0 0</dev/null; ";
+            stdin = socket
+                .try_clone()
+                .expect("a descriptor can be duplicated")
+                .into();
+        }
+        let mut command = Command::new(program.as_ref());
+        if !prepare.is_empty() {
+            command = Command::new("sh");
+            command.args(["-c", &format!("{prepare}exec \"$0\" \"$@\"")]);
+            command.arg(program.as_ref());
+        }
         let folder = self.folder();
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            let steers = ["OVS_", "OVN_"]
+            let steers = ["OVS_", "OVN_", "NOTIFY_", "WATCHDOG_", "LISTEN_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix));
             if steers {
@@ -132,7 +149,7 @@ impl Sandbox {
             .env("TZ", "UTC")
             .envs(self.variables.iter().cloned())
             .current_dir(folder)
-            .stdin(Stdio::null());
+            .stdin(stdin);
         command
     }
 

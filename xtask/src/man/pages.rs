@@ -94,7 +94,7 @@ fn ovsdb_server() -> Page {
                     ),
                     Item(
                         "pfd:N",
-                        "Listen on the descriptor N that the program has inherited.",
+                        "Listen on the socket that the program has inherited as descriptor N; see SERVICE MANAGER.",
                     ),
                     Item(
                         "unix:FILE, tcp:HOST:PORT",
@@ -156,6 +156,28 @@ fn ovsdb_server() -> Page {
                          none, and a client without an id may change nothing under a role. Databases without \
                          RBAC_Role do not look at roles.",
                 )],
+            ),
+            (
+                "SERVICE MANAGER",
+                &[
+                    Text(
+                        "Under systemd the server is best a service of type notify, in the foreground, without --monitor. It \
+                         says that it is ready when its remotes listen, that it reloads while ovsdb-server/reload is \
+                         under way, that it stops, and in one line what it serves. With WatchdogSec= it gives signs of \
+                         life as long as it gives its tasks their turn.",
+                    ),
+                    Text(
+                        "With --detach or --monitor the process that was started says that the server is ready, and which \
+                         process is the main one: the server, or its monitor. All else the server says itself, so with \
+                         --monitor only NotifyAccess=all lets it through; without that there must be no WatchdogSec=.",
+                    ),
+                    Text(
+                        "Sockets that systemd listens on, or any that whoever starts the server leaves open in it, are \
+                         named pfd:N by their descriptors, the first one of systemd pfd:3. They outlive a crash under \
+                         --monitor. While such a remote is closed clients wait at its socket. Programs that the server \
+                         runs (--run) inherit none of this.",
+                    ),
+                ],
             ),
             (
                 "CONTROL COMMANDS",
@@ -278,6 +300,19 @@ fn ovsdb_server() -> Page {
                 ],
             ),
             FOLDERS,
+            (
+                "ENVIRONMENT OF A SERVICE",
+                &[
+                    Item(
+                        "NOTIFY_SOCKET",
+                        "The socket of the service manager. A name that begins with @ has no file.",
+                    ),
+                    Item(
+                        "WATCHDOG_USEC, WATCHDOG_PID",
+                        "In how many microseconds it expects a sign of life, and of which process.",
+                    ),
+                ],
+            ),
             (
                 "FILES",
                 &[

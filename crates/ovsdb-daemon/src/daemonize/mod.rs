@@ -15,7 +15,7 @@ use crate::fork::restore_fault_signals;
 use crate::options::{Arg, Spec};
 use crate::pidfile::{self, Pidfile};
 use crate::vlog::{self, Destination, Level};
-use crate::{program, signals};
+use crate::{notify, program, signals};
 
 use startup::{Forked, Startup};
 pub use user::UserError;
@@ -155,7 +155,10 @@ impl Daemonize {
         if self.detach {
             match startup::fork_and_wait() {
                 Ok(Forked::Child(ours)) => startup = Some(ours),
-                Ok(Forked::Parent(_)) => leave(0),
+                Ok(Forked::Parent(child)) => {
+                    notify::ready(Some(child));
+                    leave(0)
+                }
                 Err(error) => {
                     log_startup_error(&error);
                     fatal(format_args!("could not detach from foreground session"));
@@ -168,9 +171,7 @@ impl Daemonize {
             match startup::fork_and_wait() {
                 Ok(Forked::Child(ours)) => startup = Some(ours),
                 Ok(Forked::Parent(daemon)) => {
-                    if let Some(startup) = startup.take() {
-                        startup.complete();
-                    }
+                    tell(startup.take());
                     if self.detach {
                         self.close_standard_files();
                     }
@@ -238,9 +239,7 @@ impl Daemon {
         if std::mem::replace(&mut self.completed, true) {
             return;
         }
-        if let Some(startup) = self.startup.take() {
-            startup.complete();
-        }
+        tell(self.startup.take());
         if self.settings.detach {
             if !self.settings.no_chdir {
                 // The root folder is always there; staying where we are would only keep a folder busy.
@@ -260,6 +259,14 @@ impl Daemon {
     #[must_use]
     pub fn is_self_confined(&self) -> bool {
         self.settings.is_self_confined()
+    }
+}
+
+/// Tells that the daemon serves: the process that waits for it, or if there is none, whoever started this one.
+fn tell(startup: Option<Startup>) {
+    match startup {
+        Some(startup) => startup.complete(),
+        None => notify::ready(None),
     }
 }
 

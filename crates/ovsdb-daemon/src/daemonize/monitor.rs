@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::leave;
 use super::startup::{Forked, Startup, StartupError, describe, fork_and_wait, wait};
-use crate::{program, vlog};
+use crate::{notify, program, vlog};
 
 /// Shortest time between two restarts.
 const RESTART_INTERVAL: Duration = Duration::from_secs(10);
@@ -71,7 +71,11 @@ pub(super) fn watch(mut daemon: Pid) -> Startup {
                 program::set_subprogram(None);
                 return startup;
             }
-            Ok(Forked::Parent(child)) => daemon = child,
+            Ok(Forked::Parent(child)) => {
+                daemon = child;
+                // The one before may have said that it is about to end, or to reload.
+                notify::ready(None);
+            }
             Err(error) => {
                 tracing::error!(target: "daemon_unix", "{error}");
                 match error {

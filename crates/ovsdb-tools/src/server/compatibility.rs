@@ -184,6 +184,16 @@ pub const ENTRIES: &[Entry] = &[
         "names are looked up by the system's resolver",
     ),
     variable("OVS_UNBOUND_CONF", State::Ignored, "likewise"),
+    variable(
+        "NOTIFY_SOCKET",
+        State::Ours,
+        "a service manager that is told when the server is ready, reloads and stops",
+    ),
+    variable(
+        "WATCHDOG_USEC",
+        State::Ours,
+        "in which time it expects signs of life",
+    ),
     remote("ptcp:[PORT][:HOST]", State::Works, ""),
     remote("punix:FILE", State::Works, ""),
     remote("tcp:HOST[:PORT]", State::Works, ""),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use ovsdb_daemon::unixctl::{Answer, Call, Commands};
-use ovsdb_daemon::{memory, signals};
+use ovsdb_daemon::{memory, notify, signals};
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
 use tokio::sync::Notify;
@@ -211,7 +211,9 @@ impl Control {
                 "Configuration file was not specified on command line",
             ));
         }
+        notify::reloading();
         let loaded = self.reconfiguration.load().await;
+        notify::reloaded();
         loaded
             .map(|()| String::new())
             .map_err(|_| String::from("Configuration failed.  See the log file for details."))

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ovsdb_daemon::daemonize::Daemon;
 use ovsdb_daemon::unixctl::{self, Commands};
-use ovsdb_daemon::{coverage, memory, program, signals, stopwatch, vlog};
+use ovsdb_daemon::{coverage, inherit, memory, notify, program, signals, stopwatch, vlog};
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
 use ovsdb_server::stopwatches;
@@ -53,8 +53,13 @@ enum StartError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    let inherited = inherit::take_over();
     program::init("ovsdb-server");
     vlog::init();
+    if let Err(error) = inherited {
+        tracing::warn!(target: "stream_fd", "cannot take over inherited sockets ({})", ovsdb_net::errno_text(&error));
+    }
+    notify::begin();
     memory::use_small_pages();
     let settings = match options::parse(std::env::args_os().skip(1)) {
         Ok(Asked::Serve(settings)) => settings,
@@ -142,12 +147,14 @@ async fn serve(
         tokio::spawn(socket.run());
     }
     tokio::spawn(coverage::run());
+    tokio::spawn(notify::keep_alive());
     tokio::spawn(async move { memory::run(|| control.memory_report()).await });
     let remotes = tokio::spawn(async move { configuration.run().await });
     let code = tokio::select! {
         () = exit.notified() => ExitCode::SUCCESS,
         code = wait_for(&mut run, settings) => code,
     };
+    notify::stopping();
     // Listeners first, so that nobody finds a server without databases.
     remotes.abort();
     server.close().await;
@@ -167,8 +174,12 @@ fn close_before_dying(server: &Arc<Server>) {
 }
 
 fn start_command(command: &str) -> Result<Child, StartError> {
-    let child = Command::new("/bin/sh").arg("-c").arg(command).spawn();
-    child.map_err(|source| StartError::Run {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(command);
+    for variable in notify::VARIABLES {
+        shell.env_remove(variable);
+    }
+    shell.spawn().map_err(|source| StartError::Run {
         command: command.to_owned(),
         source,
     })

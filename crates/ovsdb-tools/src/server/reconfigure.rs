@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ovsdb_daemon::notify;
 use ovsdb_log::{LockPolicy, OpenMode};
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::file::{self, FileError};
@@ -179,6 +180,7 @@ impl Reconfiguration {
 
     /// Keeps what is served now for a daemon that is started again.
     pub(super) async fn save(&self) {
+        self.tell().await;
         let Source::Saved(saved) = &self.source else {
             return;
         };
@@ -220,7 +222,19 @@ impl Reconfiguration {
         if let Err(error) = &remotes {
             tracing::warn!(target: "ovsdb_server", "failed to configure remotes: {error}");
         }
+        self.tell().await;
         databases.and(remotes.map_err(|_| Failed))
+    }
+
+    /// Tells the service manager what is served.
+    async fn tell(&self) {
+        let databases = self.server.databases().into_iter();
+        let databases = databases.filter(|database| !database.is_internal());
+        let databases: Vec<_> = databases
+            .map(|database| database.name().to_owned())
+            .collect();
+        let remotes = self.configuration.list().await;
+        notify::status(&status(&databases, &remotes));
     }
 
     async fn set_databases(&self, wanted: &BTreeMap<String, DatabaseConfig>) -> Result<(), Failed> {
@@ -269,6 +283,22 @@ impl Reconfiguration {
         self.server.add_file(Path::new(file)).await?;
         self.models.lock().insert(file.to_owned(), model);
         Ok(())
+    }
+}
+
+/// What is served where, in one line for people.
+fn status(databases: &[String], remotes: &[String]) -> String {
+    format!("serving {} on {}", some(databases), some(remotes))
+}
+
+/// The first few of some names, and how many there are besides.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let (shown, more) = names.split_at(names.len().min(SHOWN));
+    match (shown, more.len()) {
+        ([], _) => String::from("nothing"),
+        (shown, 0) => shown.join(", "),
+        (shown, more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -332,6 +362,23 @@ mod tests {
             Step::Open { file, model } => format!("open {file} {model:?}"),
         });
         assert_eq!(steps.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_status_names_a_few_databases_and_remotes() {
+        let names = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        for (databases, remotes, expected) in [
+            ("", "", "serving nothing on nothing"),
+            ("A", "punix:x ptcp:1", "serving A on punix:x, ptcp:1"),
+            ("A B C D", "x", "serving A, B, C, D on x"),
+            ("A B C D E F", "x", "serving A, B, C, D and 2 more on x"),
+        ] {
+            assert_eq!(status(&names(databases), &names(remotes)), expected);
+        }
     }
 
     #[test]
