@@ -67,6 +67,18 @@ impl<T> Spec<T> {
         }
     }
 
+    /// An option with a long name only, which other programs of this kind do not have: see [`Spec::whole`].
+    pub const fn own(id: T, long: &'static str, arg: Arg, help: &'static str) -> Self {
+        Self {
+            id,
+            long,
+            short: None,
+            arg,
+            help,
+            whole: true,
+        }
+    }
+
     /// The same option under another program's name for it.
     pub fn map<U>(self, id: impl FnOnce(T) -> U) -> Spec<U> {
         Spec {

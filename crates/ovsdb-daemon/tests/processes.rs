@@ -496,3 +496,71 @@ fn version_and_help_go_to_standard_output() {
         "{help}"
     );
 }
+
+/// The lines of a log as JSON objects.
+fn objects(text: &str) -> Vec<Json> {
+    let line = |line: &str| match ovsdb_proto::json::parse(line.as_bytes()) {
+        Ok(json) if json.as_object().is_some() => json,
+        other => panic!("no object: {line}: {other:?}"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn logs_of_json_have_an_object_a_line_in_the_file_and_on_the_console() {
+    let sandbox = Sandbox::new();
+    let daemon = start(&sandbox, &["--log-format=json", "--monitor"]);
+    let first = daemon.pid();
+    let message = ["vlog/set", "jsonrpc:file:dbg"];
+    assert_eq!(
+        command(&sandbox, message[0], &message[1..]),
+        Ok(String::new())
+    );
+    assert_eq!(
+        command(&sandbox, "echo", &["a \"quoted\"\nword"]),
+        Ok("a \"quoted\"\nword".to_owned())
+    );
+    let monitor = parent_of(first);
+    assert_eq!(command(&sandbox, "exit", &[]), Ok(String::new()));
+    waitpid(monitor, None).expect("the monitor ends");
+    let records = objects(&sandbox.text("daemon.log"));
+    let member = |record: &Json, name: &str| {
+        record
+            .as_object()
+            .and_then(|object| object.get(name))
+            .map(Json::to_string)
+    };
+    for (name, value) in [
+        ("module", "\"jsonrpc\""),
+        ("role", "\"monitor\""),
+        ("level", "\"DBG\""),
+        ("number", "1"),
+    ] {
+        let mut values = records.iter().filter_map(|record| member(record, name));
+        assert!(values.any(|found| found == value), "{name}: {records:?}");
+    }
+    // The console's lines, up to where the program's own word begins.
+    let output = run(
+        &sandbox,
+        &["--log-format=json", "--detach", "--die-at-start"],
+    );
+    let (lines, word) = output
+        .stderr
+        .rsplit_once("daemon: could not")
+        .expect("the reason");
+    assert_eq!(word, " detach from foreground session\n");
+    assert_eq!(objects(lines).len(), 1);
+}
+
+#[test]
+fn options_of_our_own_are_known_by_their_full_names_alone() {
+    let sandbox = Sandbox::new();
+    let output = run(&sandbox, &["--log-f=x.log", "--version"]);
+    assert!(output.ok(), "{output}");
+    assert!(sandbox.path("x.log").exists());
+    let output = run(&sandbox, &["--log-format=xml"]);
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (Some(1), "daemon: unsupported log format 'xml'\n")
+    );
+}

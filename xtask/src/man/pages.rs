@@ -158,6 +158,21 @@ fn ovsdb_server() -> Page {
                 )],
             ),
             (
+                "LOGS",
+                &[
+                    Text(
+                        "A line of the log file and of the console has the form TIME|NUMBER|MODULE|LEVEL|MESSAGE, unless a \
+                         pattern (-vPATTERN:DESTINATION:PATTERN) says otherwise. With --log-format=json it is a JSON \
+                         object whose members are time, number, pid, program, module, level, message, and role for a \
+                         process that is not the server itself (monitor). A message of several lines is one object. Syslog keeps \
+                         its own form, and so does what the program prints on standard error when it cannot go on.",
+                    ),
+                    Text(
+                        "--log-format is known by its full name only, so that --log stands for --log-file.",
+                    ),
+                ],
+            ),
+            (
                 "SERVICE MANAGER",
                 &[
                     Text(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::level::Level;
-use super::shared;
+use super::shared::{self, Format};
 use super::spec::{self, SpecError};
 use super::syslog::{Syslog, udp};
 use crate::options::{Arg, Spec};
@@ -15,6 +15,8 @@ pub enum Opt {
     Verbose,
     /// `--log-file`.
     LogFile,
+    /// `--log-format`.
+    LogFormat,
     /// `--syslog-method`.
     SyslogMethod,
     /// `--syslog-target`.
@@ -35,6 +37,12 @@ pub const OPTIONS: &[Spec<Opt>] = &[
         "log-file",
         Arg::Optional("FILE"),
         "enable logging to FILE\n(default: NAME.log in the log folder)",
+    ),
+    Spec::own(
+        Opt::LogFormat,
+        "log-format",
+        Arg::Required("FORMAT"),
+        "write lines to the log file and to the console as\ntext or as json: an object for each",
     ),
     Spec::long(
         Opt::SyslogMethod,
@@ -65,6 +73,9 @@ pub enum VlogOptionError {
     /// The log file that was named cannot be opened; the text of that error.
     #[error("{0}")]
     LogFile(String),
+    /// No such form of log lines.
+    #[error("unsupported log format '{0}'")]
+    LogFormat(String),
     /// No such way to syslog.
     #[error("unsupported syslog method '{0}'")]
     SyslogMethod(String),
@@ -89,6 +100,12 @@ pub fn apply(option: Opt, value: Option<&str>) -> Result<(), VlogOptionError> {
             if let (Err(error), Some(_)) = (opened, value) {
                 return Err(VlogOptionError::LogFile(error.to_string()));
             }
+        }
+        (Opt::LogFormat, value) => {
+            let format = value.unwrap_or_default();
+            let format = Format::from_name(format)
+                .ok_or_else(|| VlogOptionError::LogFormat(format.to_owned()))?;
+            shared.set_format(format);
         }
         (Opt::SyslogMethod, value) => {
             let method = value.unwrap_or_default();

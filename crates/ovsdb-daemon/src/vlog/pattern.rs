@@ -1,11 +1,14 @@
 //! Patterns of log lines: `%D{%Y-%m-%dT%H:%M:%S.###Z}|%05N|%c%T|%p|%m` and the like (ovs-appctl(8), "vlog").
 //!
+//! In place of a pattern a destination may have lines of JSON.
+//!
 //! A pattern is taken apart once, when it is set. Formatting reads no clock; the moment is an argument.
 
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use ovsdb_proto::json::write;
 
 use super::level::Level;
 
@@ -22,6 +25,7 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
     Literal(String),
+    Json,
     Field(Field),
 }
 
@@ -74,6 +78,14 @@ impl Pattern {
         }
     }
 
+    /// Each line a JSON object with everything that there is to say.
+    pub(super) fn json() -> Self {
+        Self {
+            text: "JSON".to_owned(),
+            parts: vec![Part::Json],
+        }
+    }
+
     /// The pattern as it was set.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -85,6 +97,7 @@ impl Pattern {
             match part {
                 Part::Literal(text) => line.push_str(text),
                 Part::Field(field) => field.format(record, line),
+                Part::Json => push_json(record, line),
             }
         }
     }
@@ -217,6 +230,48 @@ impl What {
     }
 }
 
+/// Appends a record as a JSON object. Nothing in it begins another line.
+fn push_json(record: &Record<'_>, line: &mut String) {
+    let mut time = String::new();
+    push_time(
+        "%Y-%m-%dT%H:%M:%S.###Z",
+        record.now,
+        TimeZone::UTC,
+        &mut time,
+    );
+    let message = record.message.to_string();
+    let texts = [
+        ("program", Some(record.program)),
+        ("role", record.subprogram),
+        ("module", Some(record.module)),
+        ("level", Some(record.level.name())),
+        ("message", Some(message.trim_end_matches('\n'))),
+    ];
+    let mut json = Vec::with_capacity(256);
+    json.extend_from_slice(b"{\"time\":");
+    write::string(&time, &mut json);
+    for (name, number) in [
+        ("number", record.number),
+        ("pid", std::process::id().into()),
+    ] {
+        json.push(b',');
+        write::string(name, &mut json);
+        json.push(b':');
+        write::integer(i64::try_from(number).unwrap_or(i64::MAX), &mut json);
+    }
+    for (name, text) in texts {
+        if let Some(text) = text {
+            json.push(b',');
+            write::string(name, &mut json);
+            json.push(b':');
+            write::string(text, &mut json);
+        }
+    }
+    json.push(b'}');
+    // All that went in is UTF-8, and so nothing is replaced.
+    line.push_str(&String::from_utf8_lossy(&json));
+}
+
 /// Appends a moment in the form of `strftime`, in which runs of `#` become digits of the second's fraction.
 pub(super) fn push_time(format: &str, now: Timestamp, zone: TimeZone, line: &mut String) {
     let start = line.len();
@@ -286,6 +341,34 @@ mod tests {
         check("%%", None, "%");
         check("%z", None, "z");
         check("50%", None, "50");
+    }
+
+    #[test]
+    fn lines_of_json_hold_the_whole_record() {
+        for (subprogram, role) in [(None, ""), (Some("monitor"), r#""role":"monitor","#)] {
+            let message = "a \"message\"\nof two lines \u{1F980}\x1b";
+            let record = Record {
+                program: "prog",
+                subprogram,
+                module: "jsonrpc",
+                level: Level::Warn,
+                message: format_args!("{message}\n"),
+                number: 42,
+                now: Timestamp::from_millisecond(1_767_323_045_007).expect("in range"),
+                uptime_ms: 1234,
+                facility: 0,
+            };
+            let mut line = String::new();
+            Pattern::json().format(&record, &mut line);
+            assert_eq!(
+                line,
+                format!(
+                    r#"{{"time":"2026-01-02T03:04:05.007Z","number":42,"pid":{},"program":"prog",{role}"module":"jsonrpc","level":"WARN","message":"a \"message\"\nof two lines \u{{1F980}}\u001b"}}"#,
+                    std::process::id()
+                )
+                .replace("\\u{1F980}", "\u{1F980}")
+            );
+        }
     }
 
     #[test]

@@ -23,6 +23,23 @@ use crate::program;
 /// What `--syslog-target` receives: a line of RFC 5424.
 const TARGET_PATTERN: &str = "<%B>1 %D{%Y-%m-%dT%H:%M:%S.###Z} %E %A %P %c - \u{feff}%m";
 
+/// What lines to the console and to the log file look like, unless a pattern says it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
 static SHARED: LazyLock<Shared> = LazyLock::new(Shared::new);
 
 /// The process's settings.
@@ -157,6 +174,17 @@ impl Shared {
         match destination {
             Some(destination) => patterns[destination.index()] = Pattern::new(text),
             None => patterns.fill(Pattern::new(text)),
+        }
+    }
+
+    /// Replaces the patterns of the console and of the log file. Syslog has a form of its own.
+    pub(super) fn set_format(&self, format: Format) {
+        let mut patterns = self.patterns.write();
+        for destination in [Destination::Console, Destination::File] {
+            patterns[destination.index()] = match format {
+                Format::Text => Pattern::new(destination.default_pattern()),
+                Format::Json => Pattern::json(),
+            };
         }
     }
 
@@ -405,6 +433,22 @@ mod tests {
         let opened = format!("opened log file {}\n", path.display());
         assert_eq!(read(&rotated), format!("{opened}one\nclosing log file\n"));
         assert_eq!(read(&path), format!("{opened}two\n"));
+    }
+
+    #[test]
+    fn a_format_counts_until_a_pattern_or_another_format_replaces_it() {
+        let shared = Shared::new();
+        let texts = || {
+            [Destination::Console, Destination::Syslog, Destination::File]
+                .map(|destination| shared.pattern_text(destination))
+        };
+        let before = texts();
+        shared.set_format(Format::Json);
+        assert_eq!(texts(), ["JSON", &before[1], "JSON"]);
+        shared.set_pattern(Some(Destination::Console), "%m");
+        assert_eq!(texts(), ["%m", &before[1], "JSON"]);
+        shared.set_format(Format::Text);
+        assert_eq!(texts(), before);
     }
 
     #[test]

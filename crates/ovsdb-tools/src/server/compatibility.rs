@@ -130,6 +130,11 @@ pub const ENTRIES: &[Entry] = &[
     option("--overwrite-pidfile", State::Works, ""),
     option("-v, --verbose", State::Works, ""),
     option("--log-file", State::Works, ""),
+    option(
+        "--log-format",
+        State::Ours,
+        "`json` for an object a line in the log file and on the console; only by its full name",
+    ),
     option("--syslog-method", State::Works, ""),
     option("--syslog-target", State::Works, ""),
     option(
