@@ -73,8 +73,12 @@ fn die(signal: i32) -> ! {
         hook();
     }
     ovsdb_net::unlink_all();
-    // So that the parent sees which signal it was. Without the right to do that, which cannot be, an ordinary end.
-    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    // So that the parent sees which signal it was. The first process of a container dies of no signal that it sends to
+    // itself, and would crash instead.
+    if std::process::id() != 1 {
+        // Without the right to do that, which cannot be, an ordinary end.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
     std::process::exit(128 + signal)
 }
 

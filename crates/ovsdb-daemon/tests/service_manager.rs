@@ -1,5 +1,6 @@
 //! What a service manager is told, and by whom, with the example daemon.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
@@ -149,4 +150,41 @@ fn a_manager_that_is_not_there_is_no_obstacle() {
     let log = sandbox.text("daemon.log");
     let line = "|daemon_unix|WARN|cannot notify the service manager (No such file or directory)";
     assert!(log.contains(line), "{log}");
+}
+
+#[test]
+fn the_first_process_of_a_container_ends_by_a_signal_as_others_do() {
+    let alone = [
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ];
+    let can = Command::new("unshare").args(alone).arg("true").output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        // Not by way of what the test prints, which nobody sees of tests that pass.
+        let said = writeln!(
+            std::io::stderr(),
+            "left out: a container's first process, because nothing can be a container here"
+        );
+        return said.expect("somebody reads it");
+    }
+    let (sandbox, manager) = sandbox();
+    let mut command = sandbox.command("unshare");
+    command
+        .args(alone)
+        .arg(program())
+        .args(["--unixctl=ctl", "--pidfile", "-vconsole:off"]);
+    let mut started = Foreground::start(&mut command);
+    let (ready, _) = manager.wait_for("READY=1");
+    assert_eq!(sandbox.text("daemon.pid"), "1\n");
+    kill(Pid::from_raw(ready.pid), Signal::SIGTERM).expect("a running daemon");
+    let status = started.0.wait().expect("a child");
+    assert_eq!(
+        status.code(),
+        Some(128 + Signal::SIGTERM as i32),
+        "{status}"
+    );
+    assert!(!sandbox.path("daemon.pid").exists() && !sandbox.path("ctl").exists());
 }
