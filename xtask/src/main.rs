@@ -4,6 +4,7 @@
 //! names, and none is needed to build or to use the programs.
 
 mod compatibility;
+mod completions;
 mod limits;
 mod man;
 mod reference;
@@ -31,6 +32,11 @@ const TASKS: &[Task] = &[
         name: "man",
         help: "write the man pages into docs/man",
         run: man::run,
+    },
+    Task {
+        name: "completions",
+        help: "write what shells need to complete command lines into packaging/completions",
+        run: completions::run,
     },
     Task {
         name: "limits",

@@ -4,18 +4,19 @@ use std::fs;
 
 use super::Problem;
 use crate::workspace::Workspace;
-use crate::{compatibility, limits, man};
+use crate::{compatibility, completions, limits, man};
 
 /// The crate whose programs users run.
 const PROGRAMS: &str = "ovsdb-tools";
 
-/// Compares the files with what `xtask man`, `xtask limits` and `xtask compatibility` would write, and the man pages with the programs.
+/// Compares the files with what `xtask man`, `xtask limits`, `xtask compatibility` and `xtask completions` would write, and the man pages with the programs.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Problem>, crate::Error> {
     let pages = man::files();
     let written = [
         ("man", pages.clone()),
         ("limits", limits::files(workspace)?),
         ("compatibility", compatibility::files()),
+        ("completions", completions::files()),
     ];
     let mut problems = Vec::new();
     for (task, files) in written {
