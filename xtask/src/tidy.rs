@@ -5,6 +5,7 @@
 
 mod edges;
 mod manifests;
+mod packaging;
 mod sources;
 mod written;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
     }
     problems.extend(edges::check(&workspace.metadata));
     problems.extend(manifests::check(workspace)?);
+    problems.extend(packaging::check(workspace, &files));
     problems.extend(written::check(workspace)?);
     for problem in &problems {
         eprintln!("{problem}");
