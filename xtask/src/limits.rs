@@ -46,6 +46,18 @@ const CHAPTERS: &[(&str, &[Source])] = &[
         )],
     ),
     (
+        "Pages over HTTP",
+        &[some(
+            "crates/ovsdb-daemon/src/http.rs",
+            &[
+                "CONNECTIONS_MAX",
+                "REQUEST_BYTES_MAX",
+                "REQUEST_TIME_MAX",
+                "CONNECTION_TIME_MAX",
+            ],
+        )],
+    ),
+    (
         "Our clients",
         &[
             some(
