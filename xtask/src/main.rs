@@ -7,6 +7,7 @@ mod compatibility;
 mod completions;
 mod limits;
 mod man;
+mod metrics;
 mod reference;
 mod tidy;
 mod workspace;
@@ -47,6 +48,11 @@ const TASKS: &[Task] = &[
         name: "compatibility",
         help: "write docs/compatibility.md from the table in the code",
         run: compatibility::run,
+    },
+    Task {
+        name: "metrics",
+        help: "write docs/metrics.md from the table in the code",
+        run: metrics::run,
     },
     Task {
         name: "reference-tests",

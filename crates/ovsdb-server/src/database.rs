@@ -350,6 +350,11 @@ impl Served {
         self.status.parked.load(Ordering::Relaxed)
     }
 
+    /// How many transactions wait for the writer, or for room in its queue.
+    pub fn waiting(&self) -> usize {
+        self.queue.taken()
+    }
+
     /// Why nothing can be written at the moment.
     pub fn trouble(&self) -> Option<JournalError> {
         self.status.trouble.lock().clone()

@@ -47,6 +47,7 @@ pub struct Queue<T> {
     state: Mutex<State<T>>,
     arrived: Arrived,
     room: Semaphore,
+    capacity: usize,
 }
 
 impl<T> Queue<T> {
@@ -63,6 +64,7 @@ impl<T> Queue<T> {
                 false => Arrived::Thread(Condvar::new()),
             },
             room: Semaphore::new(capacity),
+            capacity,
         }
     }
 
@@ -120,6 +122,11 @@ impl<T> Queue<T> {
         }
         state.events.extend(events);
         Ok(())
+    }
+
+    /// How much of the room is taken.
+    pub fn taken(&self) -> usize {
+        self.capacity.saturating_sub(self.room.available_permits())
     }
 
     /// Makes room for `count` more events.

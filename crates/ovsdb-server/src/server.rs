@@ -450,6 +450,21 @@ impl Server {
         of_remote.map(|known| known.mailbox.clone()).collect()
     }
 
+    /// How many clients are connected, by the connection methods of the remotes by which they came.
+    pub fn sessions_by_method(&self) -> BTreeMap<String, usize> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for known in self.sessions.lock().values() {
+            let method = known.remote.split(':').next().unwrap_or_default();
+            match counts.get_mut(method) {
+                Some(count) => *count += 1,
+                None => {
+                    counts.insert(method.to_owned(), 1);
+                }
+            }
+        }
+        counts
+    }
+
     /// How many clients are connected.
     pub fn sessions(&self) -> usize {
         self.sessions.lock().len()

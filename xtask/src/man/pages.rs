@@ -195,6 +195,30 @@ fn ovsdb_server() -> Page {
                 ],
             ),
             (
+                "METRICS AND HEALTH",
+                &[
+                    Text(
+                        "With --http the program serves pages over HTTP, on 127.0.0.1:9475 unless an address is given: IP:PORT, \
+                         or unix:FILE for a Unix socket, whose relative name is in the folder of sockets. They can only be read. \
+                         There is no access control but that of the address, so let it be one that only those reach who may know.",
+                    ),
+                    Item(
+                        "/metrics",
+                        "Figures in the text format of Prometheus, each with what it means and the unit in its name.",
+                    ),
+                    Item("/healthz", "The status 200, if the program answers at all."),
+                    Item(
+                        "/readyz",
+                        "The status 200 if everything that is configured is served and can be written. Else 503, and a line for \
+                         what is not; so it is while the program starts and ends, too.",
+                    ),
+                    Example(
+                        "ovsdb-server /etc/openvswitch/conf.db --remote=punix:db.sock --http=127.0.0.1:9475\n\
+                         curl http://127.0.0.1:9475/metrics",
+                    ),
+                ],
+            ),
+            (
                 "CONTROL COMMANDS",
                 &[
                     Text("For ovs-appctl(8), which also lists commands that every daemon has."),

@@ -4,12 +4,12 @@ use std::fs;
 
 use super::Problem;
 use crate::workspace::Workspace;
-use crate::{compatibility, completions, limits, man};
+use crate::{compatibility, completions, limits, man, metrics};
 
 /// The crate whose programs users run.
 const PROGRAMS: &str = "ovsdb-tools";
 
-/// Compares the files with what `xtask man`, `xtask limits`, `xtask compatibility` and `xtask completions` would write, and the man pages with the programs.
+/// Compares the files with what the tasks that write files would write, and the man pages with the programs.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Problem>, crate::Error> {
     let pages = man::files();
     let written = [
@@ -17,6 +17,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Problem>, crate::Error>
         ("limits", limits::files(workspace)?),
         ("compatibility", compatibility::files()),
         ("completions", completions::files()),
+        ("metrics", metrics::files()),
     ];
     let mut problems = Vec::new();
     for (task, files) in written {

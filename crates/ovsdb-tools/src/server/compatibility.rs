@@ -148,6 +148,11 @@ pub const ENTRIES: &[Entry] = &[
     option("--replay", State::Refused, ""),
     option("--run", State::Works, ""),
     option("--unixctl", State::Works, ""),
+    option(
+        "--http",
+        State::Ours,
+        "figures for Prometheus, and whether the server is well",
+    ),
     option("--no-dbs", State::Works, ""),
     option("--disable-file-column-diff", State::Works, ""),
     option(

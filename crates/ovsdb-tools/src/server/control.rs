@@ -38,7 +38,7 @@ pub(super) struct Switches {
 pub(super) struct Control {
     server: Arc<Server>,
     configuration: Arc<Configuration>,
-    reconfiguration: Reconfiguration,
+    reconfiguration: Arc<Reconfiguration>,
     switches: Switches,
     exit: Arc<Notify>,
     /// What was last said about trimming memory: 0 for nothing.
@@ -49,7 +49,7 @@ impl Control {
     pub(super) fn new(
         server: Arc<Server>,
         configuration: Arc<Configuration>,
-        reconfiguration: Reconfiguration,
+        reconfiguration: Arc<Reconfiguration>,
         switches: Switches,
         exit: Arc<Notify>,
     ) -> Control {

@@ -6,6 +6,8 @@
 pub mod compatibility;
 mod config;
 mod control;
+mod health;
+pub mod metrics;
 mod options;
 mod reconfigure;
 mod saved;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_daemon::daemonize::Daemon;
+use ovsdb_daemon::http::{HttpError, HttpServer, Pages};
 use ovsdb_daemon::unixctl::{self, Commands};
 use ovsdb_daemon::{coverage, inherit, memory, notify, program, signals, stopwatch, vlog};
 use ovsdb_server::configuration::Configuration;
@@ -26,6 +29,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use self::control::{Control, Switches};
+use self::health::Health;
+use self::metrics::Metrics;
 use self::options::{Command as Asked, Settings};
 use self::reconfigure::{Failed, Reconfiguration, Source};
 use self::saved::Saved;
@@ -42,6 +47,8 @@ enum StartError {
     Configuration(#[from] Failed),
     #[error("cannot start threads ({0})")]
     Thread(std::io::Error),
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error(transparent)]
     ControlSocket(#[from] unixctl::ServerError),
     #[error("{command}: process failed to start ({source})")]
@@ -109,6 +116,13 @@ async fn serve(
     close_before_dying(&server);
     let configuration = Configuration::new(server.clone());
     let reconfiguration = Reconfiguration::new(server.clone(), configuration.clone(), source);
+    let reconfiguration = Arc::new(reconfiguration);
+    let health = Health::new(server.clone(), reconfiguration.clone());
+    // Before all that may take long, so that who watches sees that it is on its way.
+    if let Some(address) = &settings.http {
+        let http = HttpServer::bind(address).await?;
+        tokio::spawn(http.run(pages(&server, &health)));
+    }
     reconfiguration.load().await?;
 
     let commands = Commands::new();
@@ -139,6 +153,7 @@ async fn serve(
         None => None,
     };
     daemon.complete();
+    health.serve();
     if run.is_none() {
         tracing::info!(target: "ovsdb_server", "{}", program::version());
     }
@@ -155,10 +170,23 @@ async fn serve(
         code = wait_for(&mut run, settings) => code,
     };
     notify::stopping();
+    health.close();
     // Listeners first, so that nobody finds a server without databases.
     remotes.abort();
     server.close().await;
     Ok(code)
+}
+
+fn pages(server: &Arc<Server>, health: &Arc<Health>) -> Pages {
+    let metrics = Metrics::new(server.clone(), health.clone());
+    let health = health.clone();
+    Pages::new()
+        .with("/healthz", || async { Health::alive() })
+        .with("/readyz", move || {
+            let health = health.clone();
+            async move { health.ready() }
+        })
+        .with("/metrics", move || metrics.clone().page())
 }
 
 /// Has a deadly signal wait until no record is half written: the next start would cut it off with a warning.

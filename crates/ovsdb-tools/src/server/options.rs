@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ovsdb_daemon::daemonize::{self, Daemonize, UserError};
+use ovsdb_daemon::http::{self, HttpAddress, HttpAddressError};
 use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table};
 use ovsdb_daemon::vlog::{self, VlogOptionError};
 use ovsdb_daemon::{dirs, program, unixctl};
@@ -36,6 +37,8 @@ pub enum Id {
     DisableFileColumnDiff,
     /// `--disable-file-no-data-conversion`.
     DisableFileNoDataConversion,
+    /// `--http`.
+    Http,
     /// `--config-file`.
     ConfigFile,
     /// `--sync-from`.
@@ -196,11 +199,12 @@ pub fn table() -> Table<Id> {
                     "run COMMAND as subprocess then exit",
                 ),
                 unixctl::OPTION.map(|()| Id::Unixctl),
+                http::OPTION.map(|()| Id::Http),
             ],
         )
         .shared("Common options", COMMON, Id::Common)
         // The reference does not have these, and its abbreviations are to be good here.
-        .whole(&["create", "option"])
+        .whole(&["create", "http", "option"])
         .possibilities(&REFERENCE_ORDER)
 }
 
@@ -258,6 +262,8 @@ pub(super) struct Settings {
     /// Where databases and remotes come from instead.
     pub(super) config_file: Option<PathBuf>,
     pub(super) unixctl: Option<String>,
+    /// Where figures are served over HTTP.
+    pub(super) http: Option<HttpAddress>,
     pub(super) run: Option<String>,
     pub(super) column_diff: bool,
     /// Conversions of clustered databases carry data, as older servers want it.
@@ -274,6 +280,8 @@ pub(super) enum ArgumentError {
     Vlog(#[from] VlogOptionError),
     #[error(transparent)]
     User(#[from] UserError),
+    #[error("--http: {0}")]
+    Http(#[from] HttpAddressError),
     #[error("--{0} is not supported by this server")]
     Unsupported(&'static str),
     #[error("{0}: relays are not supported by this server")]
@@ -315,6 +323,7 @@ pub(super) fn parse(
         config: Config::default(),
         config_file: None,
         unixctl: None,
+        http: None,
         run: None,
         column_diff: true,
         data_conversion: false,
@@ -341,6 +350,10 @@ pub(super) fn parse(
             Id::Run => settings.run = Some(text),
             Id::NoDbs => default_database = false,
             Id::Unixctl => settings.unixctl = Some(text),
+            Id::Http => {
+                let address = value.as_deref().map(str::parse).transpose()?;
+                settings.http = Some(address.unwrap_or_default());
+            }
             Id::DisableFileColumnDiff => settings.column_diff = false,
             // TLS remotes are refused by name; who only passes the files, as the start scripts do, need not care.
             Id::Tls => {}
@@ -546,6 +559,7 @@ mod tests {
             "option '--c' is ambiguous; possibilities: '--certificate' '--ca-cert' '--config-file'",
         );
         check("--cr=x", "unrecognized option '--cr=x'");
+        check("--ht", "unrecognized option '--ht'");
         check("--opt", "unrecognized option '--opt'");
         check("--o a.db", "a.db | ");
         check(
@@ -605,6 +619,10 @@ mod tests {
         check(
             "--create=/no/such a.db",
             "/no/such: failed to read schema (No such file or directory)",
+        );
+        check(
+            "--http=localhost",
+            "--http: \"localhost\" is neither IP:PORT nor unix:FILE",
         );
         check("--bogus", "unrecognized option '--bogus'");
     }

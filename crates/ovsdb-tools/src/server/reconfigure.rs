@@ -33,6 +33,8 @@ pub(super) struct Reconfiguration {
     /// The service models of the databases that are served, by file.
     models: Mutex<BTreeMap<String, Model>>,
     sync: Mutex<Sync>,
+    /// What of the last configuration is not served, and why.
+    missing: Mutex<Vec<String>>,
     /// Held while a configuration is read or saved: one comes after the other.
     changing: tokio::sync::Mutex<()>,
 }
@@ -135,6 +137,7 @@ impl Reconfiguration {
             source,
             models: Mutex::default(),
             sync: Mutex::default(),
+            missing: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -145,6 +148,11 @@ impl Reconfiguration {
             Source::File(path) => Some(path),
             Source::Saved(_) => None,
         }
+    }
+
+    /// The databases of the last configuration that could not be served, and why, a text each.
+    pub(super) fn missing(&self) -> Vec<String> {
+        self.missing.lock().clone()
     }
 
     /// What was last said about an active server.
@@ -239,7 +247,7 @@ impl Reconfiguration {
 
     async fn set_databases(&self, wanted: &BTreeMap<String, DatabaseConfig>) -> Result<(), Failed> {
         let steps = plan(&self.served(&self.models.lock()), wanted);
-        let mut result = Ok(());
+        let mut missing = Vec::new();
         for step in steps {
             match step {
                 Step::Remove {
@@ -259,11 +267,16 @@ impl Reconfiguration {
                             target: "ovsdb_server",
                             "failed to open database '{file}': {error}"
                         );
-                        result = Err(Failed);
+                        missing.push(format!("{file}: {error}"));
                     }
                 }
             }
         }
+        let result = match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Failed),
+        };
+        *self.missing.lock() = missing;
         result
     }
 

@@ -1,0 +1,279 @@
+//! What `ovsdb-server --http` tells: figures that a parser of Prometheus reads, and whether the server is well.
+//!
+//! The figures are compared with what was done, not with each other.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use ovsdb_testkit::client::RawClient;
+use ovsdb_testkit::daemon::Daemon;
+use ovsdb_testkit::port::Port;
+use ovsdb_testkit::programs::ours;
+use ovsdb_testkit::sandbox::Sandbox;
+use ovsdb_tools::server::metrics::table::METRICS;
+use prometheus_parse::{Scrape, Value};
+
+const SCHEMA: &str = r#"{"name":"A","version":"1.0.0","tables":{
+    "T":{"isRoot":true,"columns":{"n":{"type":"integer"},"s":{"type":{"key":"string","min":0,"max":"unlimited"}}}}}}"#;
+
+const GET: &str = "Host: x\r\nConnection: close\r\n\r\n";
+
+/// A sandbox with a database.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("A.ovsschema"), SCHEMA).expect("a writable folder");
+    sandbox.run_ok(ours("ovsdb-tool"), &["create", "A.db", "A.ovsschema"]);
+    sandbox
+}
+
+fn serve(sandbox: &Sandbox, arguments: &[&str]) -> Daemon {
+    let mut all = vec!["A.db", "--remote=punix:db.sock", "--unixctl=ctl"];
+    all.extend(["--http=unix:http.sock", "-vconsole:off"]);
+    all.extend(arguments);
+    Daemon::start(sandbox, ours("ovsdb-server"), "ovsdb-server", &all)
+}
+
+/// The status and the text of an answer.
+fn ask(mut stream: impl Read + Write, path: &str) -> (String, String) {
+    let request = format!("GET {path} HTTP/1.1\r\n{GET}");
+    stream
+        .write_all(request.as_bytes())
+        .expect("somebody who reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, text) = answer
+        .split_once("\r\n\r\n")
+        .expect("a head and what follows it");
+    let status = head.lines().next().unwrap_or_default();
+    let status = status.trim_start_matches("HTTP/1.1 ");
+    (status.to_owned(), text.to_owned())
+}
+
+fn get(sandbox: &Sandbox, path: &str) -> (String, String) {
+    let socket = sandbox.path("http.sock");
+    ask(UnixStream::connect(socket).expect("a server"), path)
+}
+
+/// The page, with its samples by name and labels.
+struct Page {
+    text: String,
+    samples: BTreeMap<String, f64>,
+}
+
+impl Page {
+    fn of(sandbox: &Sandbox) -> Page {
+        let (status, text) = get(sandbox, "/metrics");
+        assert_eq!(status, "200 OK", "{text}");
+        Page::parse(text)
+    }
+
+    fn parse(text: String) -> Page {
+        let lines = text.lines().map(|line| Ok(line.to_owned()));
+        let scrape = Scrape::parse(lines).expect("lines that can be read");
+        let mut samples = BTreeMap::new();
+        for sample in scrape.samples {
+            let mut labels: Vec<_> = sample.labels.iter().collect();
+            labels.sort();
+            let labels = labels
+                .iter()
+                .map(|(name, value)| format!("{name}={value:?}"));
+            let labels = labels.collect::<Vec<_>>().join(",");
+            let name = match labels.is_empty() {
+                true => sample.metric,
+                false => format!("{}{{{labels}}}", sample.metric),
+            };
+            let value = match sample.value {
+                Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => value,
+                // The last bound is above everything.
+                Value::Histogram(buckets) => buckets.last().map_or(0.0, |last| last.count),
+                Value::Summary(_) => panic!("there is no summary: {name}"),
+            };
+            let before = samples.insert(name.clone(), value);
+            assert_eq!(before, None, "{name} is there twice");
+        }
+        Page { text, samples }
+    }
+
+    #[track_caller]
+    fn value(&self, name: &str) -> f64 {
+        let value = self.samples.get(name);
+        *value.unwrap_or_else(|| panic!("no {name} in\n{}", self.text))
+    }
+}
+
+fn client(sandbox: &Sandbox) -> RawClient {
+    RawClient::connect(&sandbox.path("db.sock"))
+}
+
+const INSERT: &str =
+    r#"{"method":"transact","id":1,"params":["A",{"op":"insert","table":"T","row":{"n":1}}]}"#;
+
+#[test]
+fn every_metric_is_there_with_its_kind_and_a_meaning() {
+    let sandbox = sandbox();
+    let _daemon = serve(&sandbox, &[]);
+    let page = Page::of(&sandbox);
+    for metric in METRICS {
+        for name in metric.names() {
+            let kind = format!("# TYPE {name} {}\n", metric.kind.word());
+            assert_eq!(page.text.matches(&kind).count(), 1, "{name}");
+            let help = format!("# HELP {name} {}\n", metric.help);
+            assert_eq!(page.text.matches(&help).count(), 1, "{name}");
+        }
+    }
+    let known: Vec<String> = METRICS.iter().flat_map(|metric| metric.names()).collect();
+    for line in page
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+    {
+        let name = line.split(' ').next().unwrap_or_default();
+        assert!(
+            known.iter().any(|known| known == name),
+            "{name} is in no table"
+        );
+    }
+}
+
+#[test]
+fn figures_follow_what_is_done() {
+    let sandbox = sandbox();
+    let _daemon = serve(&sandbox, &[]);
+    let before = Page::of(&sandbox);
+    let mut clients: Vec<_> = (0..3).map(|_| client(&sandbox)).collect();
+    for client in &mut clients {
+        client.call(INSERT);
+        client.call(r#"{"method":"monitor","id":2,"params":["A","m",{"T":{}}]}"#);
+    }
+    let after = Page::of(&sandbox);
+    // (name, before, after)
+    let cases = [
+        ("ovsdb_rows{database=\"A\"}", 0.0, 3.0),
+        ("ovsdb_commits_total{database=\"A\"}", 0.0, 3.0),
+        ("ovsdb_monitors{database=\"A\"}", 0.0, 3.0),
+        ("ovsdb_ready", 1.0, 1.0),
+    ];
+    for (name, expected_before, expected_after) in cases {
+        let values = (before.value(name), after.value(name));
+        assert_eq!(values, (expected_before, expected_after), "{name}");
+    }
+    assert_eq!(after.value("ovsdb_sessions{method=\"punix\"}"), 3.0);
+}
+
+#[test]
+fn who_asks_whether_the_server_is_well_is_told() {
+    let sandbox = sandbox();
+    let _daemon = serve(&sandbox, &[]);
+    let ok = (String::from("200 OK"), String::from("ok\n"));
+    assert_eq!(get(&sandbox, "/healthz"), ok);
+    assert_eq!(get(&sandbox, "/readyz"), ok);
+    assert_eq!(
+        get(&sandbox, "/"),
+        (
+            String::from("404 Not Found"),
+            String::from("There are /healthz, /metrics, /readyz.\n")
+        )
+    );
+}
+
+#[test]
+fn a_server_is_not_ready_while_something_in_its_configuration_is_not_served() {
+    let sandbox = sandbox();
+    let configure = |databases: &str| {
+        let text = format!(r#"{{"remotes":{{"punix:db.sock":null}},"databases":{{{databases}}}}}"#);
+        std::fs::write(sandbox.path("config"), text).expect("a writable folder");
+    };
+    configure(r#""A.db":null"#);
+    let config = format!("--config-file={}", sandbox.path("config").display());
+    let arguments = [config.as_str(), "--unixctl=ctl", "--http=unix:http.sock"];
+    let _daemon = Daemon::start(&sandbox, ours("ovsdb-server"), "ovsdb-server", &arguments);
+    let control = sandbox.path("ctl").display().to_string();
+    let reload = || {
+        let words = ["-t", control.as_str(), "ovsdb-server/reload"];
+        sandbox.run(ours("ovs-appctl"), &words)
+    };
+    assert_eq!(get(&sandbox, "/readyz").0, "200 OK");
+    configure(r#""A.db":null,"B.db":null"#);
+    assert!(!reload().ok());
+    let expected = "B.db: I/O error: B.db: open failed (No such file or directory)\n";
+    let (status, text) = get(&sandbox, "/readyz");
+    assert_eq!(
+        (status.as_str(), text.as_str()),
+        ("503 Service Unavailable", expected)
+    );
+    assert_eq!(Page::of(&sandbox).value("ovsdb_ready"), 0.0);
+    assert_eq!(get(&sandbox, "/healthz").0, "200 OK");
+    configure(r#""A.db":null"#);
+    assert!(reload().ok());
+    assert_eq!(get(&sandbox, "/readyz").0, "200 OK");
+}
+
+#[test]
+fn the_page_is_the_same_by_tcp() {
+    let sandbox = sandbox();
+    let port = Port::reserve();
+    let address = port.remote();
+    let address = address.trim_start_matches("tcp:");
+    // The last one counts.
+    let option = format!("--http={address}");
+    let _daemon = serve(&sandbox, &[option.as_str()]);
+    assert!(!sandbox.path("http.sock").exists());
+    let stream = TcpStream::connect(address).expect("a server");
+    let (status, text) = ask(stream, "/metrics");
+    assert_eq!(status, "200 OK");
+    assert_eq!(Page::parse(text).value("ovsdb_ready"), 1.0);
+}
+
+#[test]
+fn an_address_that_cannot_be_had_ends_the_start_and_leaves_nothing() {
+    let sandbox = sandbox();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("an address");
+    let in_use = format!("--http={taken}: bind: Address already in use");
+    let cases = [
+        (taken.to_string(), in_use.as_str()),
+        (
+            String::from("unix:/no/such/x"),
+            "--http=unix:/no/such/x: binding failed: No such file or directory",
+        ),
+    ];
+    for (address, expected) in cases {
+        let http = format!("--http={address}");
+        for detach in [&["--detach"][..], &["--detach", "--monitor"], &[]] {
+            let mut all = vec![
+                "A.db",
+                "--remote=punix:db.sock",
+                "--unixctl=ctl",
+                "-vconsole:off",
+            ];
+            all.extend([http.as_str(), "--no-chdir", "--pidfile=x.pid"]);
+            all.extend(detach);
+            let output = sandbox.run(ours("ovsdb-server"), &all);
+            assert_eq!(output.code, Some(1), "{output}");
+            let expected = format!("ovsdb-server: {expected}\n");
+            assert!(output.stderr.starts_with(&expected), "{output}");
+            for left in ["db.sock", "ctl", "x.pid"] {
+                assert!(!sandbox.path(left).exists(), "{left}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_socket_goes_with_the_server() {
+    let sandbox = sandbox();
+    let socket = sandbox.path("http.sock");
+    let exists = |path: &Path| path.symlink_metadata().is_ok();
+    let daemon = serve(&sandbox, &[]);
+    assert!(exists(&socket));
+    daemon.stop();
+    assert!(!exists(&socket));
+    // One that was killed leaves it, and the next one takes its place.
+    serve(&sandbox, &["--overwrite-pidfile"]).kill();
+    assert!(exists(&socket));
+    let _daemon = serve(&sandbox, &["--overwrite-pidfile"]);
+    assert_eq!(get(&sandbox, "/healthz").0, "200 OK");
+}
