@@ -122,6 +122,12 @@ impl Stopwatch {
         self.samples.lock().add(self.unit.of(duration));
     }
 
+    /// Adds samples.
+    pub fn add_all(&self, durations: impl Iterator<Item = Duration>) {
+        let mut samples = self.samples.lock();
+        durations.for_each(|duration| samples.add(self.unit.of(duration)));
+    }
+
     fn reset(&self) {
         *self.samples.lock() = Samples::NONE;
     }

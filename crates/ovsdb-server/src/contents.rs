@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use self::file::PieceFile;
 use crate::limits;
+use crate::meters::CONTENTS;
 
 /// Bounds of what is in memory of contents at a time.
 #[derive(Clone, Copy, Debug)]
@@ -258,7 +259,7 @@ impl Reader {
     pub fn go_on(&mut self) -> Option<(Arc<Piece>, bool)> {
         let (piece, was_made) = match self.ahead.take() {
             Some(piece) => (piece, false),
-            None => self.contents.piece(self.next)?,
+            None => self.fetch()?,
         };
         let given_back = {
             let mut state = self.contents.state.lock();
@@ -269,10 +270,16 @@ impl Reader {
         Some((piece, was_made))
     }
 
+    fn fetch(&self) -> Option<(Arc<Piece>, bool)> {
+        let (piece, was_made) = self.contents.piece(self.next)?;
+        CONTENTS.count(was_made);
+        Some((piece, was_made))
+    }
+
     /// Has the next piece made, so that it is there when it is wanted.
     pub fn prepare(&mut self) {
         if self.ahead.is_none() {
-            let piece = self.contents.piece(self.next);
+            let piece = self.fetch();
             self.ahead = piece.map(|(piece, _)| piece);
         }
     }

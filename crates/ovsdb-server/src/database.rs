@@ -20,6 +20,7 @@ use crate::limits;
 use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
+use crate::meters::{JournalMeters, WriterMeters};
 use crate::queue::{Closed, Queue};
 use crate::runtime;
 use crate::transaction_id;
@@ -75,6 +76,7 @@ impl Served {
         options: WriterOptions,
     ) -> std::io::Result<Arc<Served>> {
         let queue = Arc::new(Queue::new(limits::WRITER_QUEUE_MAX));
+        let mut status = Status::default();
         let (hub, journal, path): (_, Box<dyn Journal>, _) = match storage {
             Storage::Memory(database) => {
                 let journal = MemoryJournal::new();
@@ -100,6 +102,7 @@ impl Served {
                 history.begin_own(transaction_id::without_record(id));
                 let hub = Hub::with_history(database, history);
                 let journal = FileJournal::new(log, records, id, Arc::new(wake))?;
+                status.journal = Some(journal.meters().clone());
                 (hub, Box::new(journal), Some(path))
             }
         };
@@ -107,7 +110,7 @@ impl Served {
         let schema = hub.version().database.schema().clone();
         let mut schema_text = Vec::new();
         schema.to_json().write_to(&mut schema_text);
-        let status = Arc::new(Status::default());
+        let status = Arc::new(status);
         let writer = Writer::new(
             queue.clone(),
             hub.clone(),
@@ -350,7 +353,17 @@ impl Served {
         self.status.parked.load(Ordering::Relaxed)
     }
 
-    /// How many transactions wait for the writer, or for room in its queue.
+    /// What its writer counts.
+    pub fn meters(&self) -> &WriterMeters {
+        &self.status.meters
+    }
+
+    /// What the journal of its file counts, if it has one.
+    pub fn journal_meters(&self) -> Option<&JournalMeters> {
+        self.status.journal.as_deref()
+    }
+
+    /// How many transactions are on their way to the writer, or wait for their turn there.
     pub fn waiting(&self) -> usize {
         self.queue.taken()
     }

@@ -27,6 +27,7 @@ use crate::history::{Forgotten, History, Missed, Shown};
 use crate::indexing::Indexing;
 use crate::limits;
 use crate::mailbox::{Mailbox, SessionId};
+use crate::meters::{CONTENTS, Resumptions};
 pub use crate::published::Version;
 use crate::published::{Published, Text, VersionId};
 use crate::routes::Routes;
@@ -44,6 +45,7 @@ pub struct Hub {
     indexing: Indexing,
     beginnings: Mutex<Beginnings>,
     contents: Mutex<Vec<ContentsAt>>,
+    resumptions: Resumptions,
 }
 
 /// What changes with every version.
@@ -174,6 +176,7 @@ impl Hub {
             indexing: Indexing::default(),
             beginnings: Mutex::default(),
             contents: Mutex::default(),
+            resumptions: Resumptions::default(),
         }
     }
 
@@ -378,8 +381,19 @@ impl Hub {
 
     /// How many monitors watch this database.
     pub fn monitors(&self) -> usize {
-        let registry = self.registry.lock();
-        registry.feeds.values().map(|feed| feed.len()).sum()
+        self.registry.lock().routes.len()
+    }
+
+    /// How many different lists of tables and columns they watch.
+    pub fn shapes(&self) -> usize {
+        let known = self.known.lock();
+        let shapes = known.shapes.values();
+        shapes.filter(|shape| shape.strong_count() > 0).count()
+    }
+
+    /// How often clients came back, and what they had missed was known, or not.
+    pub fn resumptions(&self) -> &Resumptions {
+        &self.resumptions
     }
 
     /// Adds a monitor to a feed. Its receiver knows the version `since`, or nothing.
@@ -389,6 +403,7 @@ impl Hub {
         let watch = feed.next_id();
         let slot = registry.routes.insert(monitor, (feed.clone(), watch));
         feed.add(watch, monitor.clone(), slot, version.name());
+        let comes_back = since.as_ref().is_some_and(|since| !since.id.is_zero());
         let known = since.and_then(|Since { id, shown }| {
             let missed = registry.history.since(id, shown)?;
             Some((id, missed))
@@ -396,6 +411,11 @@ impl Hub {
         drop(registry);
         // Nothing of this depends on what is published meanwhile.
         let resumed = known.filter(|(_, missed)| missed.is_sound(&version.database));
+        match &resumed {
+            Some(_) => self.resumptions.known.add(1),
+            None if comes_back => self.resumptions.unknown.add(1),
+            None => {}
+        }
         Start {
             watch,
             version,
@@ -518,7 +538,9 @@ impl Hub {
             }
         };
         // Whoever comes while another writes it waits for that one.
+        let mut was_made = false;
         text.get_or_init(|| {
+            was_made = true;
             let mut out = Vec::new();
             start.write(monitor, &mut out);
             if out.len() <= limits::MESSAGE_BYTES_SMALL {
@@ -526,6 +548,7 @@ impl Hub {
             }
             out
         });
+        CONTENTS.count(was_made);
         text
     }
 }

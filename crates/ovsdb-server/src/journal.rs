@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::limits;
+use crate::meters::JournalMeters;
 use crate::queue::Queue;
 use crate::runtime::{self, NeverWaits, Started, Turn, Who, Worker, fresh_uuid};
 use crate::{stopwatches, transaction_id};
@@ -317,6 +318,7 @@ struct SyncAnswer {
     synced: mpsc::Sender<Synced>,
     /// One sync at a time: the system tells of a failure once, and who is told nothing must have begun after that.
     turn: Arc<Mutex<()>>,
+    meters: Arc<JournalMeters>,
 }
 
 impl SyncAnswer {
@@ -327,6 +329,8 @@ impl SyncAnswer {
         let result = handle.sync();
         let took = begun.elapsed();
         stopwatches::FSYNC.add(took);
+        self.meters.syncs.add_time(took);
+        self.meters.syncs_failed.add(u64::from(result.is_err()));
         let synced = Synced {
             upto,
             handle,
@@ -381,6 +385,7 @@ impl FileJournal {
         let answer = SyncAnswer {
             synced: sender,
             turn: Arc::default(),
+            meters: Arc::default(),
         };
         let syncer = Syncer {
             orders: sync.clone(),
@@ -390,7 +395,7 @@ impl FileJournal {
         };
         let syncer = Arc::new(Mutex::new(syncer));
         let thread = runtime::start(Who::Sync, syncer, sync.clone())?;
-        Ok(FileJournal {
+        let journal = FileJournal {
             log,
             id,
             records,
@@ -408,7 +413,19 @@ impl FileJournal {
             synced,
             thread,
             wake,
-        })
+        };
+        journal.measure();
+        Ok(journal)
+    }
+
+    /// What is counted here.
+    pub fn meters(&self) -> &Arc<JournalMeters> {
+        &self.answer.meters
+    }
+
+    fn measure(&self) {
+        self.meters().bytes.set(self.log.offset());
+        self.meters().base_bytes.set(self.log.base());
     }
 
     /// Answers everything pending with success.
@@ -527,13 +544,19 @@ impl Journal for FileJournal {
         else {
             return Ok(Flushed::default());
         };
+        let before = self.log.offset();
         if let Err(error) = self.write_staged() {
+            self.meters().failed.add(1);
             self.log.unstage();
             self.id = id_before;
             return Err(error.into());
         }
         self.records += records;
         self.records_since_base += records;
+        let (end, meters) = (self.log.offset(), self.meters());
+        meters.bytes.set(end);
+        meters.appended_bytes.add(end - before);
+        meters.appended.add(records);
         let Some((start, id_before)) = durable_from else {
             return Ok(Flushed::default());
         };
@@ -602,6 +625,7 @@ impl Journal for FileJournal {
             }
             return Err(error.into());
         }
+        self.measure();
         self.records_since_base = 0;
         self.sync_failed = false;
         self.accept_all();

@@ -29,6 +29,7 @@ mod loading;
 pub mod locks;
 mod lookout;
 pub mod mailbox;
+pub mod meters;
 mod parked;
 pub mod published;
 pub mod queue;

@@ -17,6 +17,7 @@ use crate::access::Access;
 use crate::limits;
 use crate::locks::LockState;
 use crate::mailbox::Letter;
+use crate::meters;
 use crate::server::Server;
 use crate::session::{Session, SessionOptions};
 
@@ -303,6 +304,7 @@ impl Drop for Remotes {
 /// [client id](Stream::client_id) is the name that permissions are given to.
 pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &RemoteOptions) {
     let Some(mailbox) = server.try_enroll_session(remote) else {
+        meters::REFUSED.add(1);
         tracing::warn!(
             target: "ovsdb_jsonrpc_server", per_minute = 1, burst = 5,
             "{}: connection refused: too many clients ({})",

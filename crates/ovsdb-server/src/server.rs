@@ -450,6 +450,11 @@ impl Server {
         of_remote.map(|known| known.mailbox.clone()).collect()
     }
 
+    /// How many clients are about to be told what is new.
+    pub fn clients_to_tell(&self) -> usize {
+        self.tellers.waiting()
+    }
+
     /// How many clients are connected, by the connection methods of the remotes by which they came.
     pub fn sessions_by_method(&self) -> BTreeMap<String, usize> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();

@@ -2,6 +2,8 @@
 
 use ovsdb_daemon::stopwatch::{Stopwatch, Unit};
 
+/// Transactions, from the arrival of requests to the answer; those that only read are not among them.
+pub static TRANSACTION: Stopwatch = Stopwatch::new("transaction", Unit::Microseconds);
 /// Bringing records to the disk.
 pub static FSYNC: Stopwatch = Stopwatch::new("fsync", Unit::Microseconds);
 /// Writing a file anew, from its beginning to its taking the old one's place.
@@ -10,4 +12,4 @@ pub static COMPACTION: Stopwatch = Stopwatch::new("compaction", Unit::Millisecon
 pub static CONVERSION: Stopwatch = Stopwatch::new("conversion", Unit::Milliseconds);
 
 /// All of them.
-pub static ALL: [&Stopwatch; 3] = [&FSYNC, &COMPACTION, &CONVERSION];
+pub static ALL: [&Stopwatch; 4] = [&TRANSACTION, &FSYNC, &COMPACTION, &CONVERSION];

@@ -152,6 +152,11 @@ impl Tellers {
         }
     }
 
+    /// How many clients are about to be told what is new.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.lock().desks.len()
+    }
+
     /// Takes some desks from the queue. If there are none, the teller who asked has stopped.
     fn next(&self, desks: &mut Vec<Arc<dyn Desk>>) {
         let mut queue = self.queue.lock();
@@ -180,6 +185,7 @@ async fn work(tellers: Arc<Tellers>) {
                 tell(desk.as_ref(), &mut joined);
             }
         }
+        joined.count();
         // Where requests never end, telling gets as much time as they do, within limits.
         let at_least = paused.min(limits::TELLING_MAX);
         if told >= limits::TELLS_IN_A_ROW && begin.elapsed() >= at_least {

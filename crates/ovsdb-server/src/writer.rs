@@ -37,6 +37,7 @@ use crate::limits;
 use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
+use crate::meters::{JournalMeters, WriterMeters};
 use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
 use crate::runtime::{self, Turn, Who, Worker, date_ms, fresh_uuid};
@@ -107,6 +108,10 @@ pub struct Status {
     pub column_diff: AtomicBool,
     /// Tables whose changes are logged.
     pub transaction_log: TransactionLog,
+    /// What the writer counts.
+    pub meters: WriterMeters,
+    /// What the journal counts, if it is that of a file.
+    pub journal: Option<Arc<JournalMeters>>,
 }
 
 /// A transaction that has changed something of which there is no record yet.
@@ -402,6 +407,9 @@ impl Writer {
         }
         if from_queue > 0 {
             self.queue.release(from_queue);
+        }
+        if count > 0 {
+            self.status.meters.batches.add(count as u64);
         }
         self.flush(inline);
     }

@@ -148,18 +148,63 @@ fn figures_follow_what_is_done() {
         client.call(INSERT);
         client.call(r#"{"method":"monitor","id":2,"params":["A","m",{"T":{}}]}"#);
     }
+    let last = &mut clients[2];
+    // Not to be told of what comes now, which others are.
+    last.call(r#"{"method":"monitor_cancel","id":3,"params":["m"]}"#);
+    let version = "01234567-89ab-cdef-0123-456789abcdef";
+    let resume = format!(
+        r#"{{"method":"monitor_cond_since","id":4,"params":["A","m",{{"T":[{{}}]}},"{version}"]}}"#
+    );
+    last.call(&resume);
+    let durable = r#"{"method":"transact","id":5,"params":["A",{"op":"commit","durable":true},
+        {"op":"insert","table":"T","row":{"n":1}}]}"#;
+    last.call(durable);
+    last.call(r#"{"method":"transact","id":6,"params":["A",{"op":"insert","table":"T","row":{}},{"op":"abort"}]}"#);
+    let control = sandbox.path("ctl").display().to_string();
+    sandbox.run_ok(
+        ours("ovs-appctl"),
+        &["-t", &control, "ovsdb-server/compact"],
+    );
     let after = Page::of(&sandbox);
     // (name, before, after)
     let cases = [
-        ("ovsdb_rows{database=\"A\"}", 0.0, 3.0),
-        ("ovsdb_commits_total{database=\"A\"}", 0.0, 3.0),
+        ("ovsdb_rows{database=\"A\"}", 0.0, 4.0),
+        ("ovsdb_commits_total{database=\"A\"}", 0.0, 4.0),
         ("ovsdb_monitors{database=\"A\"}", 0.0, 3.0),
+        ("ovsdb_monitor_shapes{database=\"A\"}", 0.0, 1.0),
+        ("ovsdb_file_records_total{database=\"A\"}", 0.0, 4.0),
+        ("ovsdb_file_sync_duration_seconds{database=\"A\"}", 0.0, 1.0),
+        (
+            "ovsdb_compaction_duration_seconds{database=\"A\"}",
+            0.0,
+            1.0,
+        ),
+        (
+            "ovsdb_transaction_duration_seconds{database=\"A\",outcome=\"ok\"}",
+            0.0,
+            4.0,
+        ),
+        (
+            "ovsdb_transaction_duration_seconds{database=\"A\",outcome=\"error\"}",
+            0.0,
+            1.0,
+        ),
+        ("ovsdb_batch_transactions{database=\"A\"}", 0.0, 5.0),
+        (
+            "ovsdb_monitors_resumed_total{database=\"A\",result=\"unknown\"}",
+            0.0,
+            1.0,
+        ),
+        (
+            "ovsdb_monitors_resumed_total{database=\"A\",result=\"known\"}",
+            0.0,
+            0.0,
+        ),
         ("ovsdb_ready", 1.0, 1.0),
     ];
-    for (name, expected_before, expected_after) in cases {
-        let values = (before.value(name), after.value(name));
-        assert_eq!(values, (expected_before, expected_after), "{name}");
-    }
+    let found = |name| (name, before.value(name), after.value(name));
+    let names = cases.iter().map(|(name, ..)| *name);
+    assert_eq!(names.map(found).collect::<Vec<_>>(), cases);
     assert_eq!(after.value("ovsdb_sessions{method=\"punix\"}"), 3.0);
 }
 

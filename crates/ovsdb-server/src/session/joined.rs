@@ -2,6 +2,7 @@
 //!
 //! Clients that monitor the same thing under the same name, and have been told the same so far, are sent the same bytes.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use ovsdb_proto::json::Json;
 
 use crate::feed::Range;
 use crate::limits;
+use crate::meters::UPDATES;
 use crate::published::Text;
 
 use super::monitors::Protocol;
@@ -19,6 +21,9 @@ use super::monitors::Protocol;
 pub(crate) struct Joined {
     /// The latest last.
     told: VecDeque<Told>,
+    /// How often something was put together, and found, and not counted yet.
+    made: Cell<u64>,
+    found: Cell<u64>,
 }
 
 struct Told {
@@ -47,6 +52,21 @@ impl Joined {
         self.told.iter().rfind(is_same).map(|told| &told.text)
     }
 
+    /// Notes that what was found has been sent.
+    pub(super) fn note_found(&self) {
+        self.found.set(self.found.get() + 1);
+    }
+
+    /// Has what happened counted.
+    pub(crate) fn count(&self) {
+        let counts = [(&self.made, &UPDATES.made), (&self.found, &UPDATES.found)];
+        for (count, total) in counts {
+            if count.get() > 0 {
+                total.add(count.take());
+            }
+        }
+    }
+
     /// Keeps the messages for others.
     pub(super) fn keep(
         &mut self,
@@ -56,6 +76,7 @@ impl Joined {
         range: Range,
         messages: Vec<u8>,
     ) -> Text {
+        self.made.set(self.made.get() + 1);
         if self.told.len() == limits::JOINED_MAX {
             self.told.pop_front();
         }
@@ -68,5 +89,11 @@ impl Joined {
             text: text.clone(),
         });
         text
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.count();
     }
 }

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::lane;
 use crate::limits::{self, Limits};
+use crate::meters::{BEHIND, Flag};
 
 use super::free_in_place;
 use super::outbox::Outbox;
@@ -47,6 +48,7 @@ pub(super) struct Link {
     at_end: bool,
     /// Whether the lane watches the socket.
     in_lane: bool,
+    behind: Flag,
 }
 
 impl Link {
@@ -62,6 +64,7 @@ impl Link {
             out: Some(Box::new(out)),
             at_end: false,
             in_lane: false,
+            behind: Flag::new(&BEHIND),
         }
     }
 
@@ -110,6 +113,13 @@ impl Link {
     /// Bytes that wait to be sent.
     pub(super) fn backlog(&self) -> usize {
         self.out.as_ref().map_or(0, |out| out.backlog())
+    }
+
+    /// Whether the peer has been sent everything, for whoever waits now.
+    pub(super) fn is_free(&mut self) -> bool {
+        let is_free = self.backlog() == 0;
+        self.behind.set(!is_free);
+        is_free
     }
 
     /// Bytes that the peer has taken so far, as long as nothing is lent.

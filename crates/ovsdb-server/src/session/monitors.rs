@@ -285,7 +285,10 @@ impl Monitors {
                 });
                 let known = known.filter(|_| may_join);
                 known
-                    .inspect(|text| out.send_messages((*text).clone()))
+                    .inspect(|text| {
+                        joined.note_found();
+                        out.send_messages((*text).clone());
+                    })
                     .is_some()
             });
             for Taken { watch, range, news } in taken {

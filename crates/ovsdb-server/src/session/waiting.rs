@@ -72,7 +72,7 @@ impl Session {
     /// Before the task waits: whoever has something to tell the client need not wake it.
     fn leave_desk(&mut self) {
         self.desk.look();
-        let is_free = self.link.backlog() == 0;
+        let is_free = self.link.is_free();
         self.monitors.stand(!is_free);
         let (has_news, means) = if is_free {
             (self.monitors.has_news(), self.link.lend_out())

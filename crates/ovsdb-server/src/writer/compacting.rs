@@ -88,11 +88,9 @@ impl Writer {
         match &result {
             Ok(()) => {
                 self.status.trouble.lock().take();
-                compaction::log_duration(
-                    &self.head.schema().name,
-                    compacted.thread,
-                    before.elapsed(),
-                );
+                let (thread, write) = (compacted.thread, before.elapsed());
+                self.status.meters.compactions.add_time(thread + write);
+                compaction::log_duration(&self.head.schema().name, thread, write);
             }
             // Records were taken back meanwhile: what was written holds too much.
             Err(error) if retracted(error) && attempts < limits::COMPACTION_ATTEMPTS_MAX => {
@@ -114,6 +112,7 @@ impl Writer {
                 self.heal_at = None;
             }
             Err(error) => {
+                self.status.meters.compactions_failed.add(1);
                 if self.heal_at.is_some() {
                     self.heal_at = Some(Instant::now() + limits::HEAL_INTERVAL);
                 }

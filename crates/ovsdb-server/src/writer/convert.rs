@@ -90,7 +90,9 @@ impl Writer {
         self.fetch_answers();
         let result = match replaced {
             Replaced::Done => {
-                stopwatches::CONVERSION.add(begun.elapsed());
+                let took = begun.elapsed();
+                self.status.meters.conversions.add_time(took);
+                stopwatches::CONVERSION.add(took);
                 self.status.trouble.lock().take();
                 Ok(())
             }

@@ -11,6 +11,7 @@ use super::ahead::{self, Executed, Segment};
 use super::{Inline, Job, Writer};
 use crate::journal::{Flushed, JournalError, Ticket};
 use crate::mailbox::{Answer, Letter};
+use crate::stopwatches;
 
 impl Writer {
     /// Has a transaction that changes nothing answered after everything before it.
@@ -104,6 +105,7 @@ impl Writer {
             }
         }
         self.executed -= executed.len();
+        self.count(&executed);
         // A large transaction is much to drop, and so is an old one. No answer has to wait for that.
         let mut done = Vec::with_capacity(executed.len());
         let mut executed = executed.into_iter().peekable();
@@ -123,6 +125,20 @@ impl Writer {
             mailbox.deliver_all(letters);
         }
         drop((done, commits, forgotten));
+    }
+
+    /// Counts transactions that are about to be answered.
+    fn count(&self, executed: &[Executed]) {
+        let (now, meters) = (Instant::now(), &self.status.meters);
+        let times = executed.iter().map(|Executed { job, results, .. }| {
+            let took = now.saturating_duration_since(job.received);
+            match results.error() {
+                None => meters.succeeded.add_time(took),
+                Some(_) => meters.failed.add_time(took),
+            }
+            took
+        });
+        stopwatches::TRANSACTION.add_all(times);
     }
 
     /// Takes back what could not be written. If it is one transaction, that fails, and what stood on it runs again; if there
@@ -194,6 +210,7 @@ impl Writer {
         let ahead = std::mem::take(&mut self.ahead).into_iter();
         let mut ahead = ahead.flat_map(|segment| segment.executed);
         if let Some(Executed { job, results, .. }) = ahead.next() {
+            self.status.meters.failed.add_time(job.received.elapsed());
             let results = results.with_commit_error(error.to_ovsdb_error());
             job.mailbox
                 .deliver(Letter::Done(job.token, Answer::Results(results)));

@@ -9,14 +9,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ovsdb_daemon::http::Page;
-use ovsdb_daemon::metrics::{CONTENT_TYPE, Samples, Text};
+use ovsdb_daemon::metrics::{CONTENT_TYPE, Observed, Samples, Text};
 use ovsdb_daemon::process::Figures;
 use ovsdb_daemon::program;
 use ovsdb_server::database::Served;
+use ovsdb_server::meters::{self, Histogram, JournalMeters};
 use ovsdb_server::server::Server;
 
 use self::table::Metric;
 use super::health::Health;
+
+/// Microseconds in a second.
+const MICROSECONDS: f64 = 1e6;
 
 /// Where the figures come from.
 pub(super) struct Metrics {
@@ -53,6 +57,19 @@ impl Writing {
     }
 }
 
+/// What a histogram holds, in another unit, which is as much as `of` of its own.
+fn observed<const BOUNDS: usize>(histogram: &Histogram<BOUNDS>, of: f64) -> Observed {
+    // Figures are for people, who do not miss the last digits.
+    #[allow(clippy::cast_precision_loss)]
+    let real = |value: u64| value as f64 / of;
+    let buckets = histogram.buckets();
+    Observed {
+        buckets: buckets.map(|(bound, count)| (real(bound), count)).collect(),
+        above: histogram.above(),
+        sum: real(histogram.sum()),
+    }
+}
+
 impl Metrics {
     pub(super) fn new(server: Arc<Server>, health: Arc<Health>) -> Arc<Metrics> {
         Arc::new(Metrics {
@@ -79,7 +96,9 @@ impl Metrics {
     fn text(&self) -> String {
         let mut writing = Writing::default();
         self.write_server(&mut writing);
+        self.write_sessions(&mut writing);
         self.write_databases(&mut writing);
+        self.write_files(&mut writing);
         self.write_process(&mut writing);
         writing.text.finish()
     }
@@ -96,12 +115,36 @@ impl Metrics {
         writing.metric(&table::READY, |samples| {
             samples.add(&[], is_ready);
         });
+    }
+
+    fn write_sessions(&self, writing: &mut Writing) {
         let sessions = self.server.sessions_by_method();
         writing.metric(&table::SESSIONS, |samples| {
             for (method, count) in &sessions {
                 samples.add(&[("method", method)], *count);
             }
         });
+        let single = [
+            (&table::REFUSED, meters::REFUSED.total()),
+            (&table::BEHIND, meters::BEHIND.count()),
+            (&table::TO_TELL, self.server.clients_to_tell() as u64),
+            (&table::REQUESTS_BYTES, self.server.budget().used() as u64),
+        ];
+        for (metric, value) in single {
+            writing.metric(metric, |samples| {
+                samples.add(&[], value);
+            });
+        }
+        let shared = [
+            (&table::CONTENTS, &meters::CONTENTS),
+            (&table::UPDATES, &meters::UPDATES),
+        ];
+        for (metric, sharing) in shared {
+            writing.metric(metric, |samples| {
+                samples.add(&[("from", "made")], sharing.made.total());
+                samples.add(&[("from", "found")], sharing.found.total());
+            });
+        }
     }
 
     fn write_databases(&self, writing: &mut Writing) {
@@ -124,6 +167,85 @@ impl Metrics {
         });
         writing.by_database(databases, &table::TROUBLE, |samples, served, labels| {
             samples.add(labels, served.trouble().is_some());
+        });
+        writing.by_database(databases, &table::ANSWERED, |samples, served, labels| {
+            let meters = served.meters();
+            let by_outcome = [("ok", &meters.succeeded), ("error", &meters.failed)];
+            for (outcome, times) in by_outcome {
+                let labels = [labels[0], ("outcome", outcome)];
+                samples.observed(&labels, &observed(times, MICROSECONDS));
+            }
+        });
+        writing.by_database(databases, &table::BATCHES, |samples, served, labels| {
+            samples.observed(labels, &observed(&served.meters().batches, 1.0));
+        });
+        writing.by_database(databases, &table::SHAPES, |samples, served, labels| {
+            samples.add(labels, served.hub().shapes());
+        });
+        writing.by_database(databases, &table::RESUMED, |samples, served, labels| {
+            let resumptions = served.hub().resumptions();
+            let results = [
+                ("known", &resumptions.known),
+                ("unknown", &resumptions.unknown),
+            ];
+            for (result, count) in results {
+                samples.add(&[labels[0], ("result", result)], count.total());
+            }
+        });
+        writing.by_database(databases, &table::INDEXES, |samples, served, labels| {
+            samples.add(labels, served.version().database.indexes_by_use().len());
+        });
+        writing.by_database(
+            databases,
+            &table::INDEX_ENTRIES,
+            |samples, served, labels| {
+                let indexes = served.version().database.indexes_by_use();
+                let entries = indexes.iter().map(|index| index.entries);
+                samples.add(labels, entries.sum::<usize>());
+            },
+        );
+    }
+
+    /// What is known of databases that have files.
+    fn write_files(&self, writing: &mut Writing) {
+        let mut databases = self.server.databases();
+        databases.retain(|served| served.journal_meters().is_some());
+        let databases = &databases[..];
+        type Figure = fn(&JournalMeters) -> u64;
+        let figures: [(&Metric, Figure); 6] = [
+            (&table::FILE_SIZE, |journal| journal.bytes.get()),
+            (&table::FILE_BASE, |journal| journal.base_bytes.get()),
+            (&table::RECORDS, |journal| journal.appended.get()),
+            (&table::APPENDED, |journal| journal.appended_bytes.get()),
+            (&table::WRITES_FAILED, |journal| journal.failed.get()),
+            (&table::SYNCS_FAILED, |journal| journal.syncs_failed.get()),
+        ];
+        for (metric, figure) in figures {
+            writing.by_database(databases, metric, |samples, served, labels| {
+                if let Some(journal) = served.journal_meters() {
+                    samples.add(labels, figure(journal));
+                }
+            });
+        }
+        writing.by_database(databases, &table::SYNCS, |samples, served, labels| {
+            if let Some(journal) = served.journal_meters() {
+                samples.observed(labels, &observed(&journal.syncs, MICROSECONDS));
+            }
+        });
+        writing.by_database(databases, &table::COMPACTIONS, |samples, served, labels| {
+            let times = &served.meters().compactions;
+            samples.observed(labels, &observed(times, MICROSECONDS));
+        });
+        writing.by_database(
+            databases,
+            &table::COMPACTIONS_FAILED,
+            |samples, served, labels| {
+                samples.add(labels, served.meters().compactions_failed.get());
+            },
+        );
+        writing.by_database(databases, &table::CONVERSIONS, |samples, served, labels| {
+            let times = &served.meters().conversions;
+            samples.observed(labels, &observed(times, MICROSECONDS));
         });
     }
 
