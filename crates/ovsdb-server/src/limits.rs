@@ -88,6 +88,9 @@ pub const BACKLOG_BYTES_MAX: usize = 2 << 30;
 /// Size up to which small messages share one buffer of the outbox, in bytes.
 pub const OUTBOX_CHUNK_BYTES: usize = 32 << 10;
 
+/// Shared texts of up to so many bytes are copied behind what is queued already, so that many small ones are sent together.
+pub const OUTBOX_GATHERED_BYTES: usize = 4 << 10;
+
 /// Transactions of one session that the writers work on at the same time. Further ones wait their turn in the session.
 pub const SESSION_IN_FLIGHT_MAX: usize = 256;
 
