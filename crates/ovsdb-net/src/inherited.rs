@@ -8,19 +8,40 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
-static SOCKETS: Mutex<BTreeMap<i32, OwnedFd>> = Mutex::new(BTreeMap::new());
+static SOCKETS: Mutex<BTreeMap<i32, Inherited>> = Mutex::new(BTreeMap::new());
+
+#[derive(Debug)]
+struct Inherited {
+    socket: OwnedFd,
+    /// Somebody has listened on it.
+    used: bool,
+}
 
 /// Has `pfd:NUMBER` stand for this listening socket from now on.
 pub fn inherit(number: i32, socket: OwnedFd) {
     let mut sockets = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    sockets.insert(number, socket);
+    let inherited = Inherited {
+        socket,
+        used: false,
+    };
+    sockets.insert(number, inherited);
+}
+
+/// The numbers of those sockets on which nobody has listened yet: clients that connect to them wait in vain.
+pub fn unused_inherited() -> Vec<i32> {
+    let sockets = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
+    let unused = sockets.iter().filter(|(_, inherited)| !inherited.used);
+    unused.map(|(number, _)| *number).collect()
 }
 
 /// A duplicate of the socket of that number.
 pub(crate) fn duplicate(number: i32) -> io::Result<OwnedFd> {
-    let sockets = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    match sockets.get(&number) {
-        Some(socket) => socket.try_clone(),
+    let mut sockets = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
+    match sockets.get_mut(&number) {
+        Some(inherited) => {
+            inherited.used = true;
+            inherited.socket.try_clone()
+        }
         None => Err(rustix::io::Errno::BADF.into()),
     }
 }

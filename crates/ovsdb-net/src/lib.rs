@@ -29,7 +29,7 @@ pub use connection::{
 };
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
-pub use inherited::inherit;
+pub use inherited::{inherit, unused_inherited};
 pub use listener::{DSCP_DEFAULT, Listener, SocketOptions};
 pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};

@@ -117,6 +117,7 @@ async fn an_inherited_descriptor_is_listened_on() {
     let path = folder.path().join("s");
     let inherited = std::os::unix::net::UnixListener::bind(&path).expect("bound");
     ovsdb_net::inherit(3, inherited.into());
+    assert_eq!(ovsdb_net::unused_inherited(), [3]);
     // And again after it was closed.
     for _ in 0..2 {
         let listener = Listener::bind(&method("pfd:3")).await.expect("adopted");
@@ -125,6 +126,7 @@ async fn an_inherited_descriptor_is_listened_on() {
             .expect("connected");
         listener.accept().await.expect("a peer");
     }
+    assert_eq!(ovsdb_net::unused_inherited(), [0; 0]);
     assert!(path.exists(), "the file is not ours");
 }
 

@@ -147,3 +147,46 @@ fn systemd_accepts_the_units() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
+
+/// The words of an instruction of the Containerfile, for a container whose folders are all the sandbox.
+fn instruction(text: &str, name: &str, sandbox: &Sandbox) -> Vec<String> {
+    let text = text.replace("\\\n", "");
+    let mut lines = text.lines().rev().map(str::trim_start);
+    let line = lines.find(|line| line.split(' ').next() == Some(name));
+    let line = line.unwrap_or_else(|| panic!("no {name}"));
+    let (_, words) = line.split_once('[').expect("words in brackets");
+    let words =
+        format!("[{words}").replace("/run/openvswitch", &sandbox.folder().display().to_string());
+    serde_json::from_str(&words).unwrap_or_else(|error| panic!("{words}: {error}"))
+}
+
+#[test]
+fn the_container_serves_and_tells_how_it_is() {
+    let mut sandbox = Sandbox::new();
+    let manager = ServiceManager::new(&mut sandbox);
+    let text = read("container/Containerfile");
+    let mut start = instruction(&text, "ENTRYPOINT", &sandbox);
+    start.extend(instruction(&text, "CMD", &sandbox));
+    let mut command = sandbox.command(ours(&start[0]));
+    let log = std::fs::File::create(sandbox.path("log")).expect("a writable folder");
+    let child = command.args(&start[1..]).stderr(log).spawn();
+    let _server = Foreground(child.expect("a server"));
+    manager.wait_for("READY=1");
+    let health = instruction(&text, "HEALTHCHECK", &sandbox);
+    let (program, arguments) = health.split_first().expect("a command");
+    assert_eq!(sandbox.run_ok(ours(program), arguments), "_Server\n");
+    let remote = format!("unix:{}", sandbox.path("db.sock").display());
+    assert_eq!(
+        sandbox.run_ok(ours("ovsdb-client"), &["list-dbs", &remote]),
+        "_Server\n"
+    );
+    for line in sandbox.text("log").lines() {
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(line);
+        assert!(parsed.is_ok_and(|json| json.is_object()), "{line}");
+    }
+    // What is copied into the image is what is built for it.
+    for program in ["ovsdb-server", "ovsdb-client", "ovsdb-tool", "ovs-appctl"] {
+        let copied = format!("/source/target/release/{program} ");
+        assert!(text.contains(&copied), "{program}");
+    }
+}

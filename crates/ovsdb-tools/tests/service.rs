@@ -193,3 +193,23 @@ fn a_number_that_was_not_inherited_is_no_remote() {
     let line = "|stream_fd|ERR|pfd:3: no inherited listening socket: Bad file descriptor";
     assert!(log.contains(line), "{log}");
 }
+
+#[test]
+fn a_socket_that_systemd_hands_over_and_nobody_listens_on_is_told_of() {
+    let warning = "|stream_fd|WARN|descriptor 3 is a socket that was handed over, and there is no --remote=pfd:3";
+    for (remote, warned) in [("punix:db.sock", true), ("pfd:3", false)] {
+        let mut sandbox = Sandbox::new();
+        sandbox.hand_over(UnixListener::bind(sandbox.path("s")).expect("a socket in the sandbox"));
+        sandbox.set("LISTEN_FDS", "1");
+        let arguments = [
+            "--no-dbs",
+            "--unixctl=none",
+            "-vconsole:off",
+            "--remote",
+            remote,
+        ];
+        let _daemon = Daemon::start(&sandbox, ours("ovsdb-server"), "ovsdb-server", &arguments);
+        let log = sandbox.text("ovsdb-server.log");
+        assert_eq!(log.contains(warning), warned, "{remote}: {log}");
+    }
+}

@@ -124,6 +124,7 @@ async fn serve(
         tokio::spawn(http.run(pages(&server, &health)));
     }
     reconfiguration.load().await?;
+    warn_of_unused_sockets();
 
     let commands = Commands::new();
     let exit = Arc::new(Notify::new());
@@ -187,6 +188,17 @@ fn pages(server: &Arc<Server>, health: &Arc<Health>) -> Pages {
             async move { health.ready() }
         })
         .with("/metrics", move || metrics.clone().page())
+}
+
+/// Clients of a socket that systemd listens on and no remote names would wait for ever.
+fn warn_of_unused_sockets() {
+    if std::env::var_os("LISTEN_FDS").is_none() {
+        return;
+    }
+    for number in ovsdb_net::unused_inherited() {
+        tracing::warn!(target: "stream_fd",
+            "descriptor {number} is a socket that was handed over, and there is no --remote=pfd:{number}");
+    }
 }
 
 /// Has a deadly signal wait until no record is half written: the next start would cut it off with a warning.
