@@ -70,6 +70,21 @@ struct Entry {
     hour: [u64; HOUR_MINUTES],
 }
 
+/// How often something has happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// The counter.
+    pub name: &'static str,
+    /// Events so far.
+    pub total: u64,
+    /// Events a second in the last five seconds.
+    pub last: f64,
+    /// Events a second in the last minute.
+    pub minute: f64,
+    /// Events a second in the last hour.
+    pub hour: f64,
+}
+
 #[derive(Debug)]
 struct Registry {
     entries: Vec<Entry>,
@@ -99,31 +114,38 @@ impl Registry {
         self.index = (self.index + 1) % (MINUTE_SAMPLES * HOUR_MINUTES);
     }
 
-    fn show(&self) -> String {
+    fn figures(&self) -> Vec<Figure> {
         let last = (self.index + MINUTE_SAMPLES * HOUR_MINUTES - 1) % MINUTE_SAMPLES;
+        // Rates are for people to read; their last digits do not matter.
+        #[allow(clippy::cast_precision_loss)]
+        let rate = |count: u64, seconds: f64| count as f64 / seconds;
+        let figures = self.entries.iter().map(|entry| Figure {
+            name: entry.counter.name,
+            total: entry.counter.total(),
+            last: rate(entry.minute[last], INTERVAL.as_secs_f64()),
+            minute: rate(entry.minute.iter().sum(), 60.0),
+            hour: rate(entry.hour.iter().sum(), 3600.0),
+        });
+        figures.collect()
+    }
+
+    fn show(&self) -> String {
         let mut text = format!(
             "Event coverage, avg rate over last: {} seconds, last minute, last hour,  hash={:08x}:\n",
             INTERVAL.as_secs(),
             self.hash()
         );
         let mut never = 0;
-        for entry in &self.entries {
-            let total = entry.counter.total();
-            if total == 0 {
+        for figure in self.figures() {
+            if figure.total == 0 {
                 never += 1;
                 continue;
             }
-            // Rates are for people to read; their last digits do not matter.
-            #[allow(clippy::cast_precision_loss)]
-            let rate = |count: u64, seconds: f64| count as f64 / seconds;
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{:<24} {:5.1}/sec {:9.3}/sec {:13.4}/sec   total: {total}",
-                entry.counter.name,
-                rate(entry.minute[last], INTERVAL.as_secs_f64()),
-                rate(entry.minute.iter().sum(), 60.0),
-                rate(entry.hour.iter().sum(), 3600.0),
+                "{:<24} {:5.1}/sec {:9.3}/sec {:13.4}/sec   total: {}",
+                figure.name, figure.last, figure.minute, figure.hour, figure.total,
             );
         }
         let _ = writeln!(text, "{never} events never hit");
@@ -187,6 +209,12 @@ pub async fn run() -> std::convert::Infallible {
         ticks.tick().await;
         REGISTRY.lock().sample();
     }
+}
+
+/// All counters that are known.
+#[must_use]
+pub fn figures() -> Vec<Figure> {
+    REGISTRY.lock().figures()
 }
 
 /// The table that `coverage/show` prints.

@@ -6,6 +6,7 @@ use std::fs;
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeValLike as _;
+use nix::unistd::{Group, User, getegid, geteuid};
 
 /// The figures of a moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +55,25 @@ impl Figures {
             threads: field("Threads:"),
         }
     }
+}
+
+/// Who runs the process: a user and a group, by names where they have some.
+#[must_use]
+pub fn owner() -> (String, String) {
+    let (uid, gid) = (geteuid(), getegid());
+    let user = User::from_uid(uid).ok().flatten();
+    let group = Group::from_gid(gid).ok().flatten();
+    (
+        user.map_or_else(|| uid.to_string(), |user| user.name),
+        group.map_or_else(|| gid.to_string(), |group| group.name),
+    )
+}
+
+/// The name of this machine.
+#[must_use]
+pub fn hostname() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -16,17 +16,25 @@ use ovsdb_testkit::sandbox::Sandbox;
 use ovsdb_tools::server::metrics::table::METRICS;
 use prometheus_parse::{Scrape, Value};
 
-const SCHEMA: &str = r#"{"name":"A","version":"1.0.0","tables":{
-    "T":{"isRoot":true,"columns":{"n":{"type":"integer"},"s":{"type":{"key":"string","min":0,"max":"unlimited"}}}}}}"#;
+const SCHEMA: &str = r#"{"name":"NAME","version":"1.0.0","tables":{
+    "T":{"isRoot":true,"columns":{"n":{"type":"integer"}}},
+    "Open_vSwitch":{"isRoot":true,"columns":{"ovs_version":{"type":{"key":"string","min":0}},
+        "external_ids":{"type":{"key":"string","value":"string","min":0,"max":"unlimited"}}}}}}"#;
 
 const GET: &str = "Host: x\r\nConnection: close\r\n\r\n";
 
 /// A sandbox with a database.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    std::fs::write(sandbox.path("A.ovsschema"), SCHEMA).expect("a writable folder");
-    sandbox.run_ok(ours("ovsdb-tool"), &["create", "A.db", "A.ovsschema"]);
+    add_database(&sandbox, "A");
     sandbox
+}
+
+fn add_database(sandbox: &Sandbox, name: &str) {
+    let schema = SCHEMA.replace("NAME", name);
+    std::fs::write(sandbox.path("ovsschema"), schema).expect("a writable folder");
+    let file = format!("{name}.db");
+    sandbox.run_ok(ours("ovsdb-tool"), &["create", &file, "ovsschema"]);
 }
 
 fn serve(sandbox: &Sandbox, arguments: &[&str]) -> Daemon {
@@ -114,7 +122,11 @@ const INSERT: &str =
 #[test]
 fn every_metric_is_there_with_its_kind_and_a_meaning() {
     let sandbox = sandbox();
-    let _daemon = serve(&sandbox, &[]);
+    for name in ["OVN_Northbound", "OVN_Southbound", "Open_vSwitch"] {
+        add_database(&sandbox, name);
+    }
+    let others = ["OVN_Northbound.db", "OVN_Southbound.db", "Open_vSwitch.db"];
+    let _daemon = serve(&sandbox, &others);
     let page = Page::of(&sandbox);
     for metric in METRICS {
         for name in metric.names() {
@@ -206,6 +218,83 @@ fn figures_follow_what_is_done() {
     let names = cases.iter().map(|(name, ..)| *name);
     assert_eq!(names.map(found).collect::<Vec<_>>(), cases);
     assert_eq!(after.value("ovsdb_sessions{method=\"punix\"}"), 3.0);
+}
+
+#[test]
+fn dashboards_find_the_names_and_labels_that_they_know() {
+    let sandbox = sandbox();
+    let names = ["OVN_Northbound", "OVN_Southbound", "Open_vSwitch"];
+    names.iter().for_each(|name| add_database(&sandbox, name));
+    let others = ["OVN_Northbound.db", "OVN_Southbound.db", "Open_vSwitch.db"];
+    let daemon = serve(&sandbox, &others);
+    let mut client = client(&sandbox);
+    client.call(
+        r#"{"method":"transact","id":1,"params":["Open_vSwitch",{"op":"insert","table":"Open_vSwitch",
+            "row":{"ovs_version":"3.7.1","external_ids":["map",[["system-id","this"]]]}}]}"#,
+    );
+    client.call(r#"{"method":"monitor","id":2,"params":["OVN_Southbound","m",{"T":{}}]}"#);
+    let page = Page::of(&sandbox);
+    let size = |file: &str| {
+        let metadata = std::fs::metadata(sandbox.path(file)).expect("a file");
+        metadata.len() as f64
+    };
+    let (size, log_size) = (size("OVN_Northbound.db"), size("ovsdb-server.log"));
+    let pid = f64::from(daemon.pid());
+    let cases = [
+        ("ovn_up", 1.0),
+        ("ovs_up", 1.0),
+        ("ovn_failed_req_count{THIS}", 0.0),
+        ("ovn_pid{NORTH,GROUP,THIS,USER}", pid),
+        ("ovs_pid{component=\"ovsdb-server\",GROUP,THIS,USER}", pid),
+        ("ovn_log_file_size{NORTH,LOG,THIS}", log_size),
+        (
+            "ovn_log_event_count{NORTH,severity=\"info\",source=\"vlog\",THIS}",
+            1.0,
+        ),
+        (
+            "ovn_db_file_size{NORTH,filename=\"OVN_Northbound.db\",THIS}",
+            size,
+        ),
+        ("ovn_cluster_enabled{NORTH,THIS}", 0.0),
+        ("ovn_memory_usage{NORTH,facility=\"sessions\",THIS}", 1.0),
+        ("ovn_memory_usage{NORTH,facility=\"monitors\",THIS}", 1.0),
+        ("ovn_coverage_total{NORTH,event=\"hmap_expand\",THIS}", 0.0),
+        (
+            "ovn_coverage_avg{NORTH,event=\"hmap_expand\",interval=\"5m\",THIS}",
+            0.0,
+        ),
+        (
+            "ovn_db_jsonrpc_server_sessions{db_name=\"OVN_Southbound\"}",
+            1.0,
+        ),
+        ("ovn_db_ovsdb_monitors{db_name=\"OVN_Southbound\"}", 1.0),
+        ("ovn_db_ovsdb_monitors{db_name=\"OVN_Northbound\"}", 0.0),
+        ("ovn_db_db_size_bytes{db_name=\"OVN_Northbound\"}", size),
+        (
+            "ovn_db_build_info{nb_schema_version=\"1.0.0\",sb_schema_version=\"1.0.0\",version=\"3.7.1\"}",
+            1.0,
+        ),
+    ];
+    let (user, group) = ovsdb_daemon::process::owner();
+    let log = sandbox.path("ovsdb-server.log").display().to_string();
+    let labels = [
+        (
+            "NORTH",
+            String::from("component=\"ovsdb-server-northbound\""),
+        ),
+        ("THIS", String::from("system_id=\"this\"")),
+        ("USER", format!("user={user:?}")),
+        ("GROUP", format!("group={group:?}")),
+        ("LOG", format!("filename={log:?}")),
+    ];
+    let whole = |name: &str| {
+        let replace = |name: String, (word, label): &(&str, String)| name.replace(word, label);
+        labels.iter().fold(name.to_owned(), replace)
+    };
+    let found = cases.map(|(name, _)| (name, page.value(&whole(name))));
+    assert_eq!(found, cases);
+    assert!(page.text.contains("ovs_version=\"3.7.1\""), "{}", page.text);
+    assert!(page.value(&whole("ovn_memory_usage{NORTH,facility=\"atoms\",THIS}")) > 0.0);
 }
 
 #[test]
@@ -321,4 +410,55 @@ fn the_socket_goes_with_the_server() {
     assert!(exists(&socket));
     let _daemon = serve(&sandbox, &["--overwrite-pidfile"]);
     assert_eq!(get(&sandbox, "/healthz").0, "200 OK");
+}
+
+/// Processor time that a process has taken, in seconds.
+fn cpu_seconds(daemon: &Daemon) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid()));
+    let stat = stat.expect("a process that runs");
+    // Behind the name of the program, which may hold anything.
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks = fields.skip(11).take(2).map(|it| it.parse::<u32>());
+    let ticks: u32 = ticks.map(|it| it.expect("a number")).sum();
+    // Linux counts a hundred a second for whoever asks.
+    f64::from(ticks) / 100.0
+}
+
+#[test]
+fn to_ask_every_second_costs_less_than_a_hundredth_of_a_processor() {
+    const ROWS: usize = 200_000;
+    const ROWS_AT_ONCE: usize = 20_000;
+    const CLIENTS: usize = 200;
+    const SCRAPES: usize = 60;
+    let sandbox = sandbox();
+    // One of which most is told.
+    add_database(&sandbox, "OVN_Southbound");
+    let daemon = serve(&sandbox, &["OVN_Southbound.db"]);
+    let mut first = client(&sandbox);
+    let insert = r#",{"op":"insert","table":"T","row":{"n":1}}"#.repeat(ROWS_AT_ONCE);
+    let transact = format!(r#"{{"method":"transact","id":1,"params":["OVN_Southbound"{insert}]}}"#);
+    for _ in 0..ROWS / ROWS_AT_ONCE {
+        first.call(&transact);
+    }
+    let monitor = r#"{"method":"monitor","id":2,"params":["OVN_Southbound","m",
+        {"T":{"select":{"initial":false}}}]}"#;
+    let clients = (0..CLIENTS).map(|_| {
+        let mut client = client(&sandbox);
+        client.call(monitor);
+        client
+    });
+    let clients: Vec<RawClient> = clients.collect();
+    let page = Page::of(&sandbox);
+    let rows = page.value("ovsdb_rows{database=\"OVN_Southbound\"}");
+    assert_eq!(rows, ROWS as f64);
+    let monitors = page.value("ovsdb_monitors{database=\"OVN_Southbound\"}");
+    assert_eq!(monitors, CLIENTS as f64);
+    let before = cpu_seconds(&daemon);
+    for _ in 0..SCRAPES {
+        Page::of(&sandbox);
+    }
+    let taken = cpu_seconds(&daemon) - before;
+    let most = SCRAPES as f64 * 0.01;
+    assert!(taken < most, "{SCRAPES} pages took {taken} seconds");
+    drop(clients);
 }

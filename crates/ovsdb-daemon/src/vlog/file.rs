@@ -32,6 +32,8 @@ pub(super) struct LogFile {
     /// Absolute, so that a daemon that has changed its folder opens the same file again.
     absolute: Option<PathBuf>,
     file: Option<File>,
+    /// Its size, if nobody else writes to it.
+    bytes: u64,
     /// The last line was written in part.
     is_torn: bool,
 }
@@ -53,6 +55,7 @@ impl LogFile {
         Ok(Self {
             name: Some(name.to_owned()),
             absolute: Some(absolute),
+            bytes: file.metadata().map_or(0, |metadata| metadata.len()),
             file: Some(file),
             is_torn: false,
         })
@@ -66,6 +69,11 @@ impl LogFile {
             name: Some(name),
             ..file
         }))
+    }
+
+    /// The size of the open file, in bytes, without asking the disk.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.file.as_ref().map(|_| self.bytes)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -97,7 +105,10 @@ impl LogFile {
         let mut rest = line;
         while !rest.is_empty() && !self.is_torn {
             match file.write(rest) {
-                Ok(count @ 1..) => rest = &rest[count..],
+                Ok(count @ 1..) => {
+                    self.bytes += count as u64;
+                    rest = &rest[count..];
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => {
                     self.is_torn = rest.len() < line.len();

@@ -148,6 +148,24 @@ pub fn log_file() -> Option<PathBuf> {
     shared::get().log_file_name()
 }
 
+/// The size of the log file as this process knows it, in bytes; `None` if there is none. Waits for no disk but while a line is
+/// written.
+#[must_use]
+pub fn log_file_bytes() -> Option<u64> {
+    shared::get().log_file_bytes()
+}
+
+/// How many messages were logged anywhere, by module and level; without those that there have been none of.
+#[must_use]
+pub fn counts() -> Vec<(String, Level, u64)> {
+    let modules = shared::get().all_modules();
+    let counts = modules.iter().flat_map(|module| {
+        let counts = module.counts();
+        counts.map(|(level, count)| (module.name.clone(), level, count))
+    });
+    counts.collect()
+}
+
 /// The table that `vlog/list` prints.
 #[must_use]
 pub fn levels_table() -> String {

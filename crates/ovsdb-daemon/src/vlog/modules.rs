@@ -1,6 +1,6 @@
 //! Log modules: their names and their levels.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use super::level::{Destination, Level};
 
@@ -72,6 +72,8 @@ pub(super) struct Module {
     pub(super) name: String,
     levels: [AtomicU8; 3],
     limited: AtomicBool,
+    /// How many messages were logged, by level.
+    counts: [AtomicU64; Level::ALL.len()],
 }
 
 impl Module {
@@ -80,7 +82,25 @@ impl Module {
             name: name.to_owned(),
             levels: std::array::from_fn(|_| AtomicU8::new(Level::Info as u8)),
             limited: AtomicBool::new(true),
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
         }
+    }
+
+    /// Counts a message that is logged.
+    pub(super) fn count(&self, level: Level) {
+        self.counts[usize::from(level as u8)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The levels at which messages were logged, and how many.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (Level, u64)> {
+        let counts = self
+            .counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Level::ALL
+            .into_iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
     }
 
     /// A module with the same settings.

@@ -211,6 +211,10 @@ impl Shared {
         *self.target.write() = socket.map(|socket| (socket, Pattern::new(TARGET_PATTERN)));
     }
 
+    pub(super) fn log_file_bytes(&self) -> Option<u64> {
+        self.file.lock().bytes()
+    }
+
     pub(super) fn log_file_name(&self) -> Option<PathBuf> {
         self.file.lock().name.clone()
     }
@@ -274,6 +278,7 @@ impl Shared {
         if !(to_console || to_syslog || to_file) {
             return;
         }
+        module.count(level);
         let record = Record {
             program: program::name(),
             subprogram: program::subprogram(),

@@ -355,16 +355,23 @@ impl Control {
 }
 
 fn count(server: &Server, unconnected: usize) -> memory::Report {
+    let mut report = count_quickly(server);
+    if unconnected > 0 {
+        *report.entry(String::from("sessions")).or_default() += unconnected as u64;
+    }
+    report.extend(count_rows(server));
+    report
+}
+
+/// Those figures of `memory/show` that lie ready.
+pub(super) fn count_quickly(server: &Server) -> memory::Report {
     let mut report: BTreeMap<String, u64> = BTreeMap::new();
     let mut add =
         |name: &str, count: usize| *report.entry(name.to_owned()).or_default() += count as u64;
-    add("atoms", 0);
     add("cells", 0);
     add("monitors", 0);
-    add("n-weak-refs", 0);
-    let sessions = server.sessions() + unconnected;
-    if sessions > 0 {
-        add("sessions", sessions);
+    if server.sessions() > 0 {
+        add("sessions", server.sessions());
     }
     for served in server.databases() {
         add("monitors", served.hub().monitors());
@@ -384,19 +391,33 @@ fn count(server: &Server, unconnected: usize) -> memory::Report {
         for id in database.table_ids() {
             let (table, schema) = (database.table(id), database.schema().table(id));
             add("cells", table.len() * schema.columns.len());
+        }
+    }
+    report
+}
+
+/// Those figures of `memory/show` for which every row has to be looked at.
+pub(super) fn count_rows(server: &Server) -> memory::Report {
+    let (mut atoms, mut weak_refs) = (0, 0);
+    for served in server.databases() {
+        let version = served.version();
+        let database = &version.database;
+        for id in database.table_ids() {
+            let (table, schema) = (database.table(id), database.schema().table(id));
             for row in table.iter() {
                 for id in schema.column_ids() {
                     let (datum, ty) = (row.get(id), &schema.column(id).ty);
-                    add("atoms", datum.len() * if datum.is_map() { 2 } else { 1 });
+                    atoms += datum.len() * if datum.is_map() { 2 } else { 1 };
                     let weak = ty.bases().filter(|base| base.is_weak_ref()).count();
-                    if weak > 0 {
-                        add("n-weak-refs", datum.len() * weak);
-                    }
+                    weak_refs += datum.len() * weak;
                 }
             }
         }
     }
-    report
+    BTreeMap::from([
+        (String::from("atoms"), atoms as u64),
+        (String::from("n-weak-refs"), weak_refs as u64),
+    ])
 }
 
 /// Registers methods of [`Control`] as commands.

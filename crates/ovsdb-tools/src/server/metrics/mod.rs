@@ -3,6 +3,7 @@
 //! All of them lie ready: nothing here looks at rows, waits for a disk, or takes a lock for longer than it takes to read a
 //! number. What they mean stands in the [`table`].
 
+mod dashboards;
 pub mod table;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use ovsdb_server::database::Served;
 use ovsdb_server::meters::{self, Histogram, JournalMeters};
 use ovsdb_server::server::Server;
 
+use self::dashboards::Dashboards;
 use self::table::Metric;
 use super::health::Health;
 
@@ -27,6 +29,7 @@ pub(super) struct Metrics {
     server: Arc<Server>,
     health: Arc<Health>,
     started: SystemTime,
+    dashboards: Dashboards,
 }
 
 /// The page as far as it has been written.
@@ -36,9 +39,15 @@ struct Writing {
 }
 
 impl Writing {
+    /// Writes one of the names of a metric.
+    fn named(&mut self, prefix: &str, metric: &Metric, write: impl Fn(&mut Samples<'_>)) {
+        let name = format!("{prefix}{}", metric.name);
+        write(&mut self.text.metric(&name, metric.kind, metric.help));
+    }
+
     fn metric(&mut self, metric: &Metric, write: impl Fn(&mut Samples<'_>)) {
-        for name in metric.names() {
-            write(&mut self.text.metric(&name, metric.kind, metric.help));
+        for prefix in metric.prefix.words() {
+            self.named(prefix, metric, &write);
         }
     }
 
@@ -76,6 +85,7 @@ impl Metrics {
             server,
             health,
             started: SystemTime::now(),
+            dashboards: Dashboards::default(),
         })
     }
 
@@ -100,6 +110,8 @@ impl Metrics {
         self.write_databases(&mut writing);
         self.write_files(&mut writing);
         self.write_process(&mut writing);
+        let is_ready = self.health.complaints().is_empty();
+        self.dashboards.write(&self.server, is_ready, &mut writing);
         writing.text.finish()
     }
 

@@ -11,7 +11,31 @@ pub enum Prefix {
     Own,
     /// Of the process, as clients of Prometheus have them.
     Process,
+    /// As dashboards for OVN's databases know them; only while one of those is served.
+    OvnDatabase,
+    /// As dashboards for OVN know them; only while one of its databases is served.
+    Ovn,
+    /// As dashboards for OVN and for Open vSwitch know them; each only while such a database is served.
+    OvnAndOvs,
 }
+
+impl Prefix {
+    /// What is put before names: the first before one, the second before another.
+    pub(super) fn words(self) -> &'static [&'static str] {
+        match self {
+            Prefix::Own => &["ovsdb_"],
+            Prefix::Process => &["process_"],
+            Prefix::OvnDatabase => &["ovn_db_"],
+            Prefix::Ovn => &[OVN],
+            Prefix::OvnAndOvs => &[OVN, OVS],
+        }
+    }
+}
+
+/// Before names that dashboards for OVN know.
+pub(super) const OVN: &str = "ovn_";
+/// Before names that dashboards for Open vSwitch know.
+pub(super) const OVS: &str = "ovs_";
 
 /// A metric.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +53,9 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// The whole names, all of which have the same values.
+    /// The whole names.
     pub fn names(&self) -> Vec<String> {
-        let prefixes: &[&str] = match self.prefix {
-            Prefix::Own => &["ovsdb_"],
-            Prefix::Process => &["process_"],
-        };
-        let prefixes = prefixes.iter();
+        let prefixes = self.prefix.words().iter();
         prefixes
             .map(|prefix| format!("{prefix}{}", self.name))
             .collect()
@@ -63,6 +83,22 @@ const fn process(name: &'static str, kind: Kind, help: &'static str) -> Metric {
         name,
         kind,
         labels: &[],
+        help,
+    }
+}
+
+const fn known(
+    prefix: Prefix,
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        prefix,
+        name,
+        kind,
+        labels,
         help,
     }
 }
@@ -287,5 +323,126 @@ metrics! {
         "start_time_seconds",
         Kind::Gauge,
         "When the process began to serve, in seconds since 1970.",
+    );
+    OVN_SESSIONS = known(
+        Prefix::OvnDatabase,
+        "jsonrpc_server_sessions",
+        Kind::Gauge,
+        &["db_name"],
+        "Clients that are connected to the server.",
+    );
+    OVN_MONITORS = known(
+        Prefix::OvnDatabase,
+        "ovsdb_monitors",
+        Kind::Gauge,
+        &["db_name"],
+        "Monitors that clients have.",
+    );
+    OVN_SIZE = known(
+        Prefix::OvnDatabase,
+        "db_size_bytes",
+        Kind::Gauge,
+        &["db_name"],
+        "Size of the database file, in bytes.",
+    );
+    OVN_BUILD = known(
+        Prefix::OvnDatabase,
+        "build_info",
+        Kind::Gauge,
+        &["version", "nb_schema_version", "sb_schema_version"],
+        "Always 1; its labels tell the release of Open vSwitch whose behaviour the server has, and the versions of the schemas.",
+    );
+    UP = known(
+        Prefix::OvnAndOvs,
+        "up",
+        Kind::Gauge,
+        &[],
+        "1 if /readyz says so, else 0.",
+    );
+    INFO = known(
+        Prefix::OvnAndOvs,
+        "info",
+        Kind::Gauge,
+        &[
+            "system_id",
+            "rundir",
+            "hostname",
+            "system_type",
+            "system_version",
+            "ovs_version",
+            "db_version",
+        ],
+        "Always 1; its labels tell what this is. What only the database Open_vSwitch knows is empty without it.",
+    );
+    FAILED_REQUESTS = known(
+        Prefix::OvnAndOvs,
+        "failed_req_count",
+        Kind::Counter,
+        &["system_id"],
+        "Always 0: nobody has to be asked for these figures.",
+    );
+    NEXT_POLL = known(
+        Prefix::OvnAndOvs,
+        "next_poll",
+        Kind::Counter,
+        &["system_id"],
+        "Now, in seconds since 1970: figures are made for each request.",
+    );
+    PID = known(
+        Prefix::OvnAndOvs,
+        "pid",
+        Kind::Gauge,
+        &["system_id", "component", "user", "group"],
+        "The process id of the server.",
+    );
+    LOG_SIZE = known(
+        Prefix::OvnAndOvs,
+        "log_file_size",
+        Kind::Gauge,
+        &["system_id", "component", "filename"],
+        "Size of the log file, in bytes.",
+    );
+    LOG_EVENTS = known(
+        Prefix::OvnAndOvs,
+        "log_event_count",
+        Kind::Gauge,
+        &["system_id", "component", "severity", "source"],
+        "Log messages since the start of the process, by level and module.",
+    );
+    DATABASE_SIZE = known(
+        Prefix::OvnAndOvs,
+        "db_file_size",
+        Kind::Gauge,
+        &["system_id", "component", "filename"],
+        "Size of the database file, in bytes.",
+    );
+    COVERAGE_AVERAGE = known(
+        Prefix::OvnAndOvs,
+        "coverage_avg",
+        Kind::Gauge,
+        &["system_id", "component", "event", "interval"],
+        "Events a second as coverage/show tells them, in the last five seconds (5s), the last minute (5m, as those who look call \
+         it), and the last hour (1h).",
+    );
+    COVERAGE_TOTAL = known(
+        Prefix::OvnAndOvs,
+        "coverage_total",
+        Kind::Counter,
+        &["system_id", "component", "event"],
+        "Events as coverage/show tells them.",
+    );
+    MEMORY_USAGE = known(
+        Prefix::OvnAndOvs,
+        "memory_usage",
+        Kind::Gauge,
+        &["system_id", "component", "facility"],
+        "Figures of memory/show. Those for which rows are looked at (atoms, n-weak-refs) are counted now and then.",
+    );
+    CLUSTER_ENABLED = known(
+        Prefix::Ovn,
+        "cluster_enabled",
+        Kind::Gauge,
+        &["system_id", "component"],
+        "Always 0: no database is clustered.",
     );
 }
