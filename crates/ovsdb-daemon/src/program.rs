@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::{OnceLock, RwLock};
 
+use crate::vlog;
+
 /// The release of Open vSwitch whose behaviour, protocol and files this one has. Scripts read it.
 pub const OPEN_VSWITCH_VERSION: &str = "3.7.1";
 
@@ -62,12 +64,13 @@ pub fn version_text() -> String {
     format!("{}\novsdb-rs {VERSION}\n", version())
 }
 
-/// Prints `NAME: message` on standard error.
+/// Prints `NAME: message` on standard error; as a JSON object with `--log-format=json`.
 pub fn error(message: impl Display) {
     let name = name();
-    let line = match subprogram() {
-        Some(role) => format!("{name}({role}): {message}\n"),
-        None => format!("{name}: {message}\n"),
+    let line = match (vlog::console_json(format_args!("{message}")), subprogram()) {
+        (Some(line), _) => line,
+        (None, Some(role)) => format!("{name}({role}): {message}\n"),
+        (None, None) => format!("{name}: {message}\n"),
     };
     // Nobody is left to tell if standard error is gone.
     let _ = std::io::stderr().write_all(line.as_bytes());

@@ -68,7 +68,7 @@ impl Listener {
         match method.kind() {
             Kind::Ptcp(target) => bind_tcp(method, target, options).await,
             Kind::Punix(_) => bind_unix(method),
-            Kind::Pfd(fd) => adopt(method, *fd),
+            Kind::Pfd(fd) => adopt(method, *fd, options),
             Kind::Pssl(_) => Err(NetError::TlsNotBuiltIn {
                 name: method.name().to_owned(),
             }),
@@ -207,7 +207,7 @@ fn tcp_listener(listener: TcpListener, bound: SocketAddr) -> Listener {
 
 /// Listens on an inherited socket (systemd's socket activation). A duplicate is used, so that the socket can be taken up
 /// again after the listener is gone.
-fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
+fn adopt(method: &Method, fd: i32, options: &SocketOptions) -> Result<Listener, NetError> {
     let fail = |what: &'static str| {
         move |source: io::Error| {
             tracing::error!(target: "stream_fd", per_minute = 1, burst = 5, "{}: {what}: {}", method.name(), crate::errno_text(&source));
@@ -232,6 +232,10 @@ fn adopt(method: &Method, fd: i32) -> Result<Listener, NetError> {
             bound_port: None,
             _file: None,
         });
+    }
+    let address = socket.local_addr().map_err(fail("getsockname"))?;
+    if let Some(address) = address.as_socket() {
+        set_dscp(&socket, address, options.dscp).map_err(fail("set_dscp"))?;
     }
     let listener = TcpListener::from_std(socket.into()).map_err(fail("listen"))?;
     let bound = listener.local_addr().map_err(fail("getsockname"))?;

@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ovsdb_net::{Listener, Method, NetError, Stream};
+use ovsdb_net::{Listener, Method, NetError, SocketOptions, Stream};
 
 /// The process's umask, which the kernel applies to socket files too.
 fn umask() -> u32 {
@@ -117,7 +117,7 @@ async fn an_inherited_descriptor_is_listened_on() {
     let path = folder.path().join("s");
     let inherited = std::os::unix::net::UnixListener::bind(&path).expect("bound");
     ovsdb_net::inherit(3, inherited.into());
-    assert_eq!(ovsdb_net::unused_inherited(), [3]);
+    assert!(ovsdb_net::unused_inherited().contains(&3));
     // And again after it was closed.
     for _ in 0..2 {
         let listener = Listener::bind(&method("pfd:3")).await.expect("adopted");
@@ -126,8 +126,23 @@ async fn an_inherited_descriptor_is_listened_on() {
             .expect("connected");
         listener.accept().await.expect("a peer");
     }
-    assert_eq!(ovsdb_net::unused_inherited(), [0; 0]);
+    assert!(!ovsdb_net::unused_inherited().contains(&3));
     assert!(path.exists(), "the file is not ours");
+}
+
+#[tokio::test]
+async fn an_inherited_port_has_the_code_point_that_is_asked_for() {
+    let inherited = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = inherited.local_addr().expect("a port").port();
+    let ours = inherited.try_clone().expect("a duplicate");
+    ovsdb_net::inherit(4, inherited.into());
+    let options = SocketOptions { dscp: 10 };
+    let listener = Listener::bind_with(&method("pfd:4"), &options)
+        .await
+        .expect("adopted");
+    assert_eq!(listener.bound_port(), Some(port));
+    let socket = socket2::SockRef::from(&ours);
+    assert_eq!(socket.tos_v4().expect("an option of the socket"), 10 << 2);
 }
 
 #[tokio::test]

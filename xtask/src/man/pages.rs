@@ -164,8 +164,9 @@ fn ovsdb_server() -> Page {
                         "A line of the log file and of the console has the form TIME|NUMBER|MODULE|LEVEL|MESSAGE, unless a \
                          pattern (-vPATTERN:DESTINATION:PATTERN) says otherwise. With --log-format=json it is a JSON \
                          object whose members are time, number, pid, program, module, level, message, and role for a \
-                         process that is not the server itself (monitor). A message of several lines is one object. Syslog keeps \
-                         its own form, and so does what the program prints on standard error when it cannot go on.",
+                         process that is not the server itself (monitor). A message of several lines is one object. Why the \
+                         program cannot go on is said in the same form, by module program at level EMER. Syslog keeps its \
+                         own form.",
                     ),
                     Text(
                         "--log-format is known by its full name only, so that --log stands for --log-file.",

@@ -57,6 +57,12 @@ pub fn fatal(module: &str, message: fmt::Arguments<'_>) -> ! {
     crate::program::fatal(message)
 }
 
+/// What the program says on standard error in words of its own, as a line of the form that the console's log lines have;
+/// `None` if they are text.
+pub(crate) fn console_json(message: fmt::Arguments<'_>) -> Option<String> {
+    shared::get().console_json("program", Level::Emer, message)
+}
+
 /// Changes levels, a pattern or the facility by a specification such as `jsonrpc:file:dbg` or `PATTERN:console:%m`.
 ///
 /// # Errors

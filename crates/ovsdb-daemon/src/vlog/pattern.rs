@@ -86,6 +86,11 @@ impl Pattern {
         }
     }
 
+    /// Whether it is [`Pattern::json`].
+    pub(super) fn is_json(&self) -> bool {
+        self.parts == [Part::Json]
+    }
+
     /// The pattern as it was set.
     pub(super) fn text(&self) -> &str {
         &self.text

@@ -279,17 +279,7 @@ impl Shared {
             return;
         }
         module.count(level);
-        let record = Record {
-            program: program::name(),
-            subprogram: program::subprogram(),
-            module: &module.name,
-            level,
-            message,
-            number: self.messages.fetch_add(1, Ordering::Relaxed) + 1,
-            now: Timestamp::now(),
-            uptime_ms: self.started.elapsed().as_millis(),
-            facility: self.facility(),
-        };
+        let record = self.record(&module.name, level, message);
         let mut line = String::with_capacity(256);
         let patterns = self.patterns.read();
         if to_console {
@@ -309,6 +299,37 @@ impl Shared {
             line.push('\n');
             self.file.lock().write(line.as_bytes());
         }
+    }
+
+    /// The next message.
+    fn record<'a>(&self, module: &'a str, level: Level, message: fmt::Arguments<'a>) -> Record<'a> {
+        Record {
+            program: program::name(),
+            subprogram: program::subprogram(),
+            module,
+            level,
+            message,
+            number: self.messages.fetch_add(1, Ordering::Relaxed) + 1,
+            now: Timestamp::now(),
+            uptime_ms: self.started.elapsed().as_millis(),
+            facility: self.facility(),
+        }
+    }
+
+    /// A line for the console that is no log line, in the form that log lines have there; `None` if that is text.
+    pub(super) fn console_json(
+        &self,
+        module: &str,
+        level: Level,
+        message: fmt::Arguments<'_>,
+    ) -> Option<String> {
+        let patterns = self.patterns.read();
+        let pattern = &patterns[Destination::Console.index()];
+        pattern.is_json().then(|| {
+            let mut line = String::new();
+            pattern.format(&self.record(module, level, message), &mut line);
+            line + "\n"
+        })
     }
 
     fn write_syslog(&self, record: &Record<'_>, text: &str) {
