@@ -68,3 +68,36 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use ovsdb_tools::server::compatibility::{Kind, State, entries};
+
+    use super::*;
+
+    #[test]
+    fn the_servers_page_has_every_control_command_variable_and_remote() {
+        let files = files();
+        let page = files
+            .iter()
+            .find(|(path, _)| path.ends_with("/ovsdb-server.1"));
+        let (_, text) = page.expect("a page");
+        // As it is shown: roff writes a hyphen as `\-`.
+        let text = text.replace("\\-", "-").replace("\\&", "");
+        let mut missing = Vec::new();
+        for kind in [Kind::Command, Kind::Environment, Kind::Remote] {
+            for entry in entries(kind) {
+                // The method is what a remote is known by.
+                let name = match kind {
+                    Kind::Remote => entry.name.split_inclusive(':').next().unwrap_or_default(),
+                    _ => entry.name,
+                };
+                let told = !matches!(entry.state, State::Refused | State::Ignored);
+                if told && !text.contains(name) {
+                    missing.push(entry.name);
+                }
+            }
+        }
+        assert_eq!(missing, [""; 0]);
+    }
+}

@@ -50,6 +50,10 @@ const FOLDERS: (&str, &[Block]) = (
             "OVS_SYSLOG_METHOD",
             "How messages get to syslog, if --syslog-method does not say it.",
         ),
+        Item(
+            "POSIXLY_CORRECT",
+            "If it is set, options end with the first word that is none.",
+        ),
     ],
 );
 
@@ -341,8 +345,13 @@ fn ovsdb_server() -> Page {
             ),
             FOLDERS,
             (
-                "ENVIRONMENT OF A SERVICE",
+                "ENVIRONMENT OF THE SERVER",
                 &[
+                    Item(
+                        "TMPDIR",
+                        "Folder for what control commands have changed, until the server ends: one that its monitor starts \
+                         again after a crash goes on with it.",
+                    ),
                     Item(
                         "NOTIFY_SOCKET",
                         "The socket of the service manager. A name that begins with @ has no file.",
