@@ -19,5 +19,6 @@ pub mod process;
 pub mod program;
 pub mod signals;
 pub mod stopwatch;
+pub mod timeval;
 pub mod unixctl;
 pub mod vlog;

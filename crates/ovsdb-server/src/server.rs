@@ -457,7 +457,9 @@ impl Server {
 
     /// How many clients are connected, by the connection methods of the remotes by which they came.
     pub fn sessions_by_method(&self) -> BTreeMap<String, usize> {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        // Those of which there are none at the moment, too.
+        let methods = ["pfd", "pssl", "ptcp", "punix", "ssl", "tcp", "unix"];
+        let mut counts: BTreeMap<String, usize> = methods.map(|it| (it.to_owned(), 0)).into();
         for known in self.sessions.lock().values() {
             let method = known.remote.split(':').next().unwrap_or_default();
             match counts.get_mut(method) {

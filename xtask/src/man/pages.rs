@@ -323,7 +323,7 @@ fn ovsdb_server() -> Page {
                     Item("coverage/read-counter COUNTER", "Print one counter."),
                     Item(
                         "stopwatch/show [NAME], stopwatch/reset [NAME]",
-                        "Print how long fsync, compactions and conversions have taken, or begin anew.",
+                        "Print how long transactions, fsync, compactions and conversions have taken, or begin anew.",
                     ),
                     Item(
                         "vlog/set, vlog/list, vlog/list-pattern",

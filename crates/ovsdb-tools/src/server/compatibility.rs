@@ -327,7 +327,7 @@ pub const ENTRIES: &[Entry] = &[
     command(
         "stopwatch/show",
         State::Ours,
-        "`fsync`, `compaction` and `conversion`, in the form of the reference's other programs",
+        "`transaction`, `fsync`, `compaction` and `conversion`, in the form of the reference's other programs",
     ),
     command("vlog/close", State::Works, ""),
     command("vlog/disable-rate-limit", State::Works, ""),

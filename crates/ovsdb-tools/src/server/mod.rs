@@ -19,7 +19,7 @@ use std::time::Duration;
 use ovsdb_daemon::daemonize::Daemon;
 use ovsdb_daemon::http::{HttpError, HttpServer, Pages};
 use ovsdb_daemon::unixctl::{self, Commands};
-use ovsdb_daemon::{coverage, inherit, memory, notify, program, signals, stopwatch, vlog};
+use ovsdb_daemon::{coverage, inherit, memory, notify, program, signals, stopwatch, timeval, vlog};
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
 use ovsdb_server::stopwatches;
@@ -163,6 +163,7 @@ async fn serve(
         tokio::spawn(socket.run());
     }
     tokio::spawn(coverage::run());
+    tokio::spawn(timeval::run());
     tokio::spawn(notify::keep_alive());
     tokio::spawn(async move { memory::run(|| control.memory_report()).await });
     let remotes = tokio::spawn(async move { configuration.run().await });

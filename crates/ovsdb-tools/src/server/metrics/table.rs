@@ -252,7 +252,7 @@ metrics! {
         "file_sync_failures_total",
         Kind::Counter,
         BY_DATABASE,
-        "Attempts to do so that failed.",
+        "Attempts to bring records to the disk that failed.",
     );
     COMPACTIONS = own(
         "compaction_duration_seconds",
@@ -264,7 +264,7 @@ metrics! {
         "compaction_failures_total",
         Kind::Counter,
         BY_DATABASE,
-        "Attempts to do so that failed.",
+        "Attempts to write the file anew that failed.",
     );
     CONVERSIONS = own(
         "conversion_duration_seconds",
