@@ -144,7 +144,9 @@ fn an_inherited_socket_serves_through_forks_crashes_and_removals() {
 
     // What is not listened on any more keeps its clients waiting until it is again.
     assert!(control(&sandbox, &["ovsdb-server/remove-remote", "pfd:3"]).ok());
-    assert_eq!(descriptors(pid, &inode), 1);
+    while descriptors(pid, &inode) != 1 {
+        std::thread::yield_now();
+    }
     let waiting = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| list(&sandbox, &remote));
         assert!(control(&sandbox, &["ovsdb-server/add-remote", "pfd:3"]).ok());
