@@ -19,6 +19,8 @@ const CHAPTERS: &[(&str, &[Source])] = &[
         &[
             all("crates/ovsdb-server/src/limits.rs"),
             some("crates/ovsdb-net/src/listener.rs", &["BACKLOG"]),
+            some("crates/ovsdb-net/src/tls/stream.rs", &["PORTION_BYTES"]),
+            some("crates/ovsdb-net/src/tls/files.rs", &["FILE_BYTES_MAX"]),
             some(
                 "crates/ovsdb-engine/src/index.rs",
                 &[

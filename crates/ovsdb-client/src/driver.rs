@@ -157,7 +157,7 @@ async fn write(
         let mut next = Some(first);
         while let Some(bytes) = next {
             if batch.is_empty() && bytes.len() >= BATCH_BYTES {
-                if let Err(error) = writer.write_all(&bytes).await {
+                if let Err(error) = write_out(&mut writer, &bytes).await {
                     return send_error(name, error);
                 }
                 break;
@@ -169,10 +169,16 @@ async fn write(
                 None
             };
         }
-        if let Err(error) = writer.write_all(&batch).await {
+        if let Err(error) = write_out(&mut writer, &batch).await {
             return send_error(name, error);
         }
     }
+}
+
+/// A stream that holds something back sends it, too: it might be the end of what the server waits for.
+async fn write_out(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
 }
 
 fn send_error(name: &str, error: io::Error) -> Disconnect {

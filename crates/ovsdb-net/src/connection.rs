@@ -454,7 +454,7 @@ impl Writer {
     /// Whether everything queued has gone to the kernel.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.half.unsent() == 0
     }
 
     /// Bytes written so far: growth while a backlog stands is a sign of life.
@@ -471,7 +471,8 @@ impl Writer {
         while !self.queue.is_empty() {
             self.flush_some().await?;
         }
-        Ok(())
+        let flushed = self.half.flush().await;
+        flushed.map_err(|error| self.send_error(error))
     }
 
     /// Writes once, as much as the kernel takes: at least one byte unless nothing is queued. Safe to cancel.
@@ -499,13 +500,15 @@ impl Writer {
                     Ok(n)
                 }
             })
-            .map_err(|error| {
-                tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5,
-                    "{}: send error: {}", self.name, errno_text(&error));
-                SendError::Io(error)
-            })?;
+            .map_err(|error| self.send_error(error))?;
         self.consume(written);
         Ok(written)
+    }
+
+    fn send_error(&self, error: io::Error) -> SendError {
+        tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5,
+            "{}: send error: {}", self.name, errno_text(&error));
+        SendError::Io(error)
     }
 
     fn consume(&mut self, written: usize) {

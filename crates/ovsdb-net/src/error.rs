@@ -53,11 +53,20 @@ pub enum NetError {
     /// The method is not usable as written.
     #[error(transparent)]
     Method(#[from] MethodError),
-    /// `ssl:` and `pssl:` are known, but this program was built without TLS.
-    #[error("{name}: TLS is not built into this program")]
-    TlsNotBuiltIn {
-        /// The method.
+    /// Keys or certificates for TLS are missing; the log says which.
+    #[error("{name}: TLS is not configured")]
+    TlsNotConfigured {
+        /// The method or the peer.
         name: String,
+    },
+    /// A TLS handshake did not come to a good end; the log says why.
+    #[error("{name}: TLS handshake failed")]
+    Handshake {
+        /// The method or the peer.
+        name: String,
+        /// What programs print for the reason, which is "Protocol error" for almost all.
+        #[source]
+        source: io::Error,
     },
     /// An active method where a passive one is wanted, or the other way round.
     #[error("{name}: this connection method does not {wanted}")]
@@ -96,9 +105,10 @@ impl NetError {
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
-            Self::Method(_) | Self::TlsNotBuiltIn { .. } | Self::WrongDirection { .. } => {
+            Self::Method(_) | Self::WrongDirection { .. } => {
                 errno_text(&io::Error::from_raw_os_error(AF_NOT_SUPPORTED))
             }
+            Self::TlsNotConfigured { .. } => errno_text(&rustix::io::Errno::NOPROTOOPT.into()),
             Self::Unresolved { passive, .. } => {
                 errno_text(&io::Error::from_raw_os_error(if *passive {
                     rustix::io::Errno::AGAIN.raw_os_error()
@@ -106,17 +116,14 @@ impl NetError {
                     AF_NOT_SUPPORTED
                 }))
             }
-            Self::Io { source, .. } => errno_text(source),
+            Self::Io { source, .. } | Self::Handshake { source, .. } => errno_text(source),
         }
     }
 
     /// Whether the method itself is at fault, so that trying again cannot help.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Self::Method(_) | Self::TlsNotBuiltIn { .. } | Self::WrongDirection { .. }
-        )
+        matches!(self, Self::Method(_) | Self::WrongDirection { .. })
     }
 }
 

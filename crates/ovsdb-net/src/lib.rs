@@ -5,6 +5,8 @@
 //! [`Connection`] turns the stream into whole messages.
 //! [`Reconnect`] decides when to connect, to probe and to give up; it is pure and owns no socket.
 //!
+//! [`Tls`] is what connections over TLS are made with; all of TLS is in its module.
+//!
 //! This crate knows no database, no log file and no session rules.
 
 mod address;
@@ -19,6 +21,7 @@ mod method;
 mod reconnect;
 mod rundir;
 mod stream;
+mod tls;
 mod unix;
 mod unix_stream;
 
@@ -30,10 +33,11 @@ pub use connection::{
 pub use content::{Content, guess_content};
 pub use error::{MethodError, NetError, errno_text};
 pub use inherited::{inherit, unused_inherited};
-pub use listener::{DSCP_DEFAULT, Listener, SocketOptions};
+pub use listener::{DSCP_DEFAULT, Incoming, Listener, SocketOptions};
 pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
 pub use stream::{ReadHalf, Stream, WriteHalf, move_here};
+pub use tls::{CaFile, Gate, Tls, TlsSettings};
 pub use unix_stream::Glance;

@@ -2,18 +2,21 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::address::{Host, InetTarget, format_ip};
 use crate::cleanup::FileGuard;
 use crate::error::NetError;
 use crate::inherited;
 use crate::method::{Kind, Method};
-use crate::stream::Stream;
+use crate::stream::{Stream, set_nodelay};
+use crate::tls::{self, Gate, Tls};
 use crate::unix_stream::watch;
 
 /// Connections the kernel holds until they are accepted.
@@ -23,16 +26,68 @@ const BACKLOG: i32 = 64;
 /// so that busy links do not hold up what keeps them working.
 pub const DSCP_DEFAULT: u8 = 48;
 
-/// What may be set on a socket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How sockets are set up, and what TLS connections over them are made with.
+#[derive(Clone, Debug)]
 pub struct SocketOptions {
     /// The six bits of the IP header's differentiated services field; Unix sockets ignore it.
     pub dscp: u8,
+    /// What `ssl:` and `pssl:` are used with.
+    pub tls: Tls,
 }
 
 impl Default for SocketOptions {
+    /// The default code point, and the TLS settings of the process.
     fn default() -> Self {
-        SocketOptions { dscp: DSCP_DEFAULT }
+        Self {
+            dscp: DSCP_DEFAULT,
+            tls: Tls::process(),
+        }
+    }
+}
+
+/// A peer that has connected, whose handshake, if there is to be one, is still to be done.
+#[derive(Debug)]
+pub struct Incoming {
+    name: String,
+    kind: IncomingKind,
+}
+
+#[derive(Debug)]
+enum IncomingKind {
+    Ready(Stream),
+    Tls(TcpStream, Arc<ServerConfig>),
+}
+
+impl Incoming {
+    /// The peer's name, as logs show it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The stream, if there is no handshake to be waited for.
+    ///
+    /// # Errors
+    /// There is one: see [`Incoming::establish`].
+    pub fn ready(self) -> Result<Stream, Self> {
+        match self.kind {
+            IncomingKind::Ready(stream) => Ok(stream),
+            kind => Err(Self { kind, ..self }),
+        }
+    }
+
+    /// Does the handshake, its costly steps under permits of `gate`. It waits for the peer for as long as the caller does.
+    ///
+    /// # Errors
+    /// [`NetError::Handshake`]; why is logged here.
+    pub async fn establish(self, gate: &Gate) -> Result<Stream, NetError> {
+        match self.kind {
+            IncomingKind::Ready(stream) => Ok(stream),
+            IncomingKind::Tls(socket, config) => {
+                let established = tls::accept(&self.name, socket, config, gate).await?;
+                Ok(Stream::from_tls(self.name, established))
+            }
+        }
     }
 }
 
@@ -48,6 +103,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum ListenerKind {
     Tcp(TcpListener),
+    Tls(TcpListener, Tls),
     Unix(AsyncFd<Socket>),
 }
 
@@ -66,12 +122,9 @@ impl Listener {
     /// See [`NetError`].
     pub async fn bind_with(method: &Method, options: &SocketOptions) -> Result<Self, NetError> {
         match method.kind() {
-            Kind::Ptcp(target) => bind_tcp(method, target, options).await,
+            Kind::Ptcp(target) | Kind::Pssl(target) => bind_tcp(method, target, options).await,
             Kind::Punix(_) => bind_unix(method),
             Kind::Pfd(fd) => adopt(method, *fd, options),
-            Kind::Pssl(_) => Err(NetError::TlsNotBuiltIn {
-                name: method.name().to_owned(),
-            }),
             Kind::Tcp(_) | Kind::Unix(_) | Kind::Ssl(_) => Err(NetError::WrongDirection {
                 name: method.name().to_owned(),
                 wanted: "listen",
@@ -79,22 +132,47 @@ impl Listener {
         }
     }
 
+    /// Waits for the next peer, and for the end of its handshake if it has one: for callers with one peer at a time. To be
+    /// cancelled only if peers may be lost.
+    ///
+    /// # Errors
+    /// As for [`Listener::accept_incoming`]; or "Protocol error" if the handshake failed.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        let incoming = self.accept_incoming().await?;
+        let established = incoming.establish(&Gate::default()).await;
+        established.map_err(|_| tls::protocol_error())
+    }
+
     /// Waits for the next peer. Safe to cancel.
     ///
     /// # Errors
     /// What `accept` says. An error such as "Too many open files" can come back at once, so that whoever loops over
-    /// this must pause after an error.
-    pub async fn accept(&self) -> io::Result<Stream> {
-        match &self.kind {
+    /// this must pause after an error. "Protocol not available": TLS is not configured, and the peer has been sent away.
+    pub async fn accept_incoming(&self) -> io::Result<Incoming> {
+        let stream = match &self.kind {
             ListenerKind::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok(Stream::from_tcp(stream, peer))
+                Stream::from_tcp(stream, peer)
+            }
+            ListenerKind::Tls(listener, tls) => {
+                let (socket, peer) = listener.accept().await?;
+                let config = tls.acceptor();
+                let config = config.map_err(|_| io::Error::from(rustix::io::Errno::NOPROTOOPT))?;
+                set_nodelay(&socket);
+                return Ok(Incoming {
+                    name: format!("ssl:{}:{}", format_ip(&peer), peer.port()),
+                    kind: IncomingKind::Tls(socket, config),
+                });
             }
             ListenerKind::Unix(listener) => {
                 let accepted = listener.async_io(Interest::READABLE, crate::unix::accept);
-                Stream::from_nonblocking_unix(accepted.await?)
+                Stream::from_nonblocking_unix(accepted.await?)?
             }
-        }
+        };
+        Ok(Incoming {
+            name: stream.name().to_owned(),
+            kind: IncomingKind::Ready(stream),
+        })
     }
 
     /// The listener's name, as logs show it: `ptcp:PORT:ADDRESS` with the port in use, or the method as written.
@@ -193,13 +271,18 @@ async fn bind_tcp(
     if target.port == 0 {
         tracing::info!(target: "socket_util", "{text}: listening on port {}", bound.port());
     }
-    Ok(tcp_listener(listener, bound))
+    let tls = method.is_tls().then(|| options.tls.clone());
+    Ok(tcp_listener(listener, bound, tls))
 }
 
-fn tcp_listener(listener: TcpListener, bound: SocketAddr) -> Listener {
+fn tcp_listener(listener: TcpListener, bound: SocketAddr, tls: Option<Tls>) -> Listener {
+    let (method, kind) = match tls {
+        Some(tls) => ("pssl", ListenerKind::Tls(listener, tls)),
+        None => ("ptcp", ListenerKind::Tcp(listener)),
+    };
     Listener {
-        name: format!("ptcp:{}:{}", bound.port(), format_ip(&bound)),
-        kind: ListenerKind::Tcp(listener),
+        name: format!("{method}:{}:{}", bound.port(), format_ip(&bound)),
+        kind,
         bound_port: Some(bound.port()),
         _file: None,
     }
@@ -239,7 +322,7 @@ fn adopt(method: &Method, fd: i32, options: &SocketOptions) -> Result<Listener, 
     }
     let listener = TcpListener::from_std(socket.into()).map_err(fail("listen"))?;
     let bound = listener.local_addr().map_err(fail("getsockname"))?;
-    Ok(tcp_listener(listener, bound))
+    Ok(tcp_listener(listener, bound, None))
 }
 
 pub(crate) fn set_dscp(socket: &Socket, address: SocketAddr, dscp: u8) -> io::Result<()> {

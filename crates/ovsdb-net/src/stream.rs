@@ -13,11 +13,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, tcp};
 
-use crate::address::{InetTarget, format_ip};
+use crate::address::{Host, InetTarget, format_ip};
 use crate::error::NetError;
 use crate::listener::{SocketOptions, set_dscp};
 use crate::memory_file::MemoryFile;
 use crate::method::{Kind, Method};
+use crate::tls::{self, TlsRead, TlsWrite};
 use crate::unix_stream::{self, Glance, UnixRead, UnixWrite};
 
 /// A connected stream.
@@ -33,6 +34,7 @@ pub struct Stream {
 enum StreamKind {
     Tcp(TcpStream),
     Unix(UnixRead, UnixWrite),
+    Tls(TlsRead, TlsWrite),
     Custom(CustomRead, CustomWrite),
 }
 
@@ -68,7 +70,31 @@ impl Stream {
     pub async fn connect_with(method: &Method, options: &SocketOptions) -> Result<Self, NetError> {
         let name = method.name().to_owned();
         match method.kind() {
-            Kind::Tcp(target) => connect_tcp(name, target, options).await,
+            Kind::Tcp(target) => {
+                let socket = connect_tcp(&name, target, options).await?;
+                Ok(Self {
+                    name,
+                    client_id: None,
+                    kind: StreamKind::Tcp(socket),
+                })
+            }
+            Kind::Ssl(target) => {
+                // A server is not to be bothered by who has nothing to show.
+                options.tls.check_dialler(&name)?;
+                let socket = connect_tcp(&name, target, options).await?;
+                let peer = socket.peer_addr().map_err(|source| NetError::Io {
+                    name: name.clone(),
+                    what: "getpeername",
+                    source,
+                })?;
+                let host = match &target.host {
+                    Some(Host::Name(host)) => Some(host.as_str()),
+                    Some(Host::Ip(..)) | None => None,
+                };
+                let established =
+                    tls::connect(&name, socket, peer.ip(), host, &options.tls).await?;
+                Ok(Self::from_tls(name, established))
+            }
             Kind::Unix(_) => {
                 let path = method.socket_path().expect("a unix method has a path");
                 match crate::unix::connect(&path).and_then(unix_stream::halves) {
@@ -88,7 +114,6 @@ impl Stream {
                     }
                 }
             }
-            Kind::Ssl(_) => Err(NetError::TlsNotBuiltIn { name }),
             Kind::Ptcp(_) | Kind::Punix(_) | Kind::Pssl(_) | Kind::Pfd(_) => {
                 Err(NetError::WrongDirection {
                     name,
@@ -106,6 +131,16 @@ impl Stream {
             name: format!("tcp:{}:{}", format_ip(&peer), peer.port()),
             client_id: None,
             kind: StreamKind::Tcp(stream),
+        }
+    }
+
+    /// A stream whose TLS handshake is done.
+    pub(crate) fn from_tls(name: String, established: tls::Established) -> Self {
+        let (read, write) = tls::halves(established.socket, established.connection);
+        Self {
+            name,
+            client_id: established.client_id.map(Arc::from),
+            kind: StreamKind::Tls(read, write),
         }
     }
 
@@ -188,6 +223,10 @@ impl Stream {
                 ReadHalf(ReadKind::Unix(read)),
                 WriteHalf(WriteKind::Unix(write)),
             ),
+            StreamKind::Tls(read, write) => (
+                ReadHalf(ReadKind::Tls(read)),
+                WriteHalf(WriteKind::Tls(write)),
+            ),
             StreamKind::Custom(read, write) => (
                 ReadHalf(ReadKind::Custom(read)),
                 WriteHalf(WriteKind::Custom(write)),
@@ -223,21 +262,25 @@ pub fn move_here(read: &mut ReadHalf, write: &mut WriteHalf) -> io::Result<()> {
             *write = WriteHalf(WriteKind::Tcp(new_write));
             Ok(())
         }
+        (ReadKind::Tls(read), WriteKind::Tls(_)) => {
+            tls::move_here(read);
+            Ok(())
+        }
         // It has no socket that a runtime would watch.
         _ => Ok(()),
     }
 }
 
 async fn connect_tcp(
-    name: String,
+    name: &str,
     target: &InetTarget,
     options: &SocketOptions,
-) -> Result<Stream, NetError> {
+) -> Result<TcpStream, NetError> {
     let address = match target.resolve().await {
         Ok(address) => address,
         Err(source) => {
             let error = NetError::Unresolved {
-                name: name.clone(),
+                name: name.to_owned(),
                 passive: false,
                 source: Some(source),
             };
@@ -246,7 +289,7 @@ async fn connect_tcp(
         }
     };
     let fail = |source| NetError::Io {
-        name: name.clone(),
+        name: name.to_owned(),
         what: "connect",
         source,
     };
@@ -261,11 +304,7 @@ async fn connect_tcp(
         return Err(fail(error));
     }
     set_nodelay(&stream);
-    Ok(Stream {
-        name,
-        client_id: None,
-        kind: StreamKind::Tcp(stream),
-    })
+    Ok(stream)
 }
 
 /// A socket that is connected, or about to be: it is so once it is writable and has no error.
@@ -286,7 +325,7 @@ fn begin_connect(address: SocketAddr, dscp: u8) -> io::Result<TcpStream> {
 
 const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 
-fn set_nodelay(stream: &TcpStream) {
+pub(crate) fn set_nodelay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::error!(target: "socket_util", "setsockopt(TCP_NODELAY): {}", crate::errno_text(&error));
     }
@@ -302,7 +341,7 @@ impl ReadHalf {
     pub fn glance(&self) -> Option<Glance> {
         match &self.0 {
             ReadKind::Unix(half) => Some(half.glance()),
-            ReadKind::Tcp(_) | ReadKind::Custom(_) => None,
+            ReadKind::Tcp(_) | ReadKind::Tls(_) | ReadKind::Custom(_) => None,
         }
     }
 }
@@ -311,6 +350,7 @@ impl ReadHalf {
 enum ReadKind {
     Tcp(tcp::OwnedReadHalf),
     Unix(UnixRead),
+    Tls(TlsRead),
     Custom(CustomRead),
 }
 
@@ -322,10 +362,27 @@ pub struct WriteHalf(WriteKind);
 enum WriteKind {
     Tcp(tcp::OwnedWriteHalf),
     Unix(UnixWrite),
+    Tls(TlsWrite),
     Custom(CustomWrite),
 }
 
 impl WriteHalf {
+    /// Bytes that [`AsyncWrite::poll_write`] has taken, or what was made of them, that have not gone to the system yet:
+    /// [`AsyncWrite::poll_flush`] sends them. Always 0 where there is nothing in between.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        match &self.0 {
+            WriteKind::Tls(half) => half.unsent(),
+            WriteKind::Tcp(_) | WriteKind::Unix(_) | WriteKind::Custom(_) => 0,
+        }
+    }
+
+    /// Whether files can be sent as they are: see [`WriteHalf::poll_send_file`].
+    #[must_use]
+    pub fn takes_files(&self) -> bool {
+        matches!(self.0, WriteKind::Tcp(_) | WriteKind::Unix(_))
+    }
+
     /// Writes so many bytes of a file, from `offset` on, as [`AsyncWrite::poll_write`] does, but without copying them.
     /// `None`: this kind of stream, or the system, does not do that, for whatever reason, and nothing has been written. If it
     /// is the stream that is at fault, whoever writes the bytes themselves learns of it.
@@ -339,7 +396,7 @@ impl WriteHalf {
         let sent = match &mut self.0 {
             WriteKind::Tcp(half) => poll_send_file(half.as_ref(), cx, file, offset, length),
             WriteKind::Unix(half) => half.poll_send_file(cx, file, offset, length),
-            WriteKind::Custom(_) => return None,
+            WriteKind::Tls(_) | WriteKind::Custom(_) => return None,
         };
         match sent {
             // A policy of the system may forbid it, or there may be no memory for it: the peer must not pay for that.
@@ -379,6 +436,7 @@ impl AsyncRead for ReadHalf {
         match &mut self.0 {
             ReadKind::Tcp(half) => Pin::new(half).poll_read(cx, buf),
             ReadKind::Unix(half) => Pin::new(half).poll_read(cx, buf),
+            ReadKind::Tls(half) => Pin::new(half).poll_read(cx, buf),
             ReadKind::Custom(half) => half.0.as_mut().poll_read(cx, buf),
         }
     }
@@ -393,6 +451,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_write(cx, buf),
             WriteKind::Unix(half) => Pin::new(half).poll_write(cx, buf),
+            WriteKind::Tls(half) => Pin::new(half).poll_write(cx, buf),
             WriteKind::Custom(half) => half.0.as_mut().poll_write(cx, buf),
         }
     }
@@ -405,13 +464,14 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_write_vectored(cx, bufs),
             WriteKind::Unix(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+            WriteKind::Tls(half) => Pin::new(half).poll_write_vectored(cx, bufs),
             WriteKind::Custom(half) => half.0.as_mut().poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
-            WriteKind::Tcp(_) | WriteKind::Unix(_) => true,
+            WriteKind::Tcp(_) | WriteKind::Unix(_) | WriteKind::Tls(_) => true,
             WriteKind::Custom(half) => half.0.is_write_vectored(),
         }
     }
@@ -420,6 +480,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_flush(cx),
             WriteKind::Unix(half) => Pin::new(half).poll_flush(cx),
+            WriteKind::Tls(half) => Pin::new(half).poll_flush(cx),
             WriteKind::Custom(half) => half.0.as_mut().poll_flush(cx),
         }
     }
@@ -428,6 +489,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.0 {
             WriteKind::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             WriteKind::Unix(half) => Pin::new(half).poll_shutdown(cx),
+            WriteKind::Tls(half) => Pin::new(half).poll_shutdown(cx),
             WriteKind::Custom(half) => half.0.as_mut().poll_shutdown(cx),
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ovsdb_engine::Row;
+use ovsdb_net::Tls;
 use ovsdb_proto::json::{Json, Object};
 use ovsdb_proto::operation::{Operation, parse_transact};
 use ovsdb_proto::schema::TableId;
@@ -21,6 +22,7 @@ use crate::remotes::{RemoteOptions, RemoteStatus, Remotes};
 use crate::runtime::fresh_uuid;
 use crate::server::Server;
 use crate::targets::{self, Target, TargetError};
+use crate::tls::TlsSources;
 use crate::writer::Job;
 
 /// Tables of a database on which remotes depend.
@@ -38,6 +40,9 @@ impl PartialEq for Watched {
 struct State {
     wanted: BTreeMap<String, RemoteOptions>,
     remotes: Remotes,
+    tls: TlsSources,
+    /// What was wrong with them when they were last looked at.
+    tls_errors: Vec<TargetError>,
     watched: Vec<Watched>,
     /// Rung when a database from which remotes come has changed.
     changed: Arc<Notify>,
@@ -64,6 +69,8 @@ impl Configuration {
         let state = State {
             wanted: BTreeMap::new(),
             remotes: Remotes::new(server.clone()),
+            tls: TlsSources::default(),
+            tls_errors: Vec::new(),
             watched: Vec::new(),
             changed: Arc::default(),
         };
@@ -108,6 +115,26 @@ impl Configuration {
     /// The remotes that are wanted, with their options.
     pub async fn wanted(&self) -> BTreeMap<String, RemoteOptions> {
         self.state.lock().await.wanted.clone()
+    }
+
+    /// Sets where the settings of TLS come from. They are the process's, and [`Configuration::apply`] brings them into
+    /// force.
+    pub async fn set_tls(&self, sources: TlsSources) {
+        self.state.lock().await.tls = sources;
+        self.edited.notify_one();
+    }
+
+    /// What was wrong with the settings of TLS when they were last applied. What is not wrong is in force.
+    ///
+    /// # Errors
+    /// Some settings name columns that do not exist, or hold no strings.
+    pub async fn check_tls(&self) -> Result<(), TargetErrors> {
+        let errors = self.state.lock().await.tls_errors.clone();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(TargetErrors(errors))
+        }
     }
 
     /// Removes a remote. False if there is none of this name.
@@ -161,6 +188,14 @@ impl Configuration {
                 Err(error) => errors.push(error),
             }
         }
+        let resolved = state.tls.resolve(&self.server);
+        watched.extend(resolved.tables.into_iter().map(|(database, table)| {
+            let tables = vec![table];
+            Watched { database, tables }
+        }));
+        state.tls_errors = resolved.errors;
+        // Before the remotes, which need it.
+        Tls::process().set(resolved.settings);
         if watched != state.watched {
             // A change between the look above and this would go unnoticed, so look once more.
             state.changed = Arc::default();
@@ -184,8 +219,10 @@ impl Configuration {
     pub async fn run(&self) {
         let mut next_status = Instant::now();
         let mut last_error = None;
+        let mut last_tls_error = None;
         loop {
             let error = self.apply().await.err();
+            let tls_error = self.check_tls().await.err();
             // Each trouble is logged once.
             if let Some(error) = error
                 .as_ref()
@@ -194,6 +231,13 @@ impl Configuration {
                 tracing::warn!(target: "ovsdb_server", "{error}");
             }
             last_error = error;
+            if let Some(error) = tls_error
+                .as_ref()
+                .filter(|error| last_tls_error.as_ref() != Some(*error))
+            {
+                tracing::warn!(target: "ovsdb_server", "{error}");
+            }
+            last_tls_error = tls_error;
             if Instant::now() >= next_status {
                 self.write_status().await;
                 next_status = Instant::now() + limits::STATUS_INTERVAL;

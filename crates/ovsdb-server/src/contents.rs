@@ -62,6 +62,8 @@ struct State {
     kept_bytes: usize,
     /// How many readers come to which piece next.
     readers: BTreeMap<usize, usize>,
+    /// How many of them would send files.
+    file_readers: usize,
 }
 
 /// A piece of which it is known where it begins.
@@ -131,6 +133,7 @@ impl Contents {
                 kept: VecDeque::new(),
                 kept_bytes: 0,
                 readers: BTreeMap::new(),
+                file_readers: 0,
             }),
             making: Mutex::default(),
             spare: Spare::default(),
@@ -139,9 +142,12 @@ impl Contents {
 
     /// Somebody who reads them from the beginning.
     pub fn reader(self: &Arc<Self>) -> Reader {
-        *self.state.lock().readers.entry(0).or_default() += 1;
+        let mut state = self.state.lock();
+        *state.readers.entry(0).or_default() += 1;
+        state.file_readers += 1;
         Reader {
             contents: self.clone(),
+            takes_files: true,
             next: 0,
             ahead: None,
         }
@@ -159,7 +165,10 @@ impl Contents {
             let mut state = self.state.lock();
             match state.made(number)? {
                 Some(made) => return Some((made, false)),
-                None => (state.pieces[number].place, state.coming(number)),
+                None => {
+                    let readers = state.coming(number).min(state.file_readers);
+                    (state.pieces[number].place, readers)
+                }
             }
         };
         let spare = self.spare.lock().pop();
@@ -250,11 +259,19 @@ impl State {
 #[derive(Debug)]
 pub struct Reader {
     contents: Arc<Contents>,
+    takes_files: bool,
     next: usize,
     ahead: Option<Arc<Piece>>,
 }
 
 impl Reader {
+    /// Has no file made for the sake of this reader, who has no use for one.
+    pub fn refuse_files(&mut self) {
+        if std::mem::take(&mut self.takes_files) {
+            self.contents.state.lock().file_readers -= 1;
+        }
+    }
+
     /// Goes on to the next piece; `None` after the last. Says whether it had to be made, which takes some time.
     pub fn go_on(&mut self) -> Option<(Arc<Piece>, bool)> {
         let (piece, was_made) = match self.ahead.take() {
@@ -287,6 +304,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        self.refuse_files();
         let given_back = self.contents.state.lock().go_on(self.next, None);
         drop(given_back);
     }

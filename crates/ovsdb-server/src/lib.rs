@@ -43,6 +43,7 @@ pub mod session;
 pub mod stopwatches;
 pub mod targets;
 mod tellers;
+pub mod tls;
 pub mod transaction_id;
 mod transaction_log;
 pub mod vigil;

@@ -36,6 +36,13 @@ pub const SESSIONS_MAX: usize = 16_384;
 /// disconnected. Room for a whole database in one transaction.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
+/// How long a client may take to show who it is, where it must (TLS). It is disconnected then.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Clients that are showing who they are at the same time. For another one, the one that has been at it longest is
+/// disconnected.
+pub const HANDSHAKES_MAX: usize = 1024;
+
 /// Messages larger than this, in bytes, are parsed and answered where they do not hold up other sessions.
 pub const MESSAGE_BYTES_SMALL: usize = 256 << 10;
 

@@ -161,6 +161,20 @@ impl Mailbox {
         self.bell.notified().await;
     }
 
+    /// Returns once the session has been told to end. Takes no letter: one that began after all would find them.
+    pub async fn dismissed(&self) {
+        loop {
+            {
+                let inbox = self.inbox.lock();
+                let is_goodbye = |letter: &Letter| matches!(letter, Letter::Goodbye(_));
+                if inbox.close.is_some() || inbox.letters.iter().any(is_goodbye) {
+                    return;
+                }
+            }
+            self.rung().await;
+        }
+    }
+
     /// Takes note of all rings so far. Who calls this looks at everything afterwards.
     pub fn hush(&self) {
         pin!(self.bell.notified()).enable();

@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ovsdb_net::{
-    Action, Disconnect, Listener, Method, MethodError, NetError, Reconnect, ReconnectStats,
-    SocketOptions, Stream,
+    Action, Disconnect, Gate, Incoming, Listener, Method, MethodError, NetError, Reconnect,
+    ReconnectStats, SocketOptions, Stream,
 };
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::limits;
 use crate::locks::LockState;
-use crate::mailbox::Letter;
+use crate::mailbox::{Letter, Mailbox, SessionId};
 use crate::meters;
 use crate::server::Server;
 use crate::session::{Session, SessionOptions};
@@ -85,14 +86,6 @@ impl RemoteOptions {
     }
 }
 
-/// The reason in the system's words, or in ours where the system has no part in it.
-fn net_reason(error: &NetError) -> String {
-    match error {
-        NetError::TlsNotBuiltIn { .. } => String::from("TLS is not supported"),
-        error => error.reason(),
-    }
-}
-
 /// What is known of an open remote.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteStatus {
@@ -118,9 +111,54 @@ struct Remote {
     task: JoinHandle<()>,
 }
 
+/// Handshakes under way.
+struct Handshakes {
+    /// What they pass through, so that many at a time leave the others a part of the processors.
+    gate: Gate,
+    /// Whose they are, the oldest first.
+    clients: Mutex<BTreeMap<SessionId, Arc<Mailbox>>>,
+}
+
+impl Handshakes {
+    fn new(at_a_time: usize) -> Handshakes {
+        Handshakes {
+            gate: Gate::new(at_a_time),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Counts another one, until what is returned is dropped. If there are too many, the oldest is to end.
+    fn begin(&self, mailbox: &Arc<Mailbox>) -> UnderWay<'_> {
+        let mut clients = self.clients.lock();
+        if clients.len() >= limits::HANDSHAKES_MAX
+            && let Some((_, oldest)) = clients.pop_first()
+        {
+            oldest.close(None);
+        }
+        clients.insert(mailbox.id(), mailbox.clone());
+        UnderWay {
+            handshakes: self,
+            id: mailbox.id(),
+        }
+    }
+}
+
+/// A handshake that counts.
+struct UnderWay<'a> {
+    handshakes: &'a Handshakes,
+    id: SessionId,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.handshakes.clients.lock().remove(&self.id);
+    }
+}
+
 /// The open remotes of a server. Dropping it closes the listeners.
 pub struct Remotes {
     server: Arc<Server>,
+    handshakes: Arc<Handshakes>,
     open: BTreeMap<String, Remote>,
     /// Remotes that could not be opened, and the reason, so that it is logged once.
     failed: BTreeMap<String, String>,
@@ -129,8 +167,10 @@ pub struct Remotes {
 impl Remotes {
     /// No remotes yet.
     pub fn new(server: Arc<Server>) -> Remotes {
+        let workers = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
         Remotes {
             server,
+            handshakes: Arc::new(Handshakes::new(workers / 2)),
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
         }
@@ -159,7 +199,7 @@ impl Remotes {
             }
             let opened = if self.open.len() < limits::REMOTES_MAX {
                 let opened = self.open(name, options).await;
-                opened.map_err(|error| net_reason(&error))
+                opened.map_err(|error| error.reason())
             } else {
                 Err(String::from("too many remotes"))
             };
@@ -182,7 +222,7 @@ impl Remotes {
         let server = self.server.clone();
         match Method::parse(name) {
             Ok(method) if method.is_passive() => {
-                let socket = SocketOptions { dscp: options.dscp };
+                let socket = socket_options(options);
                 let listener = Listener::bind_with(&method, &socket).await?;
                 let bound_port = listener.bound_port();
                 let task = tokio::spawn(accept_loop(
@@ -190,6 +230,7 @@ impl Remotes {
                     name.to_owned(),
                     listener,
                     shared.clone(),
+                    self.handshakes.clone(),
                 ));
                 Ok(Remote {
                     options: shared,
@@ -303,21 +344,9 @@ impl Drop for Remotes {
 /// For programs that accept connections in ways of their own. Under a role, a stream's
 /// [client id](Stream::client_id) is the name that permissions are given to.
 pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &RemoteOptions) {
-    let Some(mailbox) = server.try_enroll_session(remote) else {
-        meters::REFUSED.add(1);
-        tracing::warn!(
-            target: "ovsdb_jsonrpc_server", per_minute = 1, burst = 5,
-            "{}: connection refused: too many clients ({})",
-            stream.name(), server.limits().sessions_max
-        );
+    let Some((mailbox, reconnect)) = enroll(server, remote, stream.name(), options) else {
         return;
     };
-    let mut reconnect = Reconnect::new(stream.name(), server.now_ms());
-    // Such connections are often short-lived, and it is for the peer to connect again.
-    reconnect.set_quiet(true);
-    reconnect.set_tries_left(Some(0));
-    reconnect.set_probe_interval(options.probe_interval_ms);
-    reconnect.connected(server.now_ms());
     let settings = SessionOptions {
         access: options.access(&stream),
     };
@@ -328,17 +357,102 @@ pub fn serve(server: &Arc<Server>, remote: &str, stream: Stream, options: &Remot
     server.lane().spawn(task);
 }
 
+/// Likewise for one that has to show who it is before it is a client. Meanwhile it counts as one.
+fn serve_incoming(
+    server: &Arc<Server>,
+    remote: &str,
+    incoming: Incoming,
+    options: &RemoteOptions,
+    handshakes: &Arc<Handshakes>,
+) {
+    let incoming = match incoming.ready() {
+        Ok(stream) => return serve(server, remote, stream, options),
+        Err(incoming) => incoming,
+    };
+    let name = incoming.name().to_owned();
+    let Some((mailbox, mut reconnect)) = enroll(server, remote, &name, options) else {
+        return;
+    };
+    let (served, options) = (server.clone(), options.clone());
+    let handshakes = handshakes.clone();
+    let task = async move {
+        let server = served;
+        let under_way = handshakes.begin(&mailbox);
+        let handshake =
+            tokio::time::timeout(limits::HANDSHAKE, incoming.establish(&handshakes.gate));
+        let established = tokio::select! {
+            established = handshake => established.ok(),
+            () = mailbox.dismissed() => None,
+        };
+        drop(under_way);
+        match established {
+            Some(Ok(stream)) => {
+                let settings = SessionOptions {
+                    access: options.access(&stream),
+                };
+                let session = Box::new(Session::new(server, mailbox, stream, settings));
+                session.run(&Mutex::new(reconnect)).await;
+            }
+            Some(Err(error)) => {
+                let reason = error.reason();
+                tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5, "{name}: receive error: {reason}");
+                reconnect.disconnected(server.now_ms(), &Disconnect::Error(reason));
+                server.forget_session(mailbox.id());
+            }
+            // It took too long, others wait, or the remote is closed.
+            None => {
+                reconnect.disconnected(server.now_ms(), &Disconnect::Unspecified);
+                server.forget_session(mailbox.id());
+            }
+        }
+    };
+    server.tellers();
+    server.lane().spawn(task);
+}
+
+/// Has a new client counted; `None` if there are too many.
+fn enroll(
+    server: &Arc<Server>,
+    remote: &str,
+    name: &str,
+    options: &RemoteOptions,
+) -> Option<(Arc<Mailbox>, Reconnect)> {
+    let Some(mailbox) = server.try_enroll_session(remote) else {
+        meters::REFUSED.add(1);
+        tracing::warn!(
+            target: "ovsdb_jsonrpc_server", per_minute = 1, burst = 5,
+            "{name}: connection refused: too many clients ({})", server.limits().sessions_max
+        );
+        return None;
+    };
+    let mut reconnect = Reconnect::new(name, server.now_ms());
+    // Such connections are often short-lived, and it is for the peer to connect again.
+    reconnect.set_quiet(true);
+    reconnect.set_tries_left(Some(0));
+    reconnect.set_probe_interval(options.probe_interval_ms);
+    reconnect.connected(server.now_ms());
+    Some((mailbox, reconnect))
+}
+
+fn socket_options(options: &RemoteOptions) -> SocketOptions {
+    SocketOptions {
+        dscp: options.dscp,
+        ..SocketOptions::default()
+    }
+}
+
 async fn accept_loop(
     server: Arc<Server>,
     name: String,
     listener: Listener,
     options: Arc<Mutex<RemoteOptions>>,
+    handshakes: Arc<Handshakes>,
 ) {
     loop {
-        match listener.accept().await {
-            Ok(stream) => {
+        match listener.accept_incoming().await {
+            Ok(incoming) => {
                 let options = options.lock().clone();
-                serve(&server, &name, stream, &options);
+                serve_incoming(&server, &name, incoming, &options, &handshakes);
             }
             Err(error) => {
                 let reason = ovsdb_net::errno_text(&error);
@@ -415,13 +529,13 @@ async fn connect(
         {
             tracing::error!(target: "socket_util", "{error}");
         }
-        Disconnect::Error(net_reason(error))
+        Disconnect::Error(error.reason())
     })?;
     let deadline = reconnect
         .lock()
         .deadline_ms(server.now_ms())
         .map(|at_ms| server.instant_of(at_ms));
-    let socket = SocketOptions { dscp: options.dscp };
+    let socket = socket_options(options);
     let connected = Stream::connect_with(method, &socket);
     let result = match deadline {
         Some(deadline) => match tokio::time::timeout_at(deadline, connected).await {
@@ -430,5 +544,5 @@ async fn connect(
         },
         None => connected.await,
     };
-    result.map_err(|error| Disconnect::Error(net_reason(&error)))
+    result.map_err(|error| Disconnect::Error(error.reason()))
 }

@@ -50,6 +50,16 @@ pub enum TargetError {
         /// The part that is wrong.
         column: String,
     },
+    /// The column should hold strings.
+    #[error("\"{name}\": table \"{table}\" column \"{column}\" is not string or set of strings")]
+    NotStrings {
+        /// What was given.
+        name: String,
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
 }
 
 /// A column of a served database.
@@ -109,13 +119,22 @@ impl Target {
         })
     }
 
-    fn ty(&self) -> &ColumnType {
+    pub(crate) fn ty(&self) -> &ColumnType {
         &self
             .database
             .schema()
             .table(self.table)
             .column(self.column)
             .ty
+    }
+
+    /// The names of the table and of the column.
+    pub(crate) fn names(&self) -> (String, String) {
+        let table = self.database.schema().table(self.table);
+        (
+            table.name.to_string(),
+            table.column(self.column).name.to_string(),
+        )
     }
 
     /// The table that the column refers to.

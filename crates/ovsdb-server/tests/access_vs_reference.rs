@@ -1,4 +1,5 @@
-//! The dialogues of `testdata/access` with the reference's server, whose clients prove their ids by certificates.
+//! The dialogues of `testdata/access` with the reference's server and with ours, whose clients prove their ids by
+//! certificates.
 
 mod access;
 
@@ -43,8 +44,8 @@ fn certificates() -> &'static Path {
     folder.path()
 }
 
-/// The reference's server, and the programs that speak TLS for its clients.
-struct Reference {
+/// A server, and the programs that speak TLS for its clients.
+struct OverTls {
     sandbox: Sandbox,
     _server: Server,
     /// Port by address.
@@ -52,8 +53,8 @@ struct Reference {
     connectors: Vec<Child>,
 }
 
-impl Reference {
-    fn start() -> Reference {
+impl OverTls {
+    fn start(side: Side) -> OverTls {
         let sandbox = Sandbox::new();
         let schemas = access::schemas();
         let tool = Side::Reference.program("ovsdb-tool");
@@ -85,14 +86,7 @@ impl Reference {
             .iter()
             .map(|(name, schema)| (name.as_str(), schema.as_path()))
             .collect();
-        let server = Server::start_as(
-            &sandbox,
-            Side::Reference,
-            "ovsdb-server",
-            "db.sock",
-            &databases,
-            &more,
-        );
+        let server = Server::start_as(&sandbox, side, "ovsdb-server", "db.sock", &databases, &more);
         let log = sandbox.text("ovsdb-server.log");
         // `...|INFO|0:127.0.0.1: listening on port 40000`
         let ports = log.lines().filter_map(|line| {
@@ -100,7 +94,7 @@ impl Reference {
             let (_, address) = before.rsplit_once(':')?;
             Some((address.to_owned(), port.to_owned()))
         });
-        Reference {
+        OverTls {
             ports: ports.collect(),
             sandbox,
             _server: server,
@@ -109,7 +103,7 @@ impl Reference {
     }
 }
 
-impl Host for Reference {
+impl Host for OverTls {
     fn folder(&self) -> &Path {
         self.sandbox.folder()
     }
@@ -137,7 +131,7 @@ impl Host for Reference {
     }
 }
 
-impl Drop for Reference {
+impl Drop for OverTls {
     fn drop(&mut self) {
         for connector in &mut self.connectors {
             // Both fail only if it has ended by itself.
@@ -163,7 +157,12 @@ fn the_reference_answers_as_the_dialogues_say() {
     } else {
         &[]
     };
-    access::check_all(left_out, Reference::start);
+    access::check_all(left_out, || OverTls::start(Side::Reference));
+}
+
+#[test]
+fn our_program_answers_over_tls_as_the_dialogues_say() {
+    access::check_all(&[], || OverTls::start(Side::Ours));
 }
 
 #[test]
@@ -171,7 +170,7 @@ fn both_servers_allow_and_forbid_the_same_random_transactions() {
     let (mut allowed, mut forbidden) = (0, 0);
     for seed in 1..=SEEDS {
         let mut transactions = Transactions::new(seed);
-        let mut reference = Player::new(Reference::start());
+        let mut reference = Player::new(OverTls::start(Side::Reference));
         let mut ours = Player::new(Ours::start());
         for number in 0..TRANSACTIONS {
             let (client, params) = transactions.next();

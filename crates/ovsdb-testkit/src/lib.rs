@@ -11,6 +11,7 @@ pub mod installation;
 pub mod manager;
 pub mod monitored;
 pub mod names;
+pub mod pki;
 pub mod port;
 pub mod programs;
 pub mod python;

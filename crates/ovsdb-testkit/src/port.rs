@@ -61,6 +61,11 @@ impl Port {
         }
     }
 
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
     /// The option of a server that listens here.
     pub fn server_option(&self) -> String {
         format!("--remote=ptcp:{}:{}", self.number, Ipv4Addr::LOCALHOST)

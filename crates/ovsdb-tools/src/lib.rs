@@ -5,4 +5,5 @@ pub mod client;
 pub mod server;
 pub mod table;
 mod timestamp;
+pub mod tls_options;
 pub mod tool;

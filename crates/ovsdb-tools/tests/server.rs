@@ -101,8 +101,19 @@ fn what_cannot_be_served_ends_the_start_with_the_reason() {
     );
     check_refusal(
         &sandbox,
-        &["A.db", "--remote=pssl:"],
-        "ovsdb-server: pssl:: TLS is not supported by this server",
+        &["A.db", "--private-key=db:A,Root", "--certificate=db:X,Y,Z"],
+        &format!(
+            "ovsdb_server|WARN|failed to configure SSL/TLS: \"db:A,Root\": invalid syntax\n\
+             \"db:X,Y,Z\": no database named X\n{end}"
+        ),
+    );
+    check_refusal(
+        &sandbox,
+        &["A.db", "--ca-cert=db:A,Root,managers"],
+        &format!(
+            "ovsdb_server|WARN|failed to configure SSL/TLS: \"db:A,Root,managers\": table \"Root\" column \
+             \"managers\" is not string or set of strings\n{end}"
+        ),
     );
     assert!(!sandbox.path("ovsdb-server.pid").exists());
 }

@@ -57,6 +57,31 @@ const FOLDERS: (&str, &[Block]) = (
     ],
 );
 
+const TLS: (&str, &[Block]) = (
+    "TLS",
+    &[
+        Text(
+            "ssl: and pssl: take a private key, its certificate and the certificates of authorities, in PEM files. Each \
+             side shows its certificate to the other and believes those that its authorities vouch for; names of hosts \
+             are not compared. With --ca-cert=none every peer is believed, and none has an id.",
+        ),
+        Text(
+            "With --bootstrap-ca-cert, a program that connects and does not have the file yet believes the first server \
+             and writes the last certificate that it shows to the file; the next connection is checked against that. Of \
+             this option and --ca-cert the later counts. --peer-ca-cert names certificates to be shown besides one's \
+             own, for those who bootstrap.",
+        ),
+        Text(
+            "PROTOS is a range (TLSv1.2-TLSv1.3), a version and all later ones (TLSv1.2+), or a list (TLSv1.2,TLSv1.3). \
+             CIPHERS is a list as OpenSSL writes it, for TLSv1.2; SUITES has names with colons between them, for TLSv1.3.",
+        ),
+        Text(
+            "Files are read again when they change, for connections from then on. What cannot be used is logged, and what \
+             was good before stays.",
+        ),
+    ],
+);
+
 /// Commands that a page lists because no table of the program has them.
 fn commands(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter()
@@ -96,12 +121,13 @@ fn ovsdb_server() -> Page {
                         "Listen on a TCP port, 6640 unless given, of all addresses or of HOST. With port 0 the \
                          system chooses one, which the log names.",
                     ),
+                    Item("pssl:[PORT][:HOST]", "The same for connections over TLS."),
                     Item(
                         "pfd:N",
                         "Listen on the socket that the program has inherited as descriptor N; see SERVICE MANAGER.",
                     ),
                     Item(
-                        "unix:FILE, tcp:HOST:PORT",
+                        "unix:FILE, tcp:HOST:PORT, ssl:HOST:PORT",
                         "Connect to a client that listens there, again and again.",
                     ),
                     Item(
@@ -111,6 +137,14 @@ fn ovsdb_server() -> Page {
                          do; see ACCESS CONTROL.",
                     ),
                 ],
+            ),
+            TLS,
+            (
+                "COLUMNS FOR TLS",
+                &[Text(
+                    "Each option about TLS takes db:DATABASE,TABLE,COLUMN instead: the first string of the column that is \
+                     not empty, followed as it changes. While there is none, what was there before stays.",
+                )],
             ),
             (
                 "CONFIGURATION FILE",
@@ -156,8 +190,8 @@ fn ovsdb_server() -> Page {
                          change what the database allows the role: a row of its table RBAC_Role has the role's name \
                          and, by table, references to rows that say whose rows may be changed (authorization), \
                          whether inserted and deleted (insert_delete), and in which columns (update). Rows are \
-                         compared with the id that the client's connection has proved; Unix sockets and TCP prove \
-                         none, and a client without an id may change nothing under a role. Databases without \
+                         compared with the id that the client's connection has proved: with TLS the common name \
+                         of its certificate. Unix sockets and TCP prove none, and a client without an id may change nothing under a role. Databases without \
                          RBAC_Role do not look at roles.",
                 )],
             ),
@@ -407,7 +441,7 @@ fn ovsdb_client() -> Page {
         summary: "ask an OVSDB server, change its databases and watch them",
         usage: &["[OPTION...] COMMAND [SERVER] [DATABASE] [ARGUMENT...]"],
         description: &[
-            "SERVER is a connection method such as unix:FILE or tcp:HOST:PORT, or several separated by commas, of \
+            "SERVER is a connection method such as unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT, or several separated by commas, of \
              which one that will do is chosen. Without it the client connects to db.sock in the folder of sockets.",
             "Without DATABASE it is Open_vSwitch, or the only one that the server has.",
         ],
@@ -416,6 +450,7 @@ fn ovsdb_client() -> Page {
             .collect(),
         options: options(&client::options()),
         sections: &[
+            TLS,
             (
                 "EXIT STATUS",
                 &[

@@ -161,6 +161,19 @@ fn what_many_are_about_to_send_is_in_files() {
 }
 
 #[test]
+fn those_who_do_not_send_files_cause_none() {
+    let (contents, _, _) = contents();
+    let mut readers: Vec<Reader> = (0..=2 * limits::CONTENTS_FILE_READERS)
+        .map(|_| contents.reader())
+        .collect();
+    for reader in readers.iter_mut().skip(limits::CONTENTS_FILE_READERS - 1) {
+        reader.refuse_files();
+    }
+    let (piece, _) = readers[0].go_on().expect("a piece");
+    assert!(piece.file().is_none());
+}
+
+#[test]
 fn what_is_large_is_in_no_file() {
     let file = |length| PieceFile::of(&vec![b' '; length]);
     assert_eq!(

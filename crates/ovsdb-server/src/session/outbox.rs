@@ -89,9 +89,9 @@ impl Outbox {
         &mut self.write
     }
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent, those among them that the stream has taken and could not send yet.
     pub(super) fn backlog(&self) -> usize {
-        self.queued
+        self.queued + self.write.unsent()
     }
 
     /// Bytes that the peer, or the system for it, has taken so far.
@@ -166,9 +166,12 @@ impl Outbox {
 
     /// Queues one message that consists of `before`, of contents that others may send too, and of `after`. It is not
     /// logged.
-    pub(super) fn send_pieces(&mut self, before: &[u8], contents: Reader, after: &[u8]) {
+    pub(super) fn send_pieces(&mut self, before: &[u8], mut contents: Reader, after: &[u8]) {
         if !self.may_add() {
             return;
+        }
+        if !self.write.takes_files() {
+            contents.refuse_files();
         }
         self.queued += before.len() + PIECES_BYTES + after.len();
         self.own_chunk().extend_from_slice(before);
@@ -256,7 +259,11 @@ impl Outbox {
                 SPARE.set(bytes);
             }
         }
-        Poll::Ready(Ok(()))
+        // What a stream holds back would otherwise wait for the next message.
+        let unsent = self.write.unsent();
+        let flushed = Pin::new(&mut self.write).poll_flush(cx);
+        self.taken += unsent.saturating_sub(self.write.unsent()) as u64;
+        flushed
     }
 }
 

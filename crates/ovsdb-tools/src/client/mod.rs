@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use ovsdb_daemon::options::{Common, Order};
 use ovsdb_daemon::{program, signals, vlog};
+use ovsdb_net::Tls;
 
 use commands::{COMMANDS, Command, Invocation};
 pub use error::{ClientError, Shape};
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
             return failed(error);
         }
     }
+    Tls::process().set(settings.tls.settings());
     let mut out = Output::new(settings.style.clone());
     let result = run(parsed.operands, settings, &mut out);
     finish(result, &mut out)

@@ -6,6 +6,7 @@ use ovsdb_daemon::vlog;
 
 use super::error::ClientError;
 use crate::table::{Format, Style};
+use crate::tls_options::{self, TlsOptions};
 
 /// One option.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +37,8 @@ pub enum Opt {
     ChangeAware,
     /// `--no-db-change-aware`.
     NoChangeAware,
+    /// One of TLS.
+    Tls(tls_options::Opt),
     /// One of a daemon.
     Daemon(daemonize::Opt),
     /// One of logging.
@@ -126,6 +129,8 @@ pub fn options() -> Table<Opt> {
                 ),
             ],
         )
+        .shared(tls_options::FILES_TITLE, tls_options::FILES, Opt::Tls)
+        .shared(tls_options::PROTOCOL_TITLE, tls_options::PROTOCOL, Opt::Tls)
         .shared("Daemon options", daemonize::OPTIONS, Opt::Daemon)
         .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
         .shared("Other options", COMMON, Opt::Common)
@@ -158,6 +163,8 @@ pub struct Settings {
     pub leader_only: bool,
     /// Whether to be told of database changes.
     pub change_aware: ChangeAware,
+    /// How to speak TLS.
+    pub tls: TlsOptions,
     /// How to go to the background.
     pub daemonize: Daemonize,
 }
@@ -171,6 +178,7 @@ impl Default for Settings {
             timeout_s: None,
             leader_only: true,
             change_aware: ChangeAware::default(),
+            tls: TlsOptions::default(),
             daemonize: Daemonize::new(),
         }
     }
@@ -201,6 +209,7 @@ impl Settings {
             Opt::NoLeaderOnly => self.leader_only = false,
             Opt::ChangeAware => self.change_aware = ChangeAware::Required,
             Opt::NoChangeAware => self.change_aware = ChangeAware::Never,
+            Opt::Tls(option) => self.tls.apply(option, argument),
             Opt::Daemon(option) => self.daemonize.apply(option, value)?,
             Opt::Vlog(option) => vlog::apply(option, value)?,
             Opt::Common(_) => {}

@@ -234,7 +234,9 @@ impl Server {
 fn connect_error(method: &str, source: NetError) -> ClientError {
     let server = method.to_owned();
     match source {
-        NetError::Io { .. } => ClientError::Connect { server, source },
+        NetError::Io { .. } | NetError::TlsNotConfigured { .. } | NetError::Handshake { .. } => {
+            ClientError::Connect { server, source }
+        }
         _ => ClientError::Listen { server, source },
     }
 }

@@ -93,7 +93,6 @@ const fn command(name: &'static str, state: State, note: &'static str) -> Entry 
     }
 }
 
-const NO_TLS: &str = "the file is not read: TLS connections are refused";
 const NO_BACKUP: &str = "kept and told; this server is never a backup";
 
 /// The table.
@@ -104,15 +103,15 @@ pub const ENTRIES: &[Entry] = &[
         State::Works,
         "databases of the models `relay` and `clustered`, and backups, are refused by name",
     ),
-    option("-p, --private-key", State::Accepted, NO_TLS),
-    option("-c, --certificate", State::Accepted, NO_TLS),
-    option("-C, --ca-cert", State::Accepted, NO_TLS),
-    option("--bootstrap-ca-cert", State::Accepted, NO_TLS),
-    option("--peer-ca-cert", State::Accepted, NO_TLS),
-    option("--ssl-protocols", State::Accepted, NO_TLS),
-    option("--ssl-ciphers", State::Accepted, NO_TLS),
-    option("--ssl-ciphersuites", State::Accepted, NO_TLS),
-    option("--ssl-server-name", State::Accepted, NO_TLS),
+    option("-p, --private-key", State::Works, ""),
+    option("-c, --certificate", State::Works, ""),
+    option("-C, --ca-cert", State::Works, ""),
+    option("--bootstrap-ca-cert", State::Works, ""),
+    option("--peer-ca-cert", State::Works, ""),
+    option("--ssl-protocols", State::Works, ""),
+    option("--ssl-ciphers", State::Works, ""),
+    option("--ssl-ciphersuites", State::Works, ""),
+    option("--ssl-server-name", State::Works, ""),
     option("--detach", State::Works, ""),
     option(
         "--monitor",
@@ -208,8 +207,8 @@ pub const ENTRIES: &[Entry] = &[
     remote("punix:FILE", State::Works, ""),
     remote("tcp:HOST[:PORT]", State::Works, ""),
     remote("unix:FILE", State::Works, ""),
-    remote("pssl:[PORT][:HOST]", State::Refused, ""),
-    remote("ssl:HOST[:PORT]", State::Refused, ""),
+    remote("pssl:[PORT][:HOST]", State::Works, ""),
+    remote("ssl:HOST[:PORT]", State::Works, ""),
     remote(
         "db:DATABASE,TABLE,COLUMN",
         State::Works,

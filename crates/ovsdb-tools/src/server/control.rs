@@ -20,7 +20,7 @@ use ovsdb_server::configuration::Configuration;
 use ovsdb_server::server::Server;
 use tokio::sync::Notify;
 
-use super::options::{is_relay, is_tls};
+use super::options::is_relay;
 use super::reconfigure::Reconfiguration;
 
 type Reply = Result<String, String>;
@@ -248,9 +248,6 @@ impl Control {
 
     async fn add_remote(self: Arc<Control>, args: Vec<String>) -> Reply {
         self.require_commands()?;
-        if is_tls(&args[0]) {
-            return Err(format!("{}: TLS is not supported by this server", args[0]));
-        }
         self.configuration
             .add(&args[0])
             .await

@@ -115,6 +115,7 @@ async fn serve(
     .map_err(StartError::Thread)?;
     close_before_dying(&server);
     let configuration = Configuration::new(server.clone());
+    configuration.set_tls(settings.tls.sources().clone()).await;
     let reconfiguration = Reconfiguration::new(server.clone(), configuration.clone(), source);
     let reconfiguration = Arc::new(reconfiguration);
     let health = Health::new(server.clone(), reconfiguration.clone());

@@ -11,7 +11,6 @@ use ovsdb_daemon::http::{self, HttpAddress, HttpAddressError};
 use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table};
 use ovsdb_daemon::vlog::{self, VlogOptionError};
 use ovsdb_daemon::{dirs, program, unixctl};
-use ovsdb_net::Method;
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::{self, JsonError};
 use ovsdb_proto::schema::Schema;
@@ -19,6 +18,7 @@ use ovsdb_server::file::{self, FileError};
 use ovsdb_server::remotes::RemoteOptions;
 
 use super::config::{Config, DatabaseConfig, Model, Sync};
+use crate::tls_options::{self, TlsOptions};
 
 /// The options of `ovsdb-server`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +48,7 @@ pub enum Id {
     /// `--active`.
     Active,
     /// Files and names for TLS.
-    Tls,
+    Tls(tls_options::Opt),
     /// A service that this server does not offer.
     Unsupported(&'static str),
     /// Every daemon's.
@@ -106,62 +106,8 @@ pub fn table() -> Table<Id> {
                 "take databases and remotes from FILE, and again\nafter ovsdb-server/reload; assumes --no-dbs",
             )],
         )
-        .group(
-            "PKI configuration (accepted; TLS connections are refused)",
-            [
-                Spec::both(Id::Tls, "private-key", 'p', file, "file with private key"),
-                Spec::both(
-                    Id::Tls,
-                    "certificate",
-                    'c',
-                    file,
-                    "file with certificate for private key",
-                ),
-                Spec::both(
-                    Id::Tls,
-                    "ca-cert",
-                    'C',
-                    file,
-                    "file with peer CA certificate",
-                ),
-                Spec::long(
-                    Id::Tls,
-                    "bootstrap-ca-cert",
-                    file,
-                    "file with peer CA certificate to read or create",
-                ),
-                Spec::long(
-                    Id::Tls,
-                    "peer-ca-cert",
-                    file,
-                    "file with CA certificate to send to peers",
-                ),
-                Spec::long(
-                    Id::Tls,
-                    "ssl-protocols",
-                    Arg::Required("PROTOS"),
-                    "range of SSL/TLS protocols to enable",
-                ),
-                Spec::long(
-                    Id::Tls,
-                    "ssl-ciphers",
-                    Arg::Required("CIPHERS"),
-                    "list of SSL/TLS ciphers to enable with TLSv1.2",
-                ),
-                Spec::long(
-                    Id::Tls,
-                    "ssl-ciphersuites",
-                    Arg::Required("SUITES"),
-                    "list of SSL/TLS ciphersuites to enable\nwith TLSv1.3 and later",
-                ),
-                Spec::long(
-                    Id::Tls,
-                    "ssl-server-name",
-                    Arg::Required("NAME"),
-                    "server name for TLS Server Name Indication",
-                ),
-            ],
-        )
+        .shared(tls_options::FILES_TITLE, tls_options::FILES, Id::Tls)
+        .shared(tls_options::PROTOCOL_TITLE, tls_options::PROTOCOL, Id::Tls)
         .shared("Daemon options", daemonize::OPTIONS, Id::Daemon)
         .shared("Logging options", vlog::OPTIONS, Id::Vlog)
         .group(
@@ -268,6 +214,7 @@ pub(super) struct Settings {
     pub(super) column_diff: bool,
     /// Conversions of clustered databases carry data, as older servers want it.
     pub(super) data_conversion: bool,
+    pub(super) tls: TlsOptions,
     pub(super) daemonize: Daemonize,
 }
 
@@ -292,8 +239,6 @@ pub(super) enum ArgumentError {
     ConfigFileAndRemote,
     #[error("Databases should be specified in a config file")]
     ConfigFileAndDatabase,
-    #[error("{0}: TLS is not supported by this server")]
-    Tls(String),
     #[error("--create needs a DATABASE")]
     CreateWithoutDatabase,
     #[error("{}: failed to read schema ({reason})", .path.display())]
@@ -327,6 +272,7 @@ pub(super) fn parse(
         run: None,
         column_diff: true,
         data_conversion: false,
+        tls: TlsOptions::default(),
         daemonize: Daemonize::new(),
     };
     let mut create = None;
@@ -355,9 +301,8 @@ pub(super) fn parse(
                 settings.http = Some(address.unwrap_or_default());
             }
             Id::DisableFileColumnDiff => settings.column_diff = false,
-            // TLS remotes are refused by name; who only passes the files, as the start scripts do, need not care.
-            Id::Tls => {}
             Id::DisableFileNoDataConversion => settings.data_conversion = true,
+            Id::Tls(option) => settings.tls.apply(option, &text),
             Id::Unsupported(name) => return Err(ArgumentError::Unsupported(name)),
             Id::Daemon(option) => settings.daemonize.apply(option, value.as_deref())?,
             Id::Vlog(option) => vlog::apply(option, value.as_deref())?,
@@ -372,9 +317,6 @@ pub(super) fn parse(
     }
     if settings.config.sync.from.is_some() && !active {
         return Err(ArgumentError::Unsupported("sync-from"));
-    }
-    if let Some(remote) = settings.config.remotes.keys().find(|name| is_tls(name)) {
-        return Err(ArgumentError::Tls(remote.clone()));
     }
     if let Some(relay) = operands.iter().find(|name| is_relay(name)) {
         return Err(ArgumentError::Relay(relay.clone()));
@@ -429,11 +371,6 @@ pub(super) fn is_relay(name: &str) -> bool {
     parts.is_some_and(|(_, remotes)| !remotes.is_empty())
 }
 
-/// Whether a remote asks for TLS.
-pub(super) fn is_tls(remote: &str) -> bool {
-    Method::parse(remote).is_ok_and(|method| method.is_tls())
-}
-
 fn create_missing(schema: &Path, databases: &[String]) -> Result<(), ArgumentError> {
     let missing: Vec<&String> = databases
         .iter()
@@ -467,9 +404,11 @@ fn help(table: &Table<Id>) -> String {
          The default DATABASE, if none is given, is\n{}/conf.db.\n\
          \n\
          Active JSON-RPC connection methods:\n\
+         \x20 ssl:HOST:PORT           SSL/TLS PORT at remote HOST\n\
          \x20 tcp:HOST:PORT           PORT at remote HOST\n\
          \x20 unix:FILE               Unix domain socket named FILE\n\
          Passive JSON-RPC connection methods:\n\
+         \x20 pssl:PORT[:IP]          listen for SSL/TLS on PORT on IP\n\
          \x20 ptcp:PORT[:IP]          listen to TCP PORT on IP\n\
          \x20 punix:FILE              listen on Unix domain socket FILE\n\
          \x20 pfd:N                   listen on the inherited descriptor N\n\
@@ -597,14 +536,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_served_is_refused_by_name() {
-        check(
-            "--remote=pssl:6640 a.db",
-            "pssl:6640: TLS is not supported by this server",
-        );
-        check(
-            "--remote=ssl:[::1]:6640 a.db",
-            "ssl:[::1]:6640: TLS is not supported by this server",
-        );
         check(
             "--sync-from=tcp:1.2.3.4:5",
             "--sync-from is not supported by this server",

@@ -230,8 +230,12 @@ impl Reconfiguration {
         if let Err(error) = &remotes {
             tracing::warn!(target: "ovsdb_server", "failed to configure remotes: {error}");
         }
+        let tls = self.configuration.check_tls().await;
+        if let Err(error) = &tls {
+            tracing::warn!(target: "ovsdb_server", "failed to configure SSL/TLS: {error}");
+        }
         self.tell().await;
-        databases.and(remotes.map_err(|_| Failed))
+        databases.and(remotes.and(tls).map_err(|_| Failed))
     }
 
     /// Tells the service manager what is served.
