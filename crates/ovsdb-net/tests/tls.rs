@@ -223,7 +223,7 @@ async fn peers_let_in_whom_their_authority_vouches_for() {
             "client that trusts everybody",
             &server,
             with_ca("client", CaFile::Disabled),
-            ("sees client", "sees server"),
+            ("sees client", "sees nobody"),
         ),
         (
             "expired server",
@@ -462,6 +462,43 @@ async fn bootstrapping_believes_the_first_server_and_no_client() {
         "a server in want of an authority lets nobody in"
     );
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn who_is_told_to_check_believes_nobody_unchecked_any_more() {
+    let authority = Authority::new();
+    authority.issue("server", |_| {});
+    authority.issue("client", |_| {});
+    let server = options(&authority.settings("server"));
+    let ca = |ca: CaFile| TlsSettings {
+        ca: Some(ca),
+        ..TlsSettings::default()
+    };
+    let (boot, nosuch) = (authority.path("boot.pem"), authority.path("nosuch"));
+    let nothing = "Protocol not available";
+    let good = ("sees client", "sees server");
+    for (before, what) in [
+        (CaFile::Disabled, "nobody was checked"),
+        (CaFile::Bootstrap(boot.clone()), "one was to be believed"),
+    ] {
+        let client = options(&authority.settings("client"));
+        client.tls.set(ca(CaFile::Disabled));
+        client.tls.set(ca(before));
+        client.tls.set(ca(CaFile::Verify(nosuch.clone())));
+        let error = connect(1, &client).await.expect_err("nobody to trust");
+        assert_eq!(error.reason(), nothing, "{what}");
+        // A server that had let everybody in lets nobody in.
+        assert_eq!(meet(&client, &server).await.0, nothing, "{what}");
+        client.tls.set(ca(CaFile::Verify(authority.path("ca.pem"))));
+        check(&meet(&server, &client).await, good.0, good.1, what);
+        assert!(!boot.exists(), "{what}");
+    }
+    // Something that is no file, such as a device without end, is nothing to check against, and keeps nobody waiting.
+    let client = options(&authority.settings("client"));
+    client
+        .tls
+        .set(ca(CaFile::Verify(PathBuf::from("/dev/zero"))));
+    check(&meet(&server, &client).await, good.0, good.1, "a device");
 }
 
 #[tokio::test]

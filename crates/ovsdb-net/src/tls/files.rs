@@ -2,8 +2,8 @@
 //!
 //! Each trouble is logged once for a state of the file, in the words of the reference, with the file's name.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +66,8 @@ impl Watched {
 enum FileError {
     #[error("{}", errno_text(.0))]
     Io(#[from] io::Error),
+    #[error("not a regular file")]
+    NotRegular,
     #[error("file is too long")]
     TooLong,
     #[error("no start line")]
@@ -79,11 +81,17 @@ enum FileError {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    let data = fs::metadata(path)?;
-    if data.len() > FILE_BYTES_MAX {
+    // A device might never end, and a pipe keep everybody waiting. Names may come from a database.
+    if !fs::metadata(path)?.is_file() {
+        return Err(FileError::NotRegular);
+    }
+    let mut text = Vec::new();
+    let file = File::open(path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
         return Err(FileError::TooLong);
     }
-    Ok(fs::read(path)?)
+    Ok(text)
 }
 
 fn pem_error(error: pem::Error) -> FileError {
@@ -266,6 +274,11 @@ impl AuthorityFile {
         self.bootstrap.as_deref()
     }
 
+    /// Whether what servers show is checked.
+    pub(super) fn is_checked(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.is_checked())
+    }
+
     /// Whether connections may be tried.
     pub(super) fn is_usable(&self) -> bool {
         self.trust.is_some() || self.bootstrap.is_some()
@@ -277,7 +290,15 @@ impl AuthorityFile {
             return false;
         };
         let is_new = self.setting.as_ref() != Some(setting);
+        let mut has_ended = false;
         if is_new {
+            // Who is told to check peers believes nobody any more only because it was told so before, also if there
+            // turns out to be nothing to check them against.
+            let was_off = self.setting == Some(CaFile::Disabled);
+            has_ended = self.bootstrap.take().is_some() || was_off;
+            if was_off {
+                self.trust = None;
+            }
             self.setting = Some(setting.clone());
         }
         let (path, may_bootstrap) = match setting {
@@ -310,11 +331,11 @@ impl AuthorityFile {
                     && self.trust.is_none() =>
             {
                 let bootstrap = Some(path.clone());
-                std::mem::replace(&mut self.bootstrap, bootstrap.clone()) != bootstrap
+                std::mem::replace(&mut self.bootstrap, bootstrap.clone()) != bootstrap || has_ended
             }
             Err(error) => {
                 tracing::error!(target: "stream_ssl", "failed to load client certificates from {}: {error}", path.display());
-                false
+                has_ended
             }
         }
     }

@@ -43,7 +43,7 @@ impl Default for Gate {
 pub(crate) struct Established {
     pub(crate) socket: TcpStream,
     pub(crate) connection: Connection,
-    /// The common name that the peer has proved to bear.
+    /// The common name that the peer has proved to bear. Who was not asked for proof has none.
     pub(crate) client_id: Option<String>,
 }
 
@@ -59,7 +59,8 @@ pub(crate) async fn accept(
         not_configured(name)
     })?;
     let connection = shake(name, "SSL_accept", &socket, connection.into(), gate).await?;
-    Ok(established(socket, connection))
+    // Clients that would not be checked are not asked for certificates.
+    Ok(established(socket, connection, true))
 }
 
 /// Connects to a server over `socket`. It is asked for by the name of `host`, unless the settings say another one.
@@ -106,7 +107,7 @@ pub(crate) async fn connect(
             source: reason.await.unwrap_or_else(io::Error::other),
         });
     }
-    Ok(established(socket, connection))
+    Ok(established(socket, connection, dialler.is_checked))
 }
 
 fn not_configured(name: &str) -> NetError {
@@ -115,8 +116,9 @@ fn not_configured(name: &str) -> NetError {
     }
 }
 
-fn established(socket: TcpStream, connection: Connection) -> Established {
-    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+fn established(socket: TcpStream, connection: Connection, is_checked: bool) -> Established {
+    let certificates = connection.peer_certificates().filter(|_| is_checked);
+    let certificate = certificates.and_then(<[_]>::first);
     Established {
         client_id: certificate.and_then(|der| names::common_name(der)),
         connection,

@@ -86,6 +86,8 @@ pub(crate) struct Dialler {
     pub(crate) server_name: Option<String>,
     /// Whether the server is believed, and where to write what it shows.
     pub(crate) bootstrap: Option<PathBuf>,
+    /// Whether what the server shows is checked.
+    pub(crate) is_checked: bool,
 }
 
 /// The TLS settings of a process, or of a part of it in tests. Clones share them.
@@ -163,6 +165,7 @@ impl Tls {
             config,
             server_name: state.settings.server_name.clone(),
             bootstrap: state.authority.bootstrap().map(Path::to_owned),
+            is_checked: state.authority.is_checked(),
         })
     }
 

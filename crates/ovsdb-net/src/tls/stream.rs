@@ -238,6 +238,7 @@ impl AsyncRead for TlsRead {
 
 impl TlsWrite {
     /// Bytes, as they go over the wire, that wait until the socket takes them.
+    #[inline]
     pub(crate) fn unsent(&self) -> usize {
         self.0.unsent.load(Ordering::Relaxed)
     }

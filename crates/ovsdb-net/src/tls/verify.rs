@@ -71,6 +71,11 @@ impl Trust {
         }
     }
 
+    /// Whether peers are checked at all.
+    pub(super) fn is_checked(&self) -> bool {
+        self.is_checked
+    }
+
     /// Adds those who issued the last certificate of a chain, as far as they are known here.
     pub(super) fn complete(&self, chain: &mut Vec<CertificateDer<'static>>) {
         while chain.len() < CHAIN_MAX {
