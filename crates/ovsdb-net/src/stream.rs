@@ -369,12 +369,20 @@ enum WriteKind {
 impl WriteHalf {
     /// Bytes that [`AsyncWrite::poll_write`] has taken, or what was made of them, that have not gone to the system yet:
     /// [`AsyncWrite::poll_flush`] sends them. Always 0 where there is nothing in between.
+    #[inline]
     #[must_use]
     pub fn unsent(&self) -> usize {
         match &self.0 {
             WriteKind::Tls(half) => half.unsent(),
             WriteKind::Tcp(_) | WriteKind::Unix(_) | WriteKind::Custom(_) => 0,
         }
+    }
+
+    /// Whether there is anything in between, so that [`AsyncWrite::poll_flush`] is worth calling.
+    #[inline]
+    #[must_use]
+    pub fn may_hold_back(&self) -> bool {
+        matches!(self.0, WriteKind::Tls(_) | WriteKind::Custom(_))
     }
 
     /// Whether files can be sent as they are: see [`WriteHalf::poll_send_file`].
