@@ -9,6 +9,7 @@ use std::path::Path;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use ovsdb_testkit::installation::{Finding, Installation, parent_of};
+use ovsdb_testkit::pki::Pki;
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::sandbox::Output;
 
@@ -193,6 +194,87 @@ fn connections_of_the_database_and_of_the_command_line_are_served() {
         assert_eq!(list(&bound), "OVN_Northbound\n_Server\n");
         central.step(&["stop_nb_ovsdb"]);
         central.assert_ended(&monitors);
+    });
+}
+
+/// The programs that change the databases, and the names of these.
+const DATABASES: [(&str, &str); 2] = [
+    ("ovn-nbctl", "OVN_Northbound"),
+    ("ovn-sbctl", "OVN_Southbound"),
+];
+
+/// Connects to both databases over TLS, with programs of the reference and the ports that the databases tell.
+#[track_caller]
+fn check_over_tls(central: &Central) {
+    let pki = Pki::shared();
+    let sandbox = &central.installation.sandbox;
+    for (program, database) in DATABASES {
+        let ctl = |words: &[&str]| sandbox.run_ok(programs::reference(program), words);
+        let wait = [
+            "--timeout=60",
+            "wait-until",
+            "Connection",
+            ".",
+            "status:bound_port>0",
+        ];
+        ctl(&wait);
+        let port = ctl(&["get", "Connection", ".", "status:bound_port"]);
+        let remote = format!("ssl:127.0.0.1:{}", port.trim().trim_matches('"'));
+        let list = |pair: &str| {
+            let mut arguments = vec![String::from("list-dbs"), remote.clone(), pki.ca("ca.pem")];
+            arguments.extend(pki.pair(pair));
+            sandbox.run(programs::reference("ovsdb-client"), &arguments)
+        };
+        let served = list("client");
+        assert_eq!(served.stdout, format!("{database}\n_Server\n"), "{served}");
+        let stranger = list("other");
+        assert!(!stranger.ok(), "{stranger}");
+        let mut arguments = vec![format!("--db={remote}"), pki.ca("ca.pem")];
+        arguments.extend(pki.pair("client"));
+        arguments.extend(["get-connection"].map(String::from));
+        let shown = sandbox.run_ok(programs::reference(program), &arguments);
+        assert_eq!(shown, format!("{TLS_CONNECTION}\n"));
+    }
+}
+
+/// A connection on a port that the system chooses.
+const TLS_CONNECTION: &str = "pssl:0:127.0.0.1";
+
+#[test]
+fn connections_over_tls_are_served_with_the_keys_that_the_databases_name() {
+    let pki = Pki::shared();
+    check(|central| {
+        central.step(&["start_ovsdb"]);
+        let path = |name: &str| pki.path(name).display().to_string();
+        let [key, certificate] = ["server-privkey.pem", "server-cert.pem"].map(path);
+        for (program, _) in DATABASES {
+            let ctl = |words: &[&str]| {
+                let sandbox = &central.installation.sandbox;
+                sandbox.run_ok(programs::reference(program), words)
+            };
+            ctl(&["init"]);
+            ctl(&["set-ssl", &key, &certificate, &path("ca.pem")]);
+            ctl(&["set-connection", TLS_CONNECTION]);
+        }
+        check_over_tls(central);
+        let monitors = central.monitors(&PIDFILES[..2]);
+        central.step(&["restart_ovsdb"]);
+        central.assert_ended(&monitors);
+        for (program, _) in DATABASES {
+            // What the row says is the old server's, which cannot say it again.
+            let clear = ["clear", "Connection", ".", "status"];
+            let sandbox = &central.installation.sandbox;
+            sandbox.run_ok(programs::reference(program), &clear);
+        }
+        check_over_tls(central);
+        let monitors = central.monitors(&PIDFILES[..2]);
+        central.step(&["status_ovsdb"]);
+        central.step(&["stop_ovsdb"]);
+        central.assert_ended(&monitors);
+        assert_eq!(
+            central.installation.files(),
+            ["ovn", "ovnnb_db.db", "ovnsb_db.db"]
+        );
     });
 }
 

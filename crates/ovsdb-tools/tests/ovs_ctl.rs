@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use ovsdb_testkit::installation::{Finding, Installation, descriptor_of, parent_of};
+use ovsdb_testkit::pki::Pki;
 use ovsdb_testkit::programs::{self, Side};
 use ovsdb_testkit::sandbox::Output;
 
@@ -72,6 +73,14 @@ impl Switch {
         all.extend(words);
         let vsctl = programs::reference("ovs-vsctl");
         self.installation.sandbox.run_ok(vsctl, &all)
+    }
+
+    /// Returns once the remotes, and the keys they are served with, are what the database says: control commands wait
+    /// for that.
+    fn wait_for_remotes(&self) {
+        let appctl = self.installation.side().program("ovs-appctl");
+        let list = ["-t", "ovsdb-server", "ovsdb-server/list-remotes"];
+        self.installation.sandbox.run_ok(appctl, &list);
     }
 
     /// The daemon and its monitor.
@@ -136,9 +145,9 @@ fn the_server_is_started_reported_restarted_and_stopped() {
     });
 }
 
-/// The port that the manager of the database listens on, once the server has written it down.
-fn manager_port(switch: &Switch) -> String {
-    let record = ["Manager", MANAGER];
+/// The port that a manager of the database listens on, once the server has written it down.
+fn manager_port(switch: &Switch, manager: &str) -> String {
+    let record = ["Manager", manager];
     let wait = [
         &["--retry", "wait-until"],
         &record[..],
@@ -150,8 +159,16 @@ fn manager_port(switch: &Switch) -> String {
     switch.vsctl(&get).trim().trim_matches('"').to_owned()
 }
 
+/// Removes what a row says of a server that has ended, which cannot say it again.
+fn forget_status(switch: &Switch, manager: &str) {
+    switch.vsctl(&["--retry", "clear", "Manager", manager, "status"]);
+}
+
 /// A manager on a port that the system chooses.
 const MANAGER: &str = "ptcp:0:127.0.0.1";
+
+/// Likewise, over TLS.
+const TLS_MANAGER: &str = "pssl:0:127.0.0.1";
 
 #[test]
 fn a_server_that_crashed_is_back_with_its_managers() {
@@ -160,7 +177,7 @@ fn a_server_that_crashed_is_back_with_its_managers() {
         switch.vsctl(&["set-manager", MANAGER]);
         let monitor = switch.processes().1;
         let check_manager = |switch: &Switch| {
-            let remote = format!("tcp:127.0.0.1:{}", manager_port(switch));
+            let remote = format!("tcp:127.0.0.1:{}", manager_port(switch, MANAGER));
             let client = programs::reference("ovsdb-client");
             let found = switch
                 .installation
@@ -171,8 +188,7 @@ fn a_server_that_crashed_is_back_with_its_managers() {
         check_manager(switch);
         let after = switch.installation.crash(PIDFILE);
         assert_eq!(switch.processes(), (after, monitor));
-        // What the row says is the old process's, which cannot say it again.
-        switch.vsctl(&["--retry", "clear", "Manager", MANAGER, "status"]);
+        forget_status(switch, MANAGER);
         check_manager(switch);
         switch.step(&["status"]);
         switch.step(&["stop"]);
@@ -180,6 +196,64 @@ fn a_server_that_crashed_is_back_with_its_managers() {
             switch.installation.wait_for_monitor(monitor),
             WaitStatus::Exited(monitor, 0)
         );
+    });
+}
+
+/// What the reference's client sees of a manager over TLS, with the keys of `pair`.
+fn list_over_tls(switch: &Switch, pair: &str) -> Output {
+    let pki = Pki::shared();
+    let remote = format!("ssl:127.0.0.1:{}", manager_port(switch, TLS_MANAGER));
+    let mut arguments = vec![String::from("list-dbs"), remote, pki.ca("ca.pem")];
+    arguments.extend(pki.pair(pair));
+    let client = programs::reference("ovsdb-client");
+    switch.installation.sandbox.run(client, &arguments)
+}
+
+#[track_caller]
+fn check_over_tls(switch: &Switch) {
+    let served = list_over_tls(switch, "client");
+    assert_eq!(served.stdout, "Open_vSwitch\n_Server\n", "{served}");
+    let stranger = list_over_tls(switch, "other");
+    assert!(!stranger.ok(), "{stranger}");
+}
+
+/// Keys and an authority as `ovs-vsctl set-ssl` takes them.
+fn key_files(pair: &str) -> [String; 3] {
+    let names = [
+        format!("{pair}-privkey.pem"),
+        format!("{pair}-cert.pem"),
+        String::from("ca.pem"),
+    ];
+    names.map(|name| Pki::shared().path(&name).display().to_string())
+}
+
+#[test]
+fn managers_over_tls_are_served_with_the_keys_that_the_database_names() {
+    check(|switch| {
+        switch.step(&["start"]);
+        switch.vsctl(&["set-manager", TLS_MANAGER]);
+        let without_keys = list_over_tls(switch, "client");
+        assert!(!without_keys.ok(), "{without_keys}");
+        for pair in ["server", "elliptic"] {
+            let [key, certificate, ca] = key_files(pair);
+            switch.vsctl(&["set-ssl", &key, &certificate, &ca]);
+            switch.wait_for_remotes();
+            check_over_tls(switch);
+        }
+        let (_, monitor) = switch.processes();
+        switch.installation.crash(PIDFILE);
+        forget_status(switch, TLS_MANAGER);
+        check_over_tls(switch);
+        switch.step(&["restart"]);
+        assert_eq!(
+            switch.installation.wait_for_monitor(monitor),
+            WaitStatus::Exited(monitor, 0)
+        );
+        forget_status(switch, TLS_MANAGER);
+        check_over_tls(switch);
+        switch.step(&["status"]);
+        switch.step(&["stop"]);
+        assert_eq!(switch.installation.files(), ["conf.db", "openvswitch"]);
     });
 }
 
@@ -205,11 +279,18 @@ fn a_database_of_an_earlier_release_is_saved_and_converted() {
         let tool = switch.installation.side().program("ovsdb-tool");
         let create = [Path::new("create"), &database, &schema];
         sandbox.run_ok(&tool, &create);
-        let insert = r#"["Open_vSwitch",{"op":"insert","table":"Open_vSwitch","row":{"external_ids":["map",[["kept","yes"]]]}}]"#;
-        sandbox.run_ok(
-            &tool,
-            &["transact".as_ref(), database.as_os_str(), insert.as_ref()],
+        let [key, certificate, ca] = key_files("server");
+        let insert = format!(
+            r#"["Open_vSwitch",
+                {{"op":"insert","table":"SSL","uuid-name":"ssl","row":
+                    {{"private_key":"{key}","certificate":"{certificate}","ca_cert":"{ca}"}}}},
+                {{"op":"insert","table":"Manager","uuid-name":"manager","row":{{"target":"{TLS_MANAGER}"}}}},
+                {{"op":"insert","table":"Open_vSwitch","row":{{
+                    "external_ids":["map",[["kept","yes"]]],
+                    "ssl":["named-uuid","ssl"],"manager_options":["named-uuid","manager"]}}}}]"#
         );
+        let transact = ["transact".as_ref(), database.as_os_str(), insert.as_ref()];
+        sandbox.run_ok(&tool, &transact);
         let before = fs::read(&database).expect("it was made");
         switch.step(&["start"]);
         let saved = switch.installation.files().into_iter();
@@ -227,6 +308,7 @@ fn a_database_of_an_earlier_release_is_saved_and_converted() {
             get("db_version"),
         ];
         switch.shown.push(shown.concat());
+        check_over_tls(switch);
         switch.step(&["stop"]);
     });
 }
