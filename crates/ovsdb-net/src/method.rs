@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::address::InetTarget;
+use crate::address::{Host, InetTarget};
 use crate::error::MethodError;
 use crate::rundir::{absolute, rundir};
 
@@ -101,6 +101,17 @@ impl Method {
             self.kind,
             Kind::Ptcp(_) | Kind::Punix(_) | Kind::Pssl(_) | Kind::Pfd(_)
         )
+    }
+
+    /// Whether its host is a name, so that opening it means to ask the resolver.
+    #[must_use]
+    pub fn needs_resolver(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(target) | Kind::Ssl(target) | Kind::Ptcp(target) | Kind::Pssl(target) => {
+                matches!(target.host, Some(Host::Name(_)))
+            }
+            Kind::Unix(_) | Kind::Punix(_) | Kind::Pfd(_) => false,
+        }
     }
 
     /// Whether this method connects.

@@ -277,6 +277,10 @@ pub const DATABASES_MAX: usize = 1024;
 /// Remotes that one process listens on or connects to.
 pub const REMOTES_MAX: usize = 1024;
 
+/// How long whoever adds a listener with a host name waits for the name to be looked up. After that it is opened as soon as
+/// that has come to an end.
+pub const RESOLVING: Duration = Duration::from_secs(1);
+
 /// How long accepting pauses after it failed, for instance because the process has no file descriptor left.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 

@@ -3,6 +3,8 @@
 //! [`Remotes`] holds what is open and brings it in line with what is wanted. Which remotes are wanted, and why, is not
 //! decided here.
 
+mod opening;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use ovsdb_net::{
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::limits;
@@ -21,6 +24,8 @@ use crate::mailbox::{Letter, Mailbox, SessionId};
 use crate::meters;
 use crate::server::Server;
 use crate::session::{Session, SessionOptions};
+
+use self::opening::Openings;
 
 /// How a remote is served.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -155,11 +160,42 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// Why a remote is not open.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error("too many remotes")]
+    TooMany,
+    #[error("DNS resolution in progress or host not found")]
+    Unresolved,
+    #[error(transparent)]
+    Net(NetError),
+}
+
+impl From<NetError> for OpenError {
+    fn from(error: NetError) -> OpenError {
+        match error {
+            NetError::Unresolved { .. } => OpenError::Unresolved,
+            error => OpenError::Net(error),
+        }
+    }
+}
+
+impl OpenError {
+    /// As it is logged.
+    fn reason(&self) -> String {
+        match self {
+            OpenError::Net(error) => error.reason(),
+            OpenError::TooMany | OpenError::Unresolved => self.to_string(),
+        }
+    }
+}
+
 /// The open remotes of a server. Dropping it closes the listeners.
 pub struct Remotes {
     server: Arc<Server>,
     handshakes: Arc<Handshakes>,
     open: BTreeMap<String, Remote>,
+    openings: Openings,
     /// Remotes that could not be opened, and the reason, so that it is logged once.
     failed: BTreeMap<String, String>,
 }
@@ -172,14 +208,19 @@ impl Remotes {
             server,
             handshakes: Arc::new(Handshakes::new(workers / 2)),
             open: BTreeMap::new(),
+            openings: Openings::default(),
             failed: BTreeMap::new(),
         }
     }
 
     /// Closes what is not wanted any more, opens what is, and tells the rest its options. What cannot be opened is
-    /// logged and tried again with the next call.
+    /// logged and tried again with the next call. So is a listener with a host name that takes long to be looked up.
     pub async fn set(&mut self, wanted: &BTreeMap<String, RemoteOptions>) {
         self.failed.retain(|name, _| wanted.contains_key(name));
+        self.openings.retain(|name, dscp| {
+            let options = wanted.get(name);
+            options.is_some_and(|options| options.dscp == dscp)
+        });
         let old: Vec<String> = self.open.keys().cloned().collect();
         for name in old {
             match wanted.get(&name) {
@@ -193,23 +234,30 @@ impl Remotes {
                 Some(options) => self.update(&name, options),
             }
         }
+        let resolved_until = self.begin_openings(wanted);
         for (name, options) in wanted {
             if self.open.contains_key(name) {
                 continue;
             }
             let opened = if self.open.len() < limits::REMOTES_MAX {
-                let opened = self.open(name, options).await;
-                opened.map_err(|error| error.reason())
+                self.open(name, options, resolved_until).await
             } else {
-                Err(String::from("too many remotes"))
+                Err(OpenError::TooMany)
             };
             match opened {
                 Ok(remote) => {
                     self.failed.remove(name);
                     self.open.insert(name.clone(), remote);
                 }
-                Err(reason) => {
-                    if self.failed.insert(name.clone(), reason.clone()).as_ref() != Some(&reason) {
+                Err(error) => {
+                    let reason = error.reason();
+                    if self.failed.insert(name.clone(), reason.clone()).as_ref() == Some(&reason) {
+                        continue;
+                    }
+                    // Somebody may give the name an address sooner or later.
+                    if matches!(error, OpenError::Unresolved) {
+                        tracing::debug!(target: "stream_tcp", "{name}: {reason}");
+                    } else {
                         tracing::error!(target: "ovsdb_jsonrpc_server", "{name}: listen failed: {reason}");
                     }
                 }
@@ -217,13 +265,45 @@ impl Remotes {
         }
     }
 
-    async fn open(&self, name: &str, options: &RemoteOptions) -> Result<Remote, NetError> {
+    /// Begins to open listeners with host names. Says until when those are worth waiting for that are new.
+    fn begin_openings(&mut self, wanted: &BTreeMap<String, RemoteOptions>) -> Instant {
+        let mut until = Instant::now();
+        for (name, options) in wanted {
+            let method = match Method::parse(name) {
+                Ok(method) if method.is_passive() && method.needs_resolver() => method,
+                _ => continue,
+            };
+            let count = self.open.len() + self.openings.len();
+            if self.open.contains_key(name) || count >= limits::REMOTES_MAX {
+                continue;
+            }
+            if !self.failed.contains_key(name) {
+                until = Instant::now() + limits::RESOLVING;
+            }
+            let socket = socket_options(options);
+            let bind = async move { Listener::bind_with(&method, &socket).await };
+            self.openings.begin(name, options.dscp, bind);
+        }
+        until
+    }
+
+    async fn open(
+        &mut self,
+        name: &str,
+        options: &RemoteOptions,
+        resolved_until: Instant,
+    ) -> Result<Remote, OpenError> {
         let shared = Arc::new(Mutex::new(options.clone()));
         let server = self.server.clone();
         match Method::parse(name) {
             Ok(method) if method.is_passive() => {
-                let socket = socket_options(options);
-                let listener = Listener::bind_with(&method, &socket).await?;
+                let listener = if method.needs_resolver() {
+                    let finished = self.openings.finish(name, resolved_until).await;
+                    finished.ok_or(OpenError::Unresolved)?
+                } else {
+                    Listener::bind_with(&method, &socket_options(options)).await
+                };
+                let listener = listener?;
                 let bound_port = listener.bound_port();
                 let task = tokio::spawn(accept_loop(
                     server,
