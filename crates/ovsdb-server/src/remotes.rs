@@ -594,6 +594,20 @@ async fn connect_loop(
     }
 }
 
+/// Logs that nobody can be connected to by such a name, in the words that tell sockets that cannot be connected.
+fn log_useless(name: &str, reason: &str) {
+    // Who names nothing at all is told the port that would have been meant.
+    let port = match name.ends_with(':') {
+        true => format!(":{}", ovsdb_net::DEFAULT_PORT),
+        false => String::new(),
+    };
+    match name.split_once(':').map_or("", |(method, _)| method) {
+        "tcp" => tracing::error!(target: "stream_tcp", "{name}{port}: connect: {reason}"),
+        "ssl" => tracing::error!(target: "stream_ssl", "{name}{port}: connect: {reason}"),
+        _ => {}
+    }
+}
+
 async fn connect(
     server: &Server,
     method: Result<&Method, &NetError>,
@@ -609,7 +623,9 @@ async fn connect(
         {
             tracing::error!(target: "socket_util", "{error}");
         }
-        Disconnect::Error(error.reason())
+        let reason = error.reason();
+        log_useless(reconnect.lock().name(), &reason);
+        Disconnect::Error(reason)
     })?;
     let deadline = reconnect
         .lock()

@@ -19,7 +19,7 @@ const SCHEMA: &str = r#"{"name":"D","tables":{
         "status":{"type":{"key":"string","value":"string","min":0,"max":"unlimited"},"ephemeral":true}}}}}"#;
 
 /// What the rows say.
-const TARGETS: [&str; 8] = [
+const TARGETS: [&str; 9] = [
     "ptcp:0:127.0.0.1",
     "punix:more.sock",
     "unix:none.sock",
@@ -27,6 +27,7 @@ const TARGETS: [&str; 8] = [
     "ptcp:x",
     "ptcp:99999:127.0.0.1",
     "tcp:",
+    "tcp:127.0.0.1:x",
     "bogus",
 ];
 
@@ -106,7 +107,9 @@ fn first_lines(log: &str) -> BTreeMap<String, Vec<String>> {
     for line in log.lines() {
         let message = line.splitn(3, '|').nth(2).unwrap_or(line);
         for target in TARGETS {
-            let about_target = message.contains(&format!("|{target}: "));
+            // What is wrong with it may be told with the port that would have been meant.
+            let about_target = message.contains(&format!("|{target}: "))
+                || message.contains(&format!("|{target}:6640: "));
             // The socket's own lines know it without its method.
             let rest = target.split_once(':').map_or(target, |(_, rest)| rest);
             let about_socket =
