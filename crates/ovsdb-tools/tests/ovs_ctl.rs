@@ -124,6 +124,9 @@ fn the_server_is_started_reported_restarted_and_stopped() {
         // What runs is left as it is.
         switch.step(&["start"]);
         assert_eq!(switch.processes(), (daemon, monitor));
+        // Without the switch there is no module to be loaded anew, and the server is left alone as well.
+        switch.step(&["force-reload-kmod"]);
+        assert_eq!(switch.processes(), (daemon, monitor));
         switch.vsctl(&["add-br", "br0"]);
         switch.step(&["restart"]);
         assert_ne!(switch.processes().0, daemon);

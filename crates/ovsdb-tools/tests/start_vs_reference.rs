@@ -215,6 +215,57 @@ fn remotes_that_cannot_be_opened_are_told_alike() {
 }
 
 #[test]
+fn settings_of_tls_that_are_in_no_database_are_told_alike() {
+    check(&[
+        "--private-key=db:A,T A.db",
+        "--certificate=db:X,T,name A.db",
+        "--ca-cert=db:A,X,name A.db",
+        "--private-key=db:A,T,n A.db",
+        "--private-key=db:A,T,x --certificate=db:A,X,x --ca-cert=db:X,T,x A.db",
+        // One that says nothing is no trouble.
+        "--private-key=db:A,T,name A.db",
+    ]);
+    if is_37() {
+        check(&[
+            "--ssl-protocols=bogus A.db",
+            "--ssl-protocols=db:A,T,n A.db",
+            "--ssl-ciphers=db:A,X,n A.db",
+            "--ssl-ciphersuites=db:A,T,x A.db",
+        ]);
+    }
+}
+
+#[test]
+fn files_of_tls_that_cannot_be_read_stop_nothing_and_are_named() {
+    let options = [
+        "--private-key",
+        "--certificate",
+        "--ca-cert",
+        "--peer-ca-cert",
+    ];
+    for file in [
+        "none.pem",
+        "none/key.pem",
+        "junk.db",
+        "empty.db",
+        "folder.db",
+    ] {
+        for option in options {
+            let arguments = format!("{option}={file} --remote=pssl:0:127.0.0.1 A.db");
+            let [expected, ours] = Side::BOTH.map(|side| start(&installation(side), &arguments));
+            let what = |shown: &Shown| (shown.code, shown.stdout.clone(), shown.files.clone());
+            assert_eq!(what(&ours), what(&expected), "{arguments}");
+            // The reference says which of its files it is for some only.
+            assert!(
+                ours.stderr.contains("|stream_ssl|ERR|"),
+                "{arguments}: {ours:?}"
+            );
+            assert!(ours.stderr.contains(file), "{arguments}: {ours:?}");
+        }
+    }
+}
+
+#[test]
 fn folders_that_are_missing_end_the_start_alike() {
     check(&[
         "--pidfile=/nonexistent/pid A.db",
