@@ -732,11 +732,16 @@ fn a_stream_goes_on_in_another_runtime() {
         let (mut far_read, mut far_write) = client.into_split();
         move_here(&mut read, &mut write).expect("the stream is kept");
         move_here(&mut far_read, &mut far_write).expect("the stream is kept");
+        // What a stream has taken is sent at the latest when it is flushed.
         write.write_all(b"question").await.expect("an open stream");
+        write.flush().await.expect("an open stream");
         let mut got = [0; 8];
         far_read.read_exact(&mut got).await.expect("an open stream");
         assert_eq!(&got, b"question");
-        let answers = tokio::spawn(async move { far_write.write_all(b"answer").await });
+        let answers = tokio::spawn(async move {
+            far_write.write_all(b"answer").await?;
+            far_write.flush().await
+        });
         let mut got = Vec::new();
         read.read_to_end(&mut got).await.expect("an open stream");
         assert_eq!(got, b"answer");

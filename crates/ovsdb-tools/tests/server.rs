@@ -393,6 +393,22 @@ fn remotes_follow_the_database_that_names_them() {
 }
 
 #[test]
+fn listeners_with_host_names_are_opened_or_waited_for() {
+    let sandbox = sandbox(&["D"]);
+    let remotes = ["--remote=ptcp:0:localhost", "--remote=ptcp:0:none.invalid"];
+    let daemon = serve(&sandbox, &[&remotes[..], &["-vfile:dbg", "D.db"]].concat());
+    let log = sandbox.text("ovsdb-server.log");
+    assert!(log.contains("0:localhost: listening on port "), "{log}");
+    // Somebody may give the other name an address sooner or later.
+    let waits = "|stream_tcp|DBG|ptcp:0:none.invalid: DNS resolution in progress or host not found";
+    assert!(log.contains(waits), "{log}");
+    let listed = control(&sandbox, &["ovsdb-server/list-remotes"]);
+    assert!(listed.stdout.contains("ptcp:0:none.invalid\n"), "{listed}");
+    exit(&sandbox, daemon);
+    assert!(!sandbox.text("ovsdb-server.log").contains("|ERR|"), "{log}");
+}
+
+#[test]
 fn a_server_that_crashed_comes_back_with_what_was_added_at_run_time() {
     let sandbox = sandbox(&["A", "B"]);
     let daemon = serve(&sandbox, &["A.db", "--monitor"]);
