@@ -197,6 +197,11 @@ async fn shake(
             "{function}: system error ({})", errno_text(error)),
     }
     let content = guess_content(&wire.head);
+    // The peer is told why, if it listens and would understand it; after it has been logged, so that whoever sees the one
+    // finds the other.
+    if matches!(failure, Failure::Tls(_)) && content == Content::Tls {
+        while connection.wants_write() && connection.write_tls(&mut wire).is_ok() {}
+    }
     if !matches!(content, Content::Tls | Content::Unknown) {
         tracing::warn!(target: "stream_ssl", per_minute = 1, burst = 5,
             "{name}: received {content} data on SSL/TLS channel");
@@ -238,13 +243,7 @@ async fn exchange(
         let permit = gate.0.acquire().await;
         let processed = connection.process_new_packets();
         drop(permit);
-        if let Err(error) = processed {
-            // The peer is told why, if it listens and would understand it.
-            if guess_content(&wire.head) == Content::Tls {
-                while connection.wants_write() && connection.write_tls(wire).is_ok() {}
-            }
-            return Err(Failure::Tls(error));
-        }
+        processed.map_err(Failure::Tls)?;
     }
 }
 
