@@ -153,6 +153,8 @@ async fn errors_tell_the_reason_in_the_words_of_the_operating_system() {
         .expect("bound");
     let port = taken.bound_port().expect("a TCP port");
     let file = std::fs::File::open(folder.path()).expect("a folder can be opened");
+    // With a number that no other test has a socket inherited by.
+    let file = rustix::io::fcntl_dupfd_cloexec(file, 700).expect("a free number");
     let passive = [
         (format!("ptcp:{port}:127.0.0.1"), "Address already in use"),
         (

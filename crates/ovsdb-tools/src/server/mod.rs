@@ -154,11 +154,12 @@ async fn serve(
         Some(command) => Some(start_command(command)?),
         None => None,
     };
-    daemon.complete();
-    health.serve();
+    // Before anybody knows that the server is there, so that what comes of that is logged after it.
     if run.is_none() {
         tracing::info!(target: "ovsdb_server", "{}", program::version());
     }
+    daemon.complete();
+    health.serve();
 
     if let Some(socket) = socket {
         tokio::spawn(socket.run());
