@@ -136,7 +136,10 @@ async fn an_inherited_port_has_the_code_point_that_is_asked_for() {
     let port = inherited.local_addr().expect("a port").port();
     let ours = inherited.try_clone().expect("a duplicate");
     ovsdb_net::inherit(4, inherited.into());
-    let options = SocketOptions { dscp: 10 };
+    let options = SocketOptions {
+        dscp: 10,
+        ..SocketOptions::default()
+    };
     let listener = Listener::bind_with(&method("pfd:4"), &options)
         .await
         .expect("adopted");
