@@ -1,7 +1,8 @@
 //! `xtask completions`: writes what shells need to complete command lines of the programs into `packaging/completions`,
 //! from the tables that the programs read their command lines with.
 //!
-//! `xtask tidy` compares what stands there with what would be written. The scripts ask no program anything.
+//! `xtask tidy` compares what stands there with what would be written. The scripts ask no program anything. Generators that
+//! others offer want command lines as their own parsers read them, which those of these programs are not.
 
 mod bash;
 mod fish;

@@ -2,7 +2,8 @@
 //!
 //! The manager is the socket that `NOTIFY_SOCKET` names; without it nothing is sent. It hears that the daemon is ready
 //! from the process that it has started itself, whatever forks in between, because it need not listen to others. What
-//! cannot be sent is logged, and changes nothing else. Descriptors are never sent.
+//! cannot be sent is logged, and changes nothing else. Descriptors are never sent. The crates there are for this know no
+//! sockets without a file, and wait for a manager that does not read.
 //!
 //! The environment is left as it is: to change it is not safe where others may read it. Whoever starts other programs
 //! takes [`VARIABLES`] out of theirs.

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::manager::ServiceManager;
 use ovsdb_testkit::programs::ours;
 use ovsdb_testkit::sandbox::Sandbox;
@@ -189,4 +190,28 @@ fn the_container_serves_and_tells_how_it_is() {
         let copied = format!("/source/target/release/{program} ");
         assert!(text.contains(&copied), "{program}");
     }
+}
+
+#[test]
+fn rotated_logs_are_opened_anew() {
+    let sandbox = Sandbox::new();
+    let arguments = ["--no-dbs", "--unixctl=one.ctl", "-vconsole:off"];
+    let daemon = Daemon::start(&sandbox, ours("ovsdb-server"), "ovsdb-server", &arguments);
+    let log = sandbox.path("ovsdb-server.log");
+    std::fs::rename(&log, sandbox.path("ovsdb-server.log.1")).expect("a log file");
+    let program = ours("ovs-appctl");
+    let folder = program.parent().expect("programs are in a folder");
+    let rules = read("logrotate/ovsdb-rs");
+    let (_, script) = rules.split_once("postrotate\n").expect("a script");
+    let (script, _) = script.split_once("endscript").expect("its end");
+    let script = script
+        .replace("/run/ovsdb-rs", &sandbox.folder().display().to_string())
+        .replace(PROGRAMS, &folder.display().to_string());
+    sandbox.run_ok("sh", &["-c", &script]);
+    assert!(
+        sandbox
+            .text("ovsdb-server.log")
+            .contains("|vlog|INFO|opened log file ")
+    );
+    daemon.stop();
 }
