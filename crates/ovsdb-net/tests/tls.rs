@@ -35,8 +35,13 @@ fn named(name: &str) -> CertificateParams {
 
 impl Authority {
     fn new() -> Authority {
+        Authority::with(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained))
+    }
+
+    /// One whose own certificate is unusual.
+    fn with(change: impl FnOnce(&mut CertificateParams)) -> Authority {
         let mut params = named("authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
         let key = KeyPair::generate().expect("random numbers");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -252,6 +257,59 @@ async fn peers_let_in_whom_their_authority_vouches_for() {
             };
             check(&met, by_server, by_client, &format!("{what}, {protocols}"));
         }
+    }
+}
+
+#[tokio::test]
+async fn nobody_vouches_for_others_after_its_time_or_without_being_an_authority() {
+    let cases = [
+        (
+            "an authority whose time is over",
+            Authority::with(|params| {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+                params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+            }),
+            false,
+        ),
+        (
+            "a certificate that says it is none",
+            Authority::with(|params| params.is_ca = IsCa::ExplicitNoCa),
+            true,
+        ),
+        (
+            "a certificate that does not say what it is",
+            Authority::with(|params| params.is_ca = IsCa::NoCa),
+            true,
+        ),
+    ];
+    let good = Authority::new();
+    good.issue("peer", |_| {});
+    for (what, trusted, is_let_in_itself) in cases {
+        trusted.issue("child", |_| {});
+        trusted.write("itself-key.pem", &trusted.issuer.key().serialize_pem());
+        trusted.write("itself.pem", &trusted.issuer.pem());
+        let both = [good.issuer.pem(), trusted.issuer.pem()].concat();
+        good.write("both.pem", &both);
+        let trusting = |settings: TlsSettings| {
+            let ca = Some(CaFile::Verify(good.path("both.pem")));
+            options(&TlsSettings { ca, ..settings })
+        };
+        let peer = trusting(good.settings("peer"));
+        for (name, is_let_in) in [("child", false), ("itself", is_let_in_itself)] {
+            let other = trusting(trusted.settings(name));
+            let common_name = if name == "child" { name } else { "authority" };
+            let seen = match is_let_in {
+                true => format!("sees {common_name}"),
+                false => String::from("Protocol error"),
+            };
+            let as_client = meet(&peer, &other).await.0;
+            let as_server = meet(&other, &peer).await.1;
+            assert_eq!(as_client, seen, "{what}: {name} as a client");
+            assert_eq!(as_server, seen, "{what}: {name} as a server");
+        }
+        let met = meet(&peer, &peer).await;
+        assert_eq!(met.0, "sees peer", "{what}: others");
     }
 }
 

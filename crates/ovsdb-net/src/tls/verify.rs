@@ -3,7 +3,8 @@
 //! The chain is checked, and never the name: whoever has a certificate of a trusted authority is let in, and what it may
 //! do is a matter of its common name. What rustls refuses and OpenSSL takes is checked here: certificates of version 1
 //! (which `openssl x509` makes without extensions), and certificates that are authorities at the same time, such as
-//! self-signed ones that are trusted themselves. There is no revocation.
+//! self-signed ones that are trusted themselves. And what rustls takes and OpenSSL refuses: authorities whose time is over,
+//! and trusted certificates that are none as issuers of others. There is no revocation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,9 +47,7 @@ impl fmt::Debug for Trust {
 impl Trust {
     /// Trust in those certificates, and in what they have issued.
     pub(super) fn new(certificates: Vec<CertificateDer<'static>>) -> Self {
-        let mut roots = RootCertStore::empty();
-        // What webpki cannot use as an authority may still be somebody's own certificate.
-        roots.add_parsable_certificates(certificates.iter().cloned());
+        let roots = roots_of(&certificates, is_authority);
         let subject = |der: &CertificateDer<'_>| {
             let (_, parsed) = X509Certificate::from_der(der).ok()?;
             Some(DistinguishedName::from(parsed.subject().as_raw().to_vec()))
@@ -76,6 +75,19 @@ impl Trust {
         self.is_checked
     }
 
+    /// The authorities that are valid now; `None` if all of them are. webpki does not ask for their dates.
+    fn roots_in_force(&self, now: UnixTime) -> Option<RootCertStore> {
+        let is_in_force = |certificate: &X509Certificate<'_>| check_time(certificate, now).is_ok();
+        let are_all = self.certificates.iter().all(|der| {
+            X509Certificate::from_der(der).is_ok_and(|(_, certificate)| is_in_force(&certificate))
+        });
+        (!are_all).then(|| {
+            roots_of(&self.certificates, |certificate| {
+                is_authority(certificate) && is_in_force(certificate)
+            })
+        })
+    }
+
     /// Adds those who issued the last certificate of a chain, as far as they are known here.
     pub(super) fn complete(&self, chain: &mut Vec<CertificateDer<'static>>) {
         while chain.len() < CHAIN_MAX {
@@ -99,8 +111,9 @@ impl Trust {
         }
     }
 
-    /// Checks a certificate of which rustls knows no use: of version 1, or one of an authority. It must be trusted
-    /// itself, or have been issued by one that is. `None` for other certificates.
+    /// Checks a certificate of which rustls knows no use: of version 1, one of an authority, or one that is trusted itself
+    /// and signed by itself. It must be that, or have been issued by an authority that is trusted. `None` for other
+    /// certificates.
     fn check_unusual(
         &self,
         der: &CertificateDer<'_>,
@@ -111,7 +124,8 @@ impl Trust {
         let Ok((_, leaf)) = X509Certificate::from_der(der) else {
             return Some(Err(CertificateError::BadEncoding));
         };
-        if leaf.version() != X509Version::V1 && !leaf.is_ca() {
+        if leaf.version() != X509Version::V1 && !leaf.is_ca() && !self.is_trusted_itself(der, &leaf)
+        {
             return None;
         }
         Some(self.check_simple(der, &leaf, now, is_client, algorithms))
@@ -163,6 +177,11 @@ impl Trust {
         false
     }
 
+    /// Whether a certificate is signed by itself and among those that are trusted.
+    fn is_trusted_itself(&self, der: &CertificateDer<'_>, leaf: &X509Certificate<'_>) -> bool {
+        is_self_issued(leaf) && self.certificates.iter().any(|trusted| trusted == der)
+    }
+
     fn check_simple(
         &self,
         der: &CertificateDer<'_>,
@@ -171,9 +190,8 @@ impl Trust {
         is_client: bool,
         algorithms: &WebPkiSupportedAlgorithms,
     ) -> Result<(), CertificateError> {
-        let is_self_issued = leaf.subject().as_raw() == leaf.issuer().as_raw();
         let is_valid = || check_use(leaf, is_client).and_then(|()| check_time(leaf, now));
-        if is_self_issued && self.certificates.iter().any(|trusted| trusted == der) {
+        if self.is_trusted_itself(der, leaf) {
             return is_valid();
         }
         let mut outcome = CertificateError::UnknownIssuer;
@@ -195,16 +213,49 @@ impl Trust {
     }
 }
 
+/// Those of some certificates of which something is true, as far as webpki can use them as authorities. It does not ask
+/// whether they are any.
+fn roots_of(
+    certificates: &[CertificateDer<'static>],
+    is_wanted: impl Fn(&X509Certificate<'_>) -> bool,
+) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let is_wanted = |der: &&CertificateDer<'static>| {
+        X509Certificate::from_der(der).is_ok_and(|(_, certificate)| is_wanted(&certificate))
+    };
+    // What webpki cannot use as an authority may still be somebody's own certificate.
+    roots.add_parsable_certificates(certificates.iter().filter(is_wanted).cloned());
+    roots
+}
+
+fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
+    certificate.subject().as_raw() == certificate.issuer().as_raw()
+}
+
+/// Whether a certificate is that of an authority. Somebody's own that is trusted is none: who has its key would make
+/// others believe in any name.
+fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    let may_sign = match certificate.key_usage() {
+        Ok(usage) => usage.map(|usage| usage.value.key_cert_sign()),
+        Err(_) => return false,
+    };
+    if may_sign == Some(false) {
+        return false;
+    }
+    match certificate.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        // Before there were extensions, whoever had signed itself was one. Later some said only what their keys are for.
+        Ok(None) => {
+            let is_old = certificate.version() == X509Version::V1 && is_self_issued(certificate);
+            is_old || may_sign == Some(true)
+        }
+        Err(_) => false,
+    }
+}
+
 /// Whether a certificate is that of an authority, one without restrictions that would have to be checked.
 fn may_issue(issuer: &X509Certificate<'_>) -> bool {
-    let is_self_issued = issuer.subject().as_raw() == issuer.issuer().as_raw();
-    let is_authority = issuer.is_ca() || (issuer.version() == X509Version::V1 && is_self_issued);
-    let may_sign = match issuer.key_usage() {
-        Ok(Some(usage)) => usage.value.key_cert_sign(),
-        Ok(None) => true,
-        Err(_) => false,
-    };
-    is_authority && may_sign && matches!(issuer.name_constraints(), Ok(None))
+    is_authority(issuer) && matches!(issuer.name_constraints(), Ok(None))
 }
 
 /// A purpose that is stated must be the one at hand, and nothing may be demanded that is not understood here.
@@ -356,19 +407,51 @@ pub(super) struct ClientVerifier {
     trust: Arc<Trust>,
     /// `None` if there is no authority that it could use.
     usual: Option<Arc<dyn ClientCertVerifier>>,
+    provider: Arc<CryptoProvider>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientVerifier {
     pub(super) fn new(trust: Arc<Trust>, provider: Arc<CryptoProvider>) -> Self {
-        let algorithms = provider.signature_verification_algorithms;
-        let usual = WebPkiClientVerifier::builder_with_provider(trust.roots.clone(), provider);
         Self {
-            usual: usual.build().ok(),
+            usual: usual_verifier(trust.roots.clone(), &provider),
+            algorithms: provider.signature_verification_algorithms,
+            provider,
             trust,
-            algorithms,
         }
     }
+
+    /// Checks a certificate as rustls does it, and the dates of its authority.
+    fn check_usual(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let unknown = || Error::from(CertificateError::UnknownIssuer);
+        let usual = self.usual.as_ref().ok_or_else(unknown)?;
+        usual.verify_client_cert(end_entity, intermediates, now)?;
+        let Some(in_force) = self.trust.roots_in_force(now) else {
+            return Ok(());
+        };
+        usual_verifier(Arc::new(in_force), &self.provider)
+            .and_then(|usual| {
+                usual
+                    .verify_client_cert(end_entity, intermediates, now)
+                    .ok()
+            })
+            .map(drop)
+            .ok_or_else(|| CertificateError::Expired.into())
+    }
+}
+
+/// `None` if there is no authority that it could use.
+fn usual_verifier(
+    roots: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Option<Arc<dyn ClientCertVerifier>> {
+    let usual = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    usual.build().ok()
 }
 
 impl ClientCertVerifier for ClientVerifier {
@@ -386,19 +469,17 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let usual = match &self.usual {
-            Some(usual) => usual.verify_client_cert(end_entity, intermediates, now),
-            None => Err(CertificateError::UnknownIssuer.into()),
-        };
+        let usual = self.check_usual(end_entity, intermediates, now);
         let unusual = || {
             self.trust
                 .check_unusual(end_entity, now, true, &self.algorithms)
         };
         usual.or_else(|error| match unusual() {
-            Some(Ok(())) => Ok(ClientCertVerified::assertion()),
+            Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(error.into()),
             None => Err(self.trust.refine(error, end_entity, intermediates)),
-        })
+        })?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -453,15 +534,21 @@ impl ServerCertVerifier for ServerVerifier {
             return Ok(ServerCertVerified::assertion());
         }
         let usual = ParsedCertificate::try_from(end_entity).and_then(|parsed| {
-            let roots = &self.trust.roots;
-            let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                roots,
-                intermediates,
-                now,
-                algorithms,
-            )
+            let verify = |roots: &RootCertStore| {
+                let algorithms = self.algorithms.all;
+                verify_server_cert_signed_by_trust_anchor(
+                    &parsed,
+                    roots,
+                    intermediates,
+                    now,
+                    algorithms,
+                )
+            };
+            verify(&self.trust.roots)?;
+            match self.trust.roots_in_force(now) {
+                Some(in_force) => verify(&in_force).map_err(|_| CertificateError::Expired.into()),
+                None => Ok(()),
+            }
         });
         let unusual = || {
             self.trust
