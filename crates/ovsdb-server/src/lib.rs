@@ -13,6 +13,7 @@
 
 mod access;
 pub mod budget;
+pub mod clock;
 pub mod compaction;
 pub mod configuration;
 pub mod contents;

@@ -586,7 +586,7 @@ async fn connect_loop(
             None => {
                 let deadline = reconnect.lock().deadline_ms(server.now_ms());
                 match deadline {
-                    Some(at_ms) => tokio::time::sleep_until(server.instant_of(at_ms)).await,
+                    Some(at_ms) => server.sleep_until(at_ms).await,
                     None => return,
                 }
             }

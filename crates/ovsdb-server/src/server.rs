@@ -8,7 +8,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ovsdb_proto::schema::Schema;
@@ -17,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::budget::Budget;
+use crate::clock::Clock;
 use crate::database::{Served, Storage};
 use crate::file::{self, FileError};
 use crate::lane::Lane;
@@ -84,7 +84,7 @@ type Databases = BTreeMap<String, Arc<Served>>;
 /// one client.
 pub struct Server {
     id: Uuid,
-    started: Instant,
+    clock: Clock,
     writer_options: WriterOptions,
     /// Differences of columns are written, whatever those say.
     column_diff: AtomicBool,
@@ -124,7 +124,7 @@ impl Server {
         let databases = Databases::from([(built_in.name().to_owned(), built_in)]);
         Ok(Arc::new(Server {
             id: fresh_uuid(),
-            started: Instant::now(),
+            clock: Clock::default(),
             writer_options,
             column_diff: AtomicBool::new(false),
             databases: ArcSwap::from_pointee(databases),
@@ -171,14 +171,38 @@ impl Server {
         &self.locks
     }
 
-    /// Milliseconds since the server was made.
+    /// Milliseconds since the server was made, by the clock for probes and attempts to connect.
     pub fn now_ms(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
+        self.clock.now_ms()
     }
 
-    /// The moment `at_ms` milliseconds after the server was made.
+    /// The moment at which [`Server::now_ms`] will be `at_ms`.
     pub(crate) fn instant_of(&self, at_ms: u64) -> Instant {
-        self.started + Duration::from_millis(at_ms)
+        self.clock.instant_of(at_ms)
+    }
+
+    /// Waits until [`Server::now_ms`] is `at_ms`, or may have been moved.
+    pub(crate) async fn sleep_until(&self, at_ms: u64) {
+        self.clock.sleep_until(at_ms).await;
+    }
+
+    /// Stops the clock by which peers are probed and connected to again.
+    pub fn stop_time(&self) {
+        self.clock.stop();
+        self.ring_all();
+    }
+
+    /// Moves that clock on.
+    pub fn warp_time(&self, by_ms: u64) {
+        self.clock.warp(by_ms);
+        self.ring_all();
+    }
+
+    /// Has all sessions look at everything anew.
+    fn ring_all(&self) {
+        for known in self.sessions.lock().values() {
+            known.mailbox.ring();
+        }
     }
 
     /// Whether clients may use the methods `monitor_cond` and `monitor_cond_since`.

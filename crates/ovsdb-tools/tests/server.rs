@@ -1,9 +1,13 @@
 //! The program `ovsdb-server` from outside: how it starts and refuses to, its control commands, its end.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use ovsdb_testkit::daemon::Daemon;
+use ovsdb_testkit::port::Port;
 use ovsdb_testkit::programs::ours;
 use ovsdb_testkit::sandbox::{Output, Sandbox};
 
@@ -406,6 +410,44 @@ fn listeners_with_host_names_are_opened_or_waited_for() {
     assert!(listed.stdout.contains("ptcp:0:none.invalid\n"), "{listed}");
     exit(&sandbox, daemon);
     assert!(!sandbox.text("ovsdb-server.log").contains("|ERR|"), "{log}");
+}
+
+#[test]
+fn peers_are_probed_and_given_up_by_a_clock_that_can_be_moved_on() {
+    let sandbox = sandbox(&["D"]);
+    let port = Port::reserve();
+    let daemon = serve(&sandbox, &[&port.server_option(), "D.db"]);
+    let time = |words: &[&str]| {
+        let output = control(&sandbox, words);
+        assert!(output.ok(), "{output}");
+    };
+    time(&["time/stop"]);
+    let mut client = TcpStream::connect(("127.0.0.1", port.number())).expect("it listens");
+    let silence = Some(Duration::from_secs(60));
+    client.set_read_timeout(silence).expect("an open socket");
+    let request = br#"{"method":"list_dbs","params":[],"id":1}"#;
+    client.write_all(request).expect("an open socket");
+    let mut buffer = [0; 1000];
+    let mut read = |client: &mut TcpStream| {
+        let length = client.read(&mut buffer).expect("an answer");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    assert!(read(&mut client).contains("\"D\""));
+    time(&["time/warp", "5000"]);
+    assert!(read(&mut client).contains("\"echo\""), "a probe");
+    time(&["time/warp", "5000", "1000"]);
+    assert_eq!(read(&mut client), "", "the end");
+    let log = sandbox.text("ovsdb-server.log");
+    let line = "no response to inactivity probe after 5 seconds, disconnecting";
+    assert!(log.contains(line), "{log}");
+    for wrong in ["0", "-1", "x"] {
+        let output = control(&sandbox, &["time/warp", wrong]);
+        assert!(
+            !output.ok() && output.stderr.contains("invalid MSECS"),
+            "{output}"
+        );
+    }
+    exit(&sandbox, daemon);
 }
 
 #[test]

@@ -48,6 +48,8 @@ complete -c ovs-appctl -n __fish_use_subcommand -f -a 'ovsdb/file/column-diff-en
 complete -c ovs-appctl -n __fish_use_subcommand -f -a 'ovsdb/file/no-data-conversion-enable'
 complete -c ovs-appctl -n __fish_use_subcommand -f -a 'stopwatch/reset'
 complete -c ovs-appctl -n __fish_use_subcommand -f -a 'stopwatch/show'
+complete -c ovs-appctl -n __fish_use_subcommand -f -a 'time/stop'
+complete -c ovs-appctl -n __fish_use_subcommand -f -a 'time/warp'
 complete -c ovs-appctl -n __fish_use_subcommand -f -a 'vlog/close'
 complete -c ovs-appctl -n __fish_use_subcommand -f -a 'vlog/disable-rate-limit'
 complete -c ovs-appctl -n __fish_use_subcommand -f -a 'vlog/enable-rate-limit'

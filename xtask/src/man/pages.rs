@@ -360,6 +360,14 @@ fn ovsdb_server() -> Page {
                         "Print how long transactions, fsync, compactions and conversions have taken, or begin anew.",
                     ),
                     Item(
+                        "time/stop",
+                        "For tests: stop the clock by which peers are probed and connected to again. It does not go on by itself.",
+                    ),
+                    Item(
+                        "time/warp [LARGE_MSECS] MSECS",
+                        "For tests: move that clock on by MSECS milliseconds, or as often as makes LARGE_MSECS.",
+                    ),
+                    Item(
                         "vlog/set, vlog/list, vlog/list-pattern",
                         "Change and print log levels and patterns.",
                     ),

@@ -328,6 +328,12 @@ pub const ENTRIES: &[Entry] = &[
         State::Ours,
         "`transaction`, `fsync`, `compaction` and `conversion`, in the form of the reference's other programs",
     ),
+    command(
+        "time/stop",
+        State::Ours,
+        "the reference has it in programs for its tests; here it is for the clock of probes and of attempts to connect",
+    ),
+    command("time/warp", State::Ours, "likewise"),
     command("vlog/close", State::Works, ""),
     command("vlog/disable-rate-limit", State::Works, ""),
     command("vlog/enable-rate-limit", State::Works, ""),

@@ -4,6 +4,7 @@
 //! No command holds up the server: all work on versions, or hand the work over and wait.
 
 mod replication;
+mod time;
 mod tlog;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use ovsdb_daemon::unixctl::{Answer, Call, Commands};
 use ovsdb_daemon::{memory, notify, signals};
@@ -43,6 +44,8 @@ pub(super) struct Control {
     exit: Arc<Notify>,
     /// What was last said about trimming memory: 0 for nothing.
     trimming: AtomicU8,
+    /// Whether the clock is being moved on.
+    is_warping: AtomicBool,
 }
 
 impl Control {
@@ -60,6 +63,7 @@ impl Control {
             switches,
             exit,
             trimming: AtomicU8::new(0),
+            is_warping: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +118,7 @@ impl Control {
         );
         Control::register_tlog(&add);
         Control::register_replication(&add);
+        Control::register_time(&add);
         if self.switches.no_column_diff {
             add.command(
                 "ovsdb/file/column-diff-enable",
