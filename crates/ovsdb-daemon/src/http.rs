@@ -21,7 +21,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method as Verb, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ovsdb_net::{Listener, Method, NetError, Stream, errno_text};
+use ovsdb_net::{Listener, Method, NetError, SocketOptions, Stream, errno_text};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -241,7 +241,12 @@ impl HttpServer {
             source,
         };
         let method = address.method().map_err(fail)?;
-        let listener = Listener::bind(&method).await.map_err(fail)?;
+        // What is asked here may wait for what the network needs to work.
+        let options = SocketOptions {
+            dscp: 0,
+            ..SocketOptions::default()
+        };
+        let listener = Listener::bind_with(&method, &options).await.map_err(fail)?;
         Ok(Self { listener })
     }
 

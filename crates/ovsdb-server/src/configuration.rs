@@ -154,6 +154,12 @@ impl Configuration {
         self.state.lock().await.remotes.unconnected()
     }
 
+    /// The TCP ports on which remotes listen, by their names; `None` if the remotes are just being changed.
+    pub fn ports(&self) -> Option<BTreeMap<String, u16>> {
+        let state = self.state.try_lock().ok()?;
+        Some(state.remotes.ports())
+    }
+
     /// Has [`Configuration::run`] look at everything again: databases have come or gone.
     pub fn refresh(&self) {
         self.edited.notify_one();

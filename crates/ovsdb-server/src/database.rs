@@ -20,7 +20,7 @@ use crate::limits;
 use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, DatabaseId, SessionId, Token};
-use crate::meters::{JournalMeters, WriterMeters};
+use crate::meters::{Counter, JournalMeters, WriterMeters};
 use crate::queue::{Closed, Queue};
 use crate::runtime;
 use crate::transaction_id;
@@ -351,6 +351,11 @@ impl Served {
     /// How many transactions are held back by a `wait`.
     pub fn parked(&self) -> usize {
         self.status.parked.load(Ordering::Relaxed)
+    }
+
+    /// Transactions that only read, and had to wait for nothing.
+    pub fn reads(&self) -> &Counter {
+        &self.status.reads
     }
 
     /// What its writer counts.

@@ -250,6 +250,23 @@ pub static CONTENTS: Sharing = Sharing::new();
 pub static UPDATES: Sharing = Sharing::new();
 /// Clients that have not taken everything that they were sent.
 pub static BEHIND: Gauge = Gauge::new();
+/// TLS handshakes of clients that connect.
+#[derive(Debug, Default)]
+pub struct Handshakes {
+    /// Those that succeeded.
+    pub succeeded: Counter,
+    /// Those that failed: one of the two did not like the other.
+    pub failed: Counter,
+    /// Those that took too long, or had to give way to others.
+    pub given_up: Counter,
+}
+
+/// TLS handshakes.
+pub static HANDSHAKES: Handshakes = Handshakes {
+    succeeded: Counter::new(),
+    failed: Counter::new(),
+    given_up: Counter::new(),
+};
 /// Connections that were refused because there are too many clients.
 pub static REFUSED: Counter = Counter::new();
 

@@ -382,6 +382,13 @@ impl Remotes {
             .count()
     }
 
+    /// The TCP ports on which remotes listen, by their names.
+    pub fn ports(&self) -> BTreeMap<String, u16> {
+        let open = self.open.iter();
+        open.filter_map(|(name, remote)| Some((name.clone(), remote.bound_port?)))
+            .collect()
+    }
+
     /// What is known of an open remote; `None` if it is not open.
     pub fn status(&self, name: &str) -> Option<RemoteStatus> {
         let remote = self.open.get(name)?;
@@ -467,6 +474,7 @@ fn serve_incoming(
         drop(under_way);
         match established {
             Some(Ok(stream)) => {
+                meters::HANDSHAKES.succeeded.add(1);
                 let settings = SessionOptions {
                     access: options.access(&stream),
                 };
@@ -474,6 +482,7 @@ fn serve_incoming(
                 session.run(&Mutex::new(reconnect)).await;
             }
             Some(Err(error)) => {
+                meters::HANDSHAKES.failed.add(1);
                 let reason = error.reason();
                 tracing::warn!(target: "jsonrpc", per_minute = 5, burst = 5, "{name}: receive error: {reason}");
                 reconnect.disconnected(server.now_ms(), &Disconnect::Error(reason));
@@ -481,6 +490,7 @@ fn serve_incoming(
             }
             // It took too long, others wait, or the remote is closed.
             None => {
+                meters::HANDSHAKES.given_up.add(1);
                 reconnect.disconnected(server.now_ms(), &Disconnect::Unspecified);
                 server.forget_session(mailbox.id());
             }

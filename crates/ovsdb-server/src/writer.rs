@@ -37,7 +37,7 @@ use crate::limits;
 use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
-use crate::meters::{JournalMeters, WriterMeters};
+use crate::meters::{Counter, JournalMeters, WriterMeters};
 use crate::parked::{Parked, ParkedId};
 use crate::queue::Queue;
 use crate::runtime::{self, Turn, Who, Worker, date_ms, fresh_uuid};
@@ -110,6 +110,8 @@ pub struct Status {
     pub transaction_log: TransactionLog,
     /// What the writer counts.
     pub meters: WriterMeters,
+    /// Transactions that were executed beside the writer, because they only read.
+    pub reads: Counter,
     /// What the journal counts, if it is that of a file.
     pub journal: Option<Arc<JournalMeters>>,
 }

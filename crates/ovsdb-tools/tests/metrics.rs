@@ -171,6 +171,9 @@ fn figures_follow_what_is_done() {
     let durable = r#"{"method":"transact","id":5,"params":["A",{"op":"commit","durable":true},
         {"op":"insert","table":"T","row":{"n":1}}]}"#;
     last.call(durable);
+    last.call(
+        r#"{"method":"transact","id":7,"params":["A",{"op":"select","table":"T","where":[]}]}"#,
+    );
     last.call(r#"{"method":"transact","id":6,"params":["A",{"op":"insert","table":"T","row":{}},{"op":"abort"}]}"#);
     let control = sandbox.path("ctl").display().to_string();
     sandbox.run_ok(
@@ -183,6 +186,7 @@ fn figures_follow_what_is_done() {
         ("ovsdb_rows{database=\"A\"}", 0.0, 4.0),
         ("ovsdb_commits_total{database=\"A\"}", 0.0, 4.0),
         ("ovsdb_monitors{database=\"A\"}", 0.0, 3.0),
+        ("ovsdb_transactions_read_total{database=\"A\"}", 0.0, 1.0),
         ("ovsdb_monitor_shapes{database=\"A\"}", 0.0, 1.0),
         ("ovsdb_file_records_total{database=\"A\"}", 0.0, 4.0),
         ("ovsdb_file_sync_duration_seconds{database=\"A\"}", 0.0, 1.0),
@@ -226,7 +230,17 @@ fn dashboards_find_the_names_and_labels_that_they_know() {
     let names = ["OVN_Northbound", "OVN_Southbound", "Open_vSwitch"];
     names.iter().for_each(|name| add_database(&sandbox, name));
     let others = ["OVN_Northbound.db", "OVN_Southbound.db", "Open_vSwitch.db"];
-    let daemon = serve(&sandbox, &others);
+    let port = Port::reserve();
+    let remote = port.server_option();
+    let mut all = others.to_vec();
+    all.push(remote.as_str());
+    let daemon = serve(&sandbox, &all);
+    let port = port.remote();
+    let port: u16 = port
+        .rsplit(':')
+        .next()
+        .and_then(|it| it.parse().ok())
+        .expect("a port");
     let mut client = client(&sandbox);
     client.call(
         r#"{"method":"transact","id":1,"params":["Open_vSwitch",{"op":"insert","table":"Open_vSwitch",
@@ -255,6 +269,11 @@ fn dashboards_find_the_names_and_labels_that_they_know() {
             "ovn_db_file_size{NORTH,filename=\"OVN_Northbound.db\",THIS}",
             size,
         ),
+        (
+            "ovn_network_port{NORTH,THIS,usage=\"default\"}",
+            f64::from(port),
+        ),
+        ("ovn_network_port{NORTH,THIS,usage=\"ssl\"}", 0.0),
         ("ovn_cluster_enabled{NORTH,THIS}", 0.0),
         ("ovn_memory_usage{NORTH,facility=\"sessions\",THIS}", 1.0),
         ("ovn_memory_usage{NORTH,facility=\"monitors\",THIS}", 1.0),
@@ -343,6 +362,84 @@ fn a_server_is_not_ready_while_something_in_its_configuration_is_not_served() {
     configure(r#""A.db":null"#);
     assert!(reload().ok());
     assert_eq!(get(&sandbox, "/readyz").0, "200 OK");
+}
+
+/// The page as soon as a value is on it.
+#[track_caller]
+fn page_with(sandbox: &Sandbox, name: &str, value: f64) -> Page {
+    let mut pages = (0..10_000).map(|_| Page::of(sandbox));
+    let page = pages.find(|page| page.value(name) == value);
+    page.unwrap_or_else(|| panic!("{name} is never {value}"))
+}
+
+#[test]
+fn a_server_that_cannot_write_says_so_and_again_when_it_can() {
+    let mut sandbox = sandbox();
+    sandbox.ignore_file_limits();
+    let daemon = serve(&sandbox, &[]);
+    let mut client = client(&sandbox);
+    let trouble = "ovsdb_write_trouble{database=\"A\"}";
+    daemon.limit_files(Some(1));
+    assert!(client.call(INSERT).contains("I/O error"));
+    let (status, text) = get(&sandbox, "/readyz");
+    assert_eq!(status, "503 Service Unavailable");
+    assert!(text.starts_with("A: I/O error"), "{text}");
+    let page = Page::of(&sandbox);
+    assert_eq!(page.value(trouble), 1.0);
+    assert!(page.value("ovsdb_file_write_failures_total{database=\"A\"}") > 0.0);
+    daemon.limit_files(None);
+    client.call(INSERT);
+    assert_eq!(get(&sandbox, "/readyz").0, "200 OK");
+    assert_eq!(Page::of(&sandbox).value(trouble), 0.0);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_behind_until_it_does() {
+    const BEHIND: &str = "ovsdb_sessions_behind";
+    let sandbox = sandbox();
+    let _daemon = serve(&sandbox, &[]);
+    let mut client = client(&sandbox);
+    let long = "x".repeat(8 << 20);
+    client
+        .send(format!(r#"{{"method":"echo","id":1,"params":["{long}"]}}"#).as_bytes())
+        .expect("somebody who reads");
+    page_with(&sandbox, BEHIND, 1.0);
+    client.receive().expect("an answer");
+    page_with(&sandbox, BEHIND, 0.0);
+    client
+        .send(format!(r#"{{"method":"echo","id":1,"params":["{long}"]}}"#).as_bytes())
+        .expect("somebody who reads");
+    page_with(&sandbox, BEHIND, 1.0);
+    // Who goes is not behind any more.
+    drop(client);
+    page_with(&sandbox, BEHIND, 0.0);
+}
+
+#[test]
+fn what_is_told_to_many_is_put_together_once() {
+    const WATCHERS: usize = 20;
+    let sandbox = sandbox();
+    let _daemon = serve(&sandbox, &[]);
+    let watchers = (0..WATCHERS).map(|_| {
+        let mut client = client(&sandbox);
+        client.call(r#"{"method":"monitor","id":2,"params":["A","m",{"T":{}}]}"#);
+        client
+    });
+    let mut watchers: Vec<RawClient> = watchers.collect();
+    let mut writer = client(&sandbox);
+    let told = |from: &str| {
+        let name = format!("ovsdb_updates_total{{from=\"{from}\"}}");
+        Page::of(&sandbox).value(&name)
+    };
+    // Sessions that are at work when it comes tell their clients themselves, and it is counted a moment after it was sent.
+    let is_found = (0..1_000).any(|_| {
+        writer.call(INSERT);
+        for watcher in &mut watchers {
+            watcher.receive().expect("an update");
+        }
+        told("found") > 0.0
+    });
+    assert!(is_found && told("made") > 0.0);
 }
 
 #[test]

@@ -247,7 +247,10 @@ impl Session {
         let bytes = self.last_message_bytes;
         if read.transact.is_read_only() && self.transactions.in_flight() == 0 {
             match self.read(&read.database, &read.transact) {
-                Read::Done(answer) => return self.answer(&read.id, &answer),
+                Read::Done(answer) => {
+                    read.database.reads().add(1);
+                    return self.answer(&read.id, &answer);
+                }
                 Read::Blocked => {}
                 Read::Postponed => {
                     self.postponed = Some(Postponed::Transact(Box::new(read), bytes));

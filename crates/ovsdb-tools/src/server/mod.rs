@@ -122,7 +122,7 @@ async fn serve(
     // Before all that may take long, so that who watches sees that it is on its way.
     if let Some(address) = &settings.http {
         let http = HttpServer::bind(address).await?;
-        tokio::spawn(http.run(pages(&server, &health)));
+        tokio::spawn(http.run(pages(&server, &configuration, &health)));
     }
     reconfiguration.load().await?;
     warn_of_unused_sockets();
@@ -181,8 +181,8 @@ async fn serve(
     Ok(code)
 }
 
-fn pages(server: &Arc<Server>, health: &Arc<Health>) -> Pages {
-    let metrics = Metrics::new(server.clone(), health.clone());
+fn pages(server: &Arc<Server>, configuration: &Arc<Configuration>, health: &Arc<Health>) -> Pages {
+    let metrics = Metrics::new(server.clone(), configuration.clone(), health.clone());
     let health = health.clone();
     Pages::new()
         .with("/healthz", || async { Health::alive() })

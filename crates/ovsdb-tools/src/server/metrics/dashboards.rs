@@ -3,12 +3,14 @@
 //!
 //! They are told only while such a database is served. What such exporters find in rows is not told here.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use ovsdb_daemon::metrics::Samples;
 use ovsdb_daemon::{coverage, dirs, memory, process, program, vlog};
 use ovsdb_proto::atom::Atom;
+use ovsdb_server::configuration::Configuration;
 use ovsdb_server::database::Served;
 use ovsdb_server::server::Server;
 use parking_lot::Mutex;
@@ -36,8 +38,10 @@ const SOUTHBOUND: &str = "OVN_Southbound";
 const OPEN_VSWITCH: &str = "Open_vSwitch";
 
 /// See the module's documentation.
-#[derive(Default)]
 pub(super) struct Dashboards {
+    configuration: Arc<Configuration>,
+    /// Those that were known last.
+    ports: Mutex<BTreeMap<String, u16>>,
     /// The user and the group of the process, which may take long to find.
     owner: OnceLock<(String, String)>,
     counted: Arc<Mutex<Counted>>,
@@ -77,6 +81,25 @@ struct System {
 }
 
 impl Dashboards {
+    pub(super) fn new(configuration: Arc<Configuration>) -> Dashboards {
+        Dashboards {
+            configuration,
+            ports: Mutex::default(),
+            owner: OnceLock::new(),
+            counted: Arc::default(),
+        }
+    }
+
+    /// The port of the remotes that begin with `method`.
+    fn port(&self, method: &str) -> u16 {
+        let mut ports = self.ports.lock();
+        if let Some(now) = self.configuration.ports() {
+            *ports = now;
+        }
+        let of_method = ports.iter().filter(|(name, _)| name.starts_with(method));
+        of_method.map(|(_, port)| *port).min().unwrap_or(0)
+    }
+
     /// Goes on with what dashboards know of what is served.
     pub(super) fn write(&self, server: &Arc<Server>, is_ready: bool, writing: &mut Writing) {
         let components = KNOWN.iter().filter_map(|(prefix, name, database)| {
@@ -200,6 +223,19 @@ impl Dashboards {
                 for (facility, value) in &memory {
                     let labels = [id, ("component", it.name), ("facility", facility)];
                     samples.add(&labels, *value);
+                }
+            });
+        });
+        let ports = [
+            ("default", self.port("ptcp:")),
+            ("ssl", self.port("pssl:")),
+            ("raft", 0),
+        ];
+        writing.named(prefix, &table::NETWORK_PORT, |samples| {
+            by_component(samples, &|samples, it| {
+                for (usage, port) in ports {
+                    let labels = [id, ("component", it.name), ("usage", usage)];
+                    samples.add(&labels, u64::from(port));
                 }
             });
         });

@@ -13,6 +13,7 @@ use ovsdb_daemon::http::Page;
 use ovsdb_daemon::metrics::{CONTENT_TYPE, Observed, Samples, Text};
 use ovsdb_daemon::process::Figures;
 use ovsdb_daemon::program;
+use ovsdb_server::configuration::Configuration;
 use ovsdb_server::database::Served;
 use ovsdb_server::meters::{self, Histogram, JournalMeters};
 use ovsdb_server::server::Server;
@@ -80,12 +81,16 @@ fn observed<const BOUNDS: usize>(histogram: &Histogram<BOUNDS>, of: f64) -> Obse
 }
 
 impl Metrics {
-    pub(super) fn new(server: Arc<Server>, health: Arc<Health>) -> Arc<Metrics> {
+    pub(super) fn new(
+        server: Arc<Server>,
+        configuration: Arc<Configuration>,
+        health: Arc<Health>,
+    ) -> Arc<Metrics> {
         Arc::new(Metrics {
+            dashboards: Dashboards::new(configuration),
             server,
             health,
             started: SystemTime::now(),
-            dashboards: Dashboards::default(),
         })
     }
 
@@ -147,6 +152,16 @@ impl Metrics {
                 samples.add(&[], value);
             });
         }
+        writing.metric(&table::HANDSHAKES, |samples| {
+            let results = [
+                ("ok", &meters::HANDSHAKES.succeeded),
+                ("failed", &meters::HANDSHAKES.failed),
+                ("given_up", &meters::HANDSHAKES.given_up),
+            ];
+            for (result, count) in results {
+                samples.add(&[("result", result)], count.total());
+            }
+        });
         let shared = [
             (&table::CONTENTS, &meters::CONTENTS),
             (&table::UPDATES, &meters::UPDATES),
@@ -170,6 +185,9 @@ impl Metrics {
         });
         writing.by_database(databases, &table::COMMITS, |samples, served, labels| {
             samples.add(labels, served.version().number);
+        });
+        writing.by_database(databases, &table::READS, |samples, served, labels| {
+            samples.add(labels, served.reads().total());
         });
         writing.by_database(databases, &table::WAITING, |samples, served, labels| {
             samples.add(labels, served.waiting());

@@ -138,6 +138,12 @@ metrics! {
         &[],
         "Connections that were closed at once because there were too many clients.",
     );
+    HANDSHAKES = own(
+        "tls_handshakes_total",
+        Kind::Counter,
+        &["result"],
+        "TLS handshakes of clients that connected: ok, failed, or given up because they took too long or others waited.",
+    );
     BEHIND = own(
         "sessions_behind",
         Kind::Gauge,
@@ -187,6 +193,12 @@ metrics! {
         Kind::Gauge,
         BY_DATABASE,
         "Transactions that wait for those before them.",
+    );
+    READS = own(
+        "transactions_read_total",
+        Kind::Counter,
+        BY_DATABASE,
+        "Transactions that only read, and did not wait for any before them.",
     );
     ANSWERED = own(
         "transaction_duration_seconds",
@@ -437,6 +449,14 @@ metrics! {
         Kind::Gauge,
         &["system_id", "component", "facility"],
         "Figures of memory/show. Those for which rows are looked at (atoms, n-weak-refs) are counted now and then.",
+    );
+    NETWORK_PORT = known(
+        Prefix::OvnAndOvs,
+        "network_port",
+        Kind::Gauge,
+        &["system_id", "component", "usage"],
+        "The TCP port on which the server listens without TLS (default) and with it (ssl), the lowest if there are several; 0 if \
+         none, as for clusters (raft).",
     );
     CLUSTER_ENABLED = known(
         Prefix::Ovn,
