@@ -807,6 +807,58 @@ fn a_stream_goes_on_in_another_runtime() {
     });
 }
 
+#[tokio::test]
+async fn a_peer_that_keeps_a_task_busy_leaves_others_their_turn() {
+    let authority = Authority::new();
+    authority.issue("peer", |_| {});
+    let options = options(&authority.settings("peer"));
+    let (listener, port) = listen(&options).await;
+    let accepting = async { listener.accept().await.expect("a client") };
+    let (server, client) = tokio::join!(accepting, connect(port, &options));
+    let (mut read, _write) = server.into_split();
+    let (_far_read, mut far_write) = client.expect("a connection").into_split();
+    // One record: once it has been decrypted, the socket has no more to do with it.
+    const BYTES: usize = 10_000;
+    far_write.write_all(&[7; BYTES]).await.expect("room for it");
+    far_write.flush().await.expect("room for it");
+    read.read_u8().await.expect("it is on its way");
+    let other = tokio::spawn(async {});
+    for _ in 1..BYTES {
+        read.read_u8().await.expect("it has arrived");
+    }
+    assert!(other.is_finished(), "the other task had no turn");
+}
+
+#[tokio::test]
+async fn many_records_with_little_in_them_are_not_read_at_once() {
+    let authority = Authority::new();
+    authority.issue("peer", |_| {});
+    let options = options(&authority.settings("peer"));
+    let (listener, port) = listen(&options).await;
+    let accepting = async { listener.accept().await.expect("a client") };
+    let (server, client) = tokio::join!(accepting, connect(port, &options));
+    let (mut read, _write) = server.into_split();
+    let (_far_read, mut far_write) = client.expect("a connection").into_split();
+    // Some twenty bytes of ciphertext for each of plaintext.
+    const RECORDS: usize = 4000;
+    let writing = async {
+        for _ in 0..RECORDS {
+            far_write.write_all(&[7]).await.expect("an open stream");
+        }
+        far_write.flush().await.expect("an open stream");
+    };
+    let reading = async {
+        let (mut total, mut most) = (0, 0);
+        let mut buffer = vec![0; RECORDS];
+        while total < RECORDS {
+            let length = read.read(&mut buffer).await.expect("an open stream");
+            (total, most) = (total + length, most.max(length));
+        }
+        assert!(most < 3000, "{most} at once");
+    };
+    tokio::join!(writing, reading);
+}
+
 #[test]
 fn private_keys_are_not_shown() {
     let authority = Authority::new();

@@ -14,12 +14,17 @@ use std::task::{Context, Poll, ready};
 use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::poll_proceed;
 
 use super::handshake::is_retry;
 use super::words;
 
 /// Most bytes that are encrypted before all of them have gone to the system.
 const PORTION_BYTES: usize = 64 * 1024;
+
+/// How often in a row the socket is asked for more ciphertext: a peer may send it faster than it is decrypted, and as
+/// records with little or nothing in them.
+const READS_IN_A_ROW_MAX: usize = 16;
 
 /// What both halves share.
 struct Shared {
@@ -153,9 +158,10 @@ impl Read for Source<'_> {
 
 impl State {
     /// Decrypts into `buffer` what is at hand and what the socket has, without waiting. `WouldBlock` if there is
-    /// nothing; `Ok` with nothing added at the end.
+    /// nothing; `Ok` with nothing added at the end, or if there may be more although nothing has come of what there was.
     fn receive(&mut self, shared: &Shared, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let before = buffer.filled().len();
+        let mut reads = 0;
         loop {
             // First what came with an earlier record: nothing else would ever ask for it.
             match self.connection.reader().read(buffer.initialize_unfilled()) {
@@ -172,9 +178,10 @@ impl State {
                 }
                 Err(error) => return Err(error),
             }
-            if buffer.remaining() == 0 {
+            if buffer.remaining() == 0 || reads == READS_IN_A_ROW_MAX {
                 return Ok(());
             }
+            reads += 1;
             match self.connection.read_tls(&mut Source(&self.socket)) {
                 // The reader says so next, once all that came before it has been taken.
                 Ok(0) => {
@@ -219,6 +226,9 @@ impl AsyncRead for TlsRead {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        // What has been decrypted already is there without the socket, whose turns the runtime would count.
+        let turn = ready!(poll_proceed(cx));
+        let before = buffer.filled().len();
         loop {
             let mut state = shared.lock();
             if state.has_failed {
@@ -229,7 +239,15 @@ impl AsyncRead for TlsRead {
             }
             match state.receive(shared, buffer) {
                 Err(error) if is_retry(&error) => {}
-                received => return Poll::Ready(received),
+                Ok(()) if buffer.filled().len() == before && !state.at_end => {
+                    // Others get their turn first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                received => {
+                    turn.made_progress();
+                    return Poll::Ready(received);
+                }
             }
             ready!(state.socket.poll_read_ready(cx))?;
         }
@@ -250,7 +268,10 @@ impl TlsWrite {
         take: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let shared = &*self.0;
+        // A peer that takes everything at once would have all to itself.
+        let turn = ready!(poll_proceed(cx));
         ready!(shared.poll_send_all(cx))?;
+        turn.made_progress();
         let mut state = shared.lock();
         let taken = take(&mut state.connection.writer())?;
         shared.send(&mut state)?;
