@@ -34,6 +34,8 @@ pub struct Spec<T> {
     /// Whether its long name may not be abbreviated. So an option that others do not have takes no abbreviation away
     /// from one that they have.
     pub whole: bool,
+    /// Whether it counts before all others, wherever it stands: what they do goes by it.
+    pub leads: bool,
 }
 
 impl<T> Spec<T> {
@@ -46,6 +48,7 @@ impl<T> Spec<T> {
             arg,
             help,
             whole: false,
+            leads: false,
         }
     }
 
@@ -64,6 +67,7 @@ impl<T> Spec<T> {
             arg,
             help,
             whole: false,
+            leads: false,
         }
     }
 
@@ -76,7 +80,15 @@ impl<T> Spec<T> {
             arg,
             help,
             whole: true,
+            leads: false,
         }
+    }
+
+    /// The same option, which counts before all others wherever it stands: see [`Spec::leads`].
+    #[must_use]
+    pub const fn leading(mut self) -> Self {
+        self.leads = true;
+        self
     }
 
     /// The same option under another program's name for it.
@@ -88,6 +100,7 @@ impl<T> Spec<T> {
             arg: self.arg,
             help: self.help,
             whole: self.whole,
+            leads: self.leads,
         }
     }
 
@@ -144,7 +157,7 @@ pub enum Order {
 /// A parsed command line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parsed<T> {
-    /// The options in the order given, with their arguments.
+    /// The options in the order given, those that [lead](Spec::leads) before the others, with their arguments.
     pub options: Vec<(T, Option<String>)>,
     /// All else.
     pub operands: Vec<String>,
@@ -282,6 +295,7 @@ impl<T: Clone> Table<T> {
             options: Vec::new(),
             operands: Vec::new(),
         };
+        let mut leading = Vec::new();
         while let Some(arg) = args.next() {
             let arg = arg?;
             if arg == "--" {
@@ -299,7 +313,12 @@ impl<T: Clone> Table<T> {
                     }
                     (_, value) => value,
                 };
-                parsed.options.push((spec.id.clone(), value));
+                let options = if spec.leads {
+                    &mut leading
+                } else {
+                    &mut parsed.options
+                };
+                options.push((spec.id.clone(), value));
             } else if arg.len() > 1 && arg.starts_with('-') {
                 self.parse_letters(&arg[1..], &mut args, &mut parsed)?;
             } else {
@@ -312,6 +331,8 @@ impl<T: Clone> Table<T> {
         for arg in args {
             parsed.operands.push(arg?);
         }
+        leading.append(&mut parsed.options);
+        parsed.options = leading;
         Ok(parsed)
     }
 
@@ -468,6 +489,7 @@ mod tests {
         Database,
         Data,
         Daily,
+        Format,
     }
 
     fn table() -> Table<Id> {
@@ -515,6 +537,7 @@ mod tests {
                         "a prefix of another name",
                     ),
                     Spec::long(Id::Daily, "daily", Arg::No, "never abbreviated"),
+                    Spec::long(Id::Format, "format", Arg::Required("F"), "first of all").leading(),
                 ],
             )
             .shared("Other options", COMMON, Id::Common)
@@ -554,6 +577,10 @@ mod tests {
             ("--rem x", "Remote(x)"),
             ("--data x", "Data(x)"),
             ("--daily --de --option", "Daily Detach Common(ListOptions)"),
+            (
+                "a -v --format=x --de --fo y",
+                "Format(x) Format(y) Verbose Detach +a",
+            ),
             ("--verbose a", "Verbose +a"),
             ("--verbose=dbg", "Verbose(dbg)"),
             ("-v db", "Verbose +db"),

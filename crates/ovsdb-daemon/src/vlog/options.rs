@@ -43,7 +43,8 @@ pub const OPTIONS: &[Spec<Opt>] = &[
         "log-format",
         Arg::Required("FORMAT"),
         "write lines to the log file and to the console as\ntext or as json: an object for each",
-    ),
+    )
+    .leading(),
     Spec::long(
         Opt::SyslogMethod,
         "syslog-method",
