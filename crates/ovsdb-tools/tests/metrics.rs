@@ -180,6 +180,15 @@ fn figures_follow_what_is_done() {
         ours("ovs-appctl"),
         &["-t", &control, "ovsdb-server/compact"],
     );
+    let stopwatch = ["-t", &control, "stopwatch/show", "transaction"];
+    let stopwatch = sandbox.run_ok(ours("ovs-appctl"), &stopwatch);
+    // Five of these clients, and those of the server itself.
+    let samples = stopwatch
+        .lines()
+        .nth(1)
+        .and_then(|it| it.strip_prefix("  Total samples: "));
+    let samples = samples.and_then(|it| it.parse::<u32>().ok());
+    assert!(samples.is_some_and(|it| it >= 5), "{stopwatch}");
     let after = Page::of(&sandbox);
     // (name, before, after)
     let cases = [
