@@ -43,6 +43,8 @@ struct State {
     at_end: bool,
     /// The error that ended the connection.
     has_failed: bool,
+    /// How often the socket was asked for ciphertext since the reader last waited.
+    reads: usize,
 }
 
 /// The half that reads.
@@ -78,6 +80,7 @@ pub(crate) fn halves(socket: TcpStream, mut connection: Connection) -> (TlsRead,
             start: 0,
             at_end: false,
             has_failed: false,
+            reads: 0,
         }),
         unsent: AtomicUsize::new(0),
     });
@@ -161,7 +164,6 @@ impl State {
     /// nothing; `Ok` with nothing added at the end, or if there may be more although nothing has come of what there was.
     fn receive(&mut self, shared: &Shared, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let before = buffer.filled().len();
-        let mut reads = 0;
         loop {
             // First what came with an earlier record: nothing else would ever ask for it.
             match self.connection.reader().read(buffer.initialize_unfilled()) {
@@ -178,10 +180,10 @@ impl State {
                 }
                 Err(error) => return Err(error),
             }
-            if buffer.remaining() == 0 || reads == READS_IN_A_ROW_MAX {
+            if buffer.remaining() == 0 || self.reads == READS_IN_A_ROW_MAX {
                 return Ok(());
             }
-            reads += 1;
+            self.reads += 1;
             match self.connection.read_tls(&mut Source(&self.socket)) {
                 // The reader says so next, once all that came before it has been taken.
                 Ok(0) => {
@@ -238,9 +240,10 @@ impl AsyncRead for TlsRead {
                 return Poll::Ready(Ok(()));
             }
             match state.receive(shared, buffer) {
-                Err(error) if is_retry(&error) => {}
+                Err(error) if is_retry(&error) => state.reads = 0,
                 Ok(()) if buffer.filled().len() == before && !state.at_end => {
                     // Others get their turn first.
+                    state.reads = 0;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
