@@ -94,6 +94,8 @@ pub struct Server {
     changing: tokio::sync::Mutex<()>,
     locks: Arc<Locks>,
     sessions: Mutex<BTreeMap<SessionId, Known>>,
+    /// The server is being closed, and nobody becomes a client any more. Changes under the lock of the sessions.
+    is_closed: AtomicBool,
     monitor_cond_disabled: AtomicBool,
     limits: Limits,
     budget: Arc<Budget>,
@@ -132,6 +134,7 @@ impl Server {
             changing: tokio::sync::Mutex::default(),
             locks,
             sessions: Mutex::default(),
+            is_closed: AtomicBool::new(false),
             monitor_cond_disabled: AtomicBool::new(false),
             limits,
             budget: Budget::new(limits.requests_bytes_max),
@@ -434,8 +437,12 @@ impl Server {
     /// Stops serving all databases. Clients are disconnected first, so that none hears of a server without databases.
     pub async fn close(&self) {
         let _changing = self.changing.lock().await;
-        for known in self.sessions.lock().values() {
-            known.mailbox.close(None);
+        {
+            let sessions = self.sessions.lock();
+            self.is_closed.store(true, Ordering::Relaxed);
+            for known in sessions.values() {
+                known.mailbox.close(None);
+            }
         }
         for served in self.databases.swap(Arc::default()).values() {
             served.stop().await;
@@ -454,13 +461,27 @@ impl Server {
 
     /// Adds a session of `remote` to the books, and gives it its mailbox. The session takes itself out.
     pub(crate) fn enroll_session(&self, remote: &str) -> Arc<Mailbox> {
-        enroll(&mut self.sessions.lock(), remote)
+        self.enroll(&mut self.sessions.lock(), remote)
     }
 
     /// [`Server::enroll_session`], unless there are [`Limits::sessions_max`] already.
     pub(crate) fn try_enroll_session(&self, remote: &str) -> Option<Arc<Mailbox>> {
         let mut sessions = self.sessions.lock();
-        (sessions.len() < self.limits.sessions_max).then(|| enroll(&mut sessions, remote))
+        (sessions.len() < self.limits.sessions_max).then(|| self.enroll(&mut sessions, remote))
+    }
+
+    fn enroll(&self, sessions: &mut BTreeMap<SessionId, Known>, remote: &str) -> Arc<Mailbox> {
+        let mailbox = Mailbox::new(SessionId::fresh());
+        if self.is_closed.load(Ordering::Relaxed) {
+            // It would find a server without databases, and take that for an answer.
+            mailbox.close(None);
+        }
+        let known = Known {
+            mailbox: mailbox.clone(),
+            remote: remote.to_owned(),
+        };
+        sessions.insert(mailbox.id(), known);
+        mailbox
     }
 
     pub(crate) fn forget_session(&self, id: SessionId) {
@@ -500,14 +521,4 @@ impl Server {
     pub fn sessions(&self) -> usize {
         self.sessions.lock().len()
     }
-}
-
-fn enroll(sessions: &mut BTreeMap<SessionId, Known>, remote: &str) -> Arc<Mailbox> {
-    let mailbox = Mailbox::new(SessionId::fresh());
-    let known = Known {
-        mailbox: mailbox.clone(),
-        remote: remote.to_owned(),
-    };
-    sessions.insert(mailbox.id(), known);
-    mailbox
 }

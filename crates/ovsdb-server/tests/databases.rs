@@ -37,6 +37,20 @@ fn two_databases_are_served_side_by_side_and_survive_a_restart() {
 }
 
 #[test]
+fn nobody_finds_a_server_that_ends_without_its_databases() {
+    let fixture = Fixture::new(&["D"]);
+    fixture.runtime.block_on(fixture.server.close());
+    // Its listeners go last.
+    let mut client = fixture.connect();
+    // The connection may end before or after that.
+    let _ = client
+        .raw
+        .send(br#"{"id":0,"method":"list_dbs","params":[]}"#);
+    let answer = client.raw.receive();
+    assert!(!matches!(answer, Ok(Some(_))), "{answer:?}");
+}
+
+#[test]
 fn adding_a_database_disconnects_the_clients_that_would_not_notice() {
     let fixture = Fixture::new(&["D"]);
     let (mut plain, mut aware) = (fixture.connect(), fixture.connect());

@@ -175,7 +175,7 @@ async fn serve(
     };
     notify::stopping();
     health.close();
-    // Listeners first, so that nobody finds a server without databases.
+    // From here on remotes and their status in databases are as they were.
     remotes.abort();
     server.close().await;
     Ok(code)
