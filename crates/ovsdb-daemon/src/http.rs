@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Method as Verb, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ovsdb_net::{Listener, Method, NetError, SocketOptions, Stream, errno_text};
+use rustix::io::Errno;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -224,6 +226,36 @@ fn response(status: StatusCode, page: Page) -> Response<Full<Bytes>> {
     response
 }
 
+/// Makes sure that nothing is lost if a socket takes this name: what is no socket stays, and so does one where somebody
+/// listens. The socket of a server that has ended may go.
+async fn make_way(path: &Path) -> Result<(), NetError> {
+    let fail = |source| {
+        Err(NetError::Io {
+            name: path.display().to_string(),
+            what: "binding failed",
+            source,
+        })
+    };
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return fail(error),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return fail(Errno::EXIST.into());
+        }
+        Ok(_) => {}
+    }
+    let there = match Stream::connect(&Method::unix(path)).await {
+        Ok(_) => None,
+        Err(NetError::Io { source, .. }) => Some(source.kind()),
+        Err(error) => return Err(error),
+    };
+    match there {
+        Some(ErrorKind::ConnectionRefused) => Ok(()),
+        // Somebody is there, if only one who has no room, or does not let us in.
+        _ => fail(Errno::ADDRINUSE.into()),
+    }
+}
+
 /// A socket on which pages are served once it runs. Dropping it closes the socket and removes a Unix socket's file.
 #[derive(Debug)]
 pub struct HttpServer {
@@ -241,6 +273,9 @@ impl HttpServer {
             source,
         };
         let method = address.method().map_err(fail)?;
+        if let Some(path) = method.socket_path() {
+            make_way(&path).await.map_err(fail)?;
+        }
         // What is asked here may wait for what the network needs to work.
         let options = SocketOptions {
             dscp: 0,

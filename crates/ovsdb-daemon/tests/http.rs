@@ -159,7 +159,8 @@ async fn a_unix_socket_has_its_file_for_as_long_as_it_listens() {
         meta.is_ok_and(|meta| meta.file_type().is_socket())
     };
     // What a server left that was killed does not matter.
-    std::fs::write(&path, "").expect("a file");
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
+    assert!(is_socket(&path));
     let server = HttpServer::bind(&address).await.expect("a socket");
     assert_eq!(server.port(), None);
     assert!(is_socket(&path));
@@ -170,6 +171,26 @@ async fn a_unix_socket_has_its_file_for_as_long_as_it_listens() {
     running.abort();
     assert!(running.await.is_err());
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_unix_socket_takes_no_name_from_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x");
+    let address = HttpAddress::Unix(path.clone());
+    let refused = async |reason: &str| {
+        let error = HttpServer::bind(&address).await.expect_err("a name in use");
+        let expected = format!("--http={address}: binding failed: {reason}");
+        assert_eq!(error.to_string(), expected);
+    };
+    std::fs::write(&path, "precious").expect("a file");
+    refused("File exists").await;
+    let text = std::fs::read_to_string(&path).expect("the file");
+    assert_eq!(text, "precious");
+    std::fs::remove_file(&path).expect("a file");
+    let _other = tokio::net::UnixListener::bind(&path).expect("a socket");
+    refused("Address already in use").await;
+    UnixStream::connect(&path).await.expect("the other one");
 }
 
 #[tokio::test]
