@@ -158,8 +158,9 @@ async fn serve(
     if run.is_none() {
         tracing::info!(target: "ovsdb_server", "{}", program::version());
     }
-    daemon.complete();
+    // Who hears that the server is there may ask at once whether it is ready.
     health.serve();
+    daemon.complete();
 
     if let Some(socket) = socket {
         tokio::spawn(socket.run());
