@@ -159,6 +159,17 @@ impl Installation {
         names
     }
 
+    /// What a command of the script has shown, and which files it has left: the same for two that do the same.
+    pub fn shown(&self, words: &[&str], output: &Output) -> String {
+        let printed = self.normalized(&output.stdout);
+        let files = self.files().join(" ");
+        format!(
+            "{}: {:?}\n{printed}-- {files}",
+            words.join(" "),
+            output.code
+        )
+    }
+
     /// `text` without what differs between two runs of one script: process ids and the sandbox's path.
     pub fn normalized(&self, text: &str) -> String {
         let folder = self.sandbox.folder().display().to_string();

@@ -42,13 +42,7 @@ impl Central {
     /// Runs a command of the script and remembers what it shows and which files it leaves.
     fn step(&mut self, words: &[&str]) {
         let output = self.run(words);
-        let printed = self.installation.normalized(&output.stdout);
-        let files = self.installation.files().join(" ");
-        self.shown.push(format!(
-            "{}: {:?}\n{printed}-- {files}",
-            words.join(" "),
-            output.code
-        ));
+        self.shown.push(self.installation.shown(words, &output));
     }
 
     fn nbctl(&self, words: &[&str]) -> String {

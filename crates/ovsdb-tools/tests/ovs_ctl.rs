@@ -59,13 +59,7 @@ impl Switch {
     /// Runs a command of the script and remembers what it shows and which files it leaves.
     fn step(&mut self, words: &[&str]) {
         let output = self.run(words);
-        let printed = self.installation.normalized(&output.stdout);
-        let files = self.installation.files().join(" ");
-        self.shown.push(format!(
-            "{}: {:?}\n{printed}-- {files}",
-            words.join(" "),
-            output.code
-        ));
+        self.shown.push(self.installation.shown(words, &output));
     }
 
     fn vsctl(&self, words: &[&str]) -> String {

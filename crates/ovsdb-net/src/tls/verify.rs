@@ -120,15 +120,16 @@ impl Trust {
         now: UnixTime,
         is_client: bool,
         algorithms: &WebPkiSupportedAlgorithms,
-    ) -> Option<Result<(), CertificateError>> {
+    ) -> Option<Result<(), Error>> {
         let Ok((_, leaf)) = X509Certificate::from_der(der) else {
-            return Some(Err(CertificateError::BadEncoding));
+            return Some(Err(CertificateError::BadEncoding.into()));
         };
         if leaf.version() != X509Version::V1 && !leaf.is_ca() && !self.is_trusted_itself(der, &leaf)
         {
             return None;
         }
-        Some(self.check_simple(der, &leaf, now, is_client, algorithms))
+        let checked = self.check_simple(der, &leaf, now, is_client, algorithms);
+        Some(checked.map_err(Error::from))
     }
 
     /// The reason for which a certificate is refused: that nobody knows its issuer comes before its dates.
@@ -470,14 +471,11 @@ impl ClientCertVerifier for ClientVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let usual = self.check_usual(end_entity, intermediates, now);
-        let unusual = || {
-            self.trust
-                .check_unusual(end_entity, now, true, &self.algorithms)
-        };
-        usual.or_else(|error| match unusual() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
-            None => Err(self.trust.refine(error, end_entity, intermediates)),
+        usual.or_else(|error| {
+            let unusual = self
+                .trust
+                .check_unusual(end_entity, now, true, &self.algorithms);
+            unusual.unwrap_or_else(|| Err(self.trust.refine(error, end_entity, intermediates)))
         })?;
         Ok(ClientCertVerified::assertion())
     }
@@ -550,14 +548,11 @@ impl ServerCertVerifier for ServerVerifier {
                 None => Ok(()),
             }
         });
-        let unusual = || {
-            self.trust
-                .check_unusual(end_entity, now, false, &self.algorithms)
-        };
-        usual.or_else(|error| match unusual() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
-            None => Err(self.trust.refine(error, end_entity, intermediates)),
+        usual.or_else(|error| {
+            let unusual = self
+                .trust
+                .check_unusual(end_entity, now, false, &self.algorithms);
+            unusual.unwrap_or_else(|| Err(self.trust.refine(error, end_entity, intermediates)))
         })?;
         Ok(ServerCertVerified::assertion())
     }
