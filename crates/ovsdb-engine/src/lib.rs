@@ -16,7 +16,6 @@ mod indexing;
 pub mod load;
 pub mod monitor;
 mod passes;
-pub mod pmap;
 mod query;
 mod rbac;
 pub mod record;
@@ -32,5 +31,6 @@ pub use index::{
     INDEX_ENTRIES_MAX, INDEX_ENTRIES_TOTAL_MAX, INDEX_ROWS_MIN, INDEXES_PER_TABLE_MAX,
 };
 pub use indexing::IndexByUse;
+pub use ovsdb_pmap as pmap;
 pub use rbac::{Access, Unreadable};
 pub use results::{OpResult, Results};

@@ -1,4 +1,4 @@
-//! A persistent ordered map: the container behind every table, index and reference count.
+//! A persistent ordered map: the container behind every table, index and reference count, and behind a client's replica.
 //!
 //! It is a B+ tree whose nodes are shared between versions. A clone costs one reference count; a change
 //! copies the nodes on the way to the changed leaf if somebody else still holds them, and edits them in
@@ -238,7 +238,7 @@ impl<K: Ord + Clone, V: Clone> PMap<K, V> {
 
     /// [`PMap::insert`], and if there was nothing at `key`, `look` is shown the key and some of the entries about it: where
     /// in them it gets its place.
-    pub(crate) fn insert_among(
+    pub fn insert_among(
         &mut self,
         key: K,
         value: V,
@@ -321,7 +321,7 @@ impl<K: Ord + Clone, V> PMap<K, V> {
     }
 
     /// [`PMap::from_sorted`] for somebody who has no list of the `len` entries.
-    pub(crate) fn from_ascending(len: usize, entries: impl Iterator<Item = (K, V)>) -> Self {
+    pub fn from_ascending(len: usize, entries: impl Iterator<Item = (K, V)>) -> Self {
         let mut level = into_nodes(len, entries, Node::Leaf);
         while level.len() > 1 {
             let children = |children: Vec<_>| Node::Inner(Inner::of(children.into_iter()));
