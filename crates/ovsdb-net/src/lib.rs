@@ -18,6 +18,7 @@ mod inherited;
 mod listener;
 mod memory_file;
 mod method;
+mod pidfile;
 mod reconnect;
 mod rundir;
 mod stream;
@@ -36,6 +37,9 @@ pub use inherited::{inherit, unused_inherited};
 pub use listener::{DSCP_DEFAULT, Incoming, Listener, SocketOptions};
 pub use memory_file::MemoryFile;
 pub use method::{DEFAULT_PORT, Method};
+pub use pidfile::{
+    Holder, PidfileError, control_socket_name, pidfile_holder, read_pidfile, set_own_pidfile,
+};
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
 pub use stream::{ReadHalf, Stream, WriteHalf, move_here};

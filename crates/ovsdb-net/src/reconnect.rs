@@ -114,6 +114,10 @@ pub struct Reconnect {
     state: State,
     state_entered_ms: u64,
     backoff_ms: u64,
+    /// The pause now: `backoff_ms`, and with jitter a little more or less.
+    pause_ms: u64,
+    /// The state of the generator of jitter; zero for none.
+    jitter: u64,
     last_activity_ms: u64,
     last_connected_ms: Option<u64>,
     last_disconnected_ms: Option<u64>,
@@ -121,6 +125,9 @@ pub struct Reconnect {
     /// Attempts left; `None` for no limit.
     tries_left: Option<u32>,
     backoff_free_tries: u32,
+    /// Attempts between which there is no pause, and how many of them are left; zero for none.
+    round: u32,
+    round_left: u32,
 
     n_attempted_connections: u64,
     n_successful_connections: u64,
@@ -153,12 +160,16 @@ impl Reconnect {
             state: State::Void,
             state_entered_ms: now_ms,
             backoff_ms: 0,
+            pause_ms: 0,
+            jitter: 0,
             last_activity_ms: now_ms,
             last_connected_ms: None,
             last_disconnected_ms: None,
             last_receive_attempt_ms: now_ms,
             tries_left: None,
             backoff_free_tries: 0,
+            round: 0,
+            round_left: 0,
             n_attempted_connections: 0,
             n_successful_connections: 0,
             total_connected_ms: 0,
@@ -210,7 +221,25 @@ impl Reconnect {
         .max(self.min_backoff_ms);
         if self.state == State::Backoff {
             self.backoff_ms = self.backoff_ms.min(self.max_backoff_ms);
+            self.pause_ms = self.pause_ms.min(self.max_backoff_ms);
         }
+    }
+
+    /// Pauses only after each so many attempts, as is right where they are made at as many peers in turn.
+    pub fn set_round(&mut self, attempts: u32) {
+        self.round = attempts;
+        self.begin_round();
+    }
+
+    /// Begins a round anew: after the connection that there may be, the next pause is after a whole round.
+    pub fn begin_round(&mut self) {
+        let connection = u32::from(self.state.is_connected());
+        self.round_left = self.round.saturating_add(connection);
+    }
+
+    /// Makes each pause up to a fifth longer or shorter, by chance that comes from `seed`.
+    pub fn set_jitter(&mut self, seed: u64) {
+        self.jitter = seed.max(1);
     }
 
     /// Sets how long the peer may be silent before it is probed, and again before it is given up, in milliseconds.
@@ -242,6 +271,7 @@ impl Reconnect {
         if restart {
             self.transition(now_ms, State::Backoff);
             self.backoff_ms = 0;
+            self.pause_ms = 0;
         }
     }
 
@@ -256,6 +286,7 @@ impl Reconnect {
         if self.state == State::Void && self.take_try() {
             self.transition(now_ms, State::Backoff);
             self.backoff_ms = 0;
+            self.pause_ms = 0;
         }
     }
 
@@ -286,8 +317,24 @@ impl Reconnect {
             self.transition(now_ms, State::Void);
             return;
         }
-        self.lengthen_backoff();
+        self.pause_ms = match self.lengthen_backoff() {
+            true => self.with_jitter(self.backoff_ms),
+            false => 0,
+        };
         self.transition(now_ms, State::Backoff);
+    }
+
+    /// Up to a fifth more or less, so that clients which lost their server together do not come back together.
+    fn with_jitter(&mut self, pause_ms: u64) -> u64 {
+        if self.jitter == 0 {
+            return pause_ms;
+        }
+        // xorshift: good enough to tell clients apart, and never zero.
+        self.jitter ^= self.jitter << 13;
+        self.jitter ^= self.jitter >> 7;
+        self.jitter ^= self.jitter << 17;
+        let fifth_ms = pause_ms / 5;
+        pause_ms - fifth_ms + self.jitter % (2 * fifth_ms + 1)
     }
 
     fn log_disconnect(&self, why: &Disconnect) {
@@ -319,18 +366,35 @@ impl Reconnect {
         }
     }
 
-    fn lengthen_backoff(&mut self) {
+    /// Says whether there is a pause at all.
+    fn lengthen_backoff(&mut self) -> bool {
         let lasted_ms = self
             .last_connected_ms
             .map(|connected| self.last_activity_ms.saturating_sub(connected));
+        let long_ms = match self.round {
+            0 => self.backoff_ms,
+            _ => self.backoff_ms.max(self.min_backoff_ms),
+        };
+        let has_lasted = self.state.is_connected()
+            && (self.passive || lasted_ms.is_some_and(|lasted| lasted >= long_ms));
         if self.backoff_free_tries > 1 {
             self.backoff_free_tries -= 1;
             self.backoff_ms = 0;
-        } else if self.state.is_connected()
-            && (self.passive || lasted_ms.is_some_and(|lasted| lasted >= self.backoff_ms))
-        {
+            return true;
+        }
+        if has_lasted {
             self.backoff_ms = if self.passive { 0 } else { self.min_backoff_ms };
-        } else if self.backoff_ms < self.min_backoff_ms {
+            self.round_left = self.round_left.max(self.round);
+        }
+        if self.round_left > 1 {
+            self.round_left -= 1;
+            return false;
+        }
+        self.round_left = self.round;
+        if has_lasted {
+            return true;
+        }
+        if self.backoff_ms < self.min_backoff_ms {
             self.backoff_ms = self.min_backoff_ms;
         } else if self.backoff_ms < self.max_backoff_ms / 2 {
             self.backoff_ms *= 2;
@@ -357,6 +421,7 @@ impl Reconnect {
             }
             self.backoff_ms = self.max_backoff_ms;
         }
+        true
     }
 
     /// Reports that an attempt has begun. It may last as long as the current pause, and at least a second.
@@ -463,7 +528,7 @@ impl Reconnect {
         };
         match self.state {
             State::Void | State::Listening => None,
-            State::Backoff => Some(self.state_entered_ms.saturating_add(self.backoff_ms)),
+            State::Backoff => Some(self.state_entered_ms.saturating_add(self.pause_ms)),
             State::Connecting => Some(
                 self.state_entered_ms
                     .saturating_add(self.backoff_ms.max(INTERVAL_MS_MIN)),

@@ -17,6 +17,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 pub(crate) use self::convert::Expected;
+pub(crate) use self::read::RowMemory;
 pub use self::read::RowReader;
 use self::seq::{Element, Elements, Seq, View, Walk};
 use crate::atom::Atom;

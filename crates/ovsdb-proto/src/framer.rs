@@ -8,8 +8,13 @@
 //! message has doubled in size since the last check, or by whoever parses the complete message. What has been right for
 //! `CHECKED_MAX` bytes is left to the latter: checking twice costs more than the rest of a long message could be spared.
 
-use bytes::{Buf, Bytes, BytesMut};
+mod buffer;
+
+use bytes::{Bytes, BytesMut};
 use thiserror::Error;
+
+use self::buffer::Buffer;
+pub use self::buffer::Room;
 
 use crate::json::reader::{Nesting, Place, Reader};
 use crate::json::{JsonError, JsonErrorKind};
@@ -19,6 +24,9 @@ const FIRST_CHECK: usize = 4096;
 
 /// Incomplete messages are checked for the last time at this size, in bytes.
 const CHECKED_MAX: usize = 1 << 20;
+
+/// Room behind a message, in bytes, that may stay to be used by those that come after it.
+const ROOM_KEPT: usize = 1 << 20;
 
 /// Why a stream holds no further message.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
@@ -51,7 +59,7 @@ pub enum FrameError {
 #[derive(Debug)]
 pub struct Framer {
     /// The message that is being received, and whatever follows it.
-    buffer: BytesMut,
+    buffer: Buffer,
     max_message_bytes: usize,
     /// Bytes of the buffer that `within` and `nesting` account for.
     scanned: usize,
@@ -112,7 +120,7 @@ impl Framer {
     /// A framer at the start of a stream whose messages have at most `max_message_bytes` bytes each.
     pub fn new(max_message_bytes: usize) -> Framer {
         Framer {
-            buffer: BytesMut::new(),
+            buffer: Buffer::new(),
             max_message_bytes,
             scanned: 0,
             within: Within::Brackets,
@@ -127,13 +135,31 @@ impl Framer {
     /// Adds the next bytes of the stream. After a failure they are dropped.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.failure.is_none() {
-            self.buffer.extend_from_slice(bytes);
+            self.buffer.push(bytes);
         }
     }
 
-    /// The buffer, to read the next bytes of the stream straight into its end. Leave alone what is there.
+    /// The buffer, to read the next bytes of the stream straight into its end. Leave alone what is there. What is in a room
+    /// leaves it.
     pub fn buf_mut(&mut self) -> &mut BytesMut {
-        &mut self.buffer
+        self.buffer.own()
+    }
+
+    /// Goes on in `room` with the message that is being received; behind the message the room is left. Says whether it did: not
+    /// if no message is under way, or if the room is not longer than what has arrived of it.
+    pub fn move_into(&mut self, room: impl Room) -> bool {
+        self.scanned > 0 && self.buffer.move_into(Box::new(room))
+    }
+
+    /// What is free of the room, to read the next bytes of the stream into; then say with [`Framer::fill`] how many they were.
+    /// `None` if there is no room, or nothing of it is free: see [`Framer::buf_mut`].
+    pub fn free(&mut self) -> Option<&mut [u8]> {
+        self.buffer.free()
+    }
+
+    /// So many bytes have come into what was free of the room.
+    pub fn fill(&mut self, count: usize) {
+        self.buffer.fill(count);
     }
 
     /// Bytes received and not yet returned as messages.
@@ -174,7 +200,7 @@ impl Framer {
         let result = self.advance();
         if let Err(failure) = &result {
             self.failure = Some(failure.clone());
-            self.buffer = BytesMut::new();
+            self.buffer = Buffer::new();
         }
         result
     }
@@ -186,7 +212,7 @@ impl Framer {
         match self.scan() {
             Scan::Complete(end) if end > self.max_message_bytes => self.too_long(),
             Scan::Complete(end) => {
-                let message = self.buffer.split_to(end).freeze();
+                let message = self.buffer.split_to(end, ROOM_KEPT);
                 self.scanned = 0;
                 self.skipped = Skipped::default();
                 self.checked = None;
@@ -206,7 +232,7 @@ impl Framer {
             Scan::Incomplete => {
                 if self.buffer.is_empty() {
                     // A stream on which nothing is under way needs no memory.
-                    self.buffer = BytesMut::new();
+                    self.buffer = Buffer::new();
                 }
                 if self.buffer.len() >= self.check_at {
                     let end = self.buffer.len();

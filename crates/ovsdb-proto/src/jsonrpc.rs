@@ -3,6 +3,8 @@
 //! A message is a request, a notification, a reply or an error; which, follows from the members that are not `null`.
 //! Methods and their parameters are none of this module's business.
 
+mod glance;
+
 use std::fmt;
 
 use ecow::EcoString;
@@ -12,6 +14,8 @@ use crate::json::cursor::{Cursor, Stop};
 use crate::json::reader::{Event, Reader};
 use crate::json::{Json, JsonError, Object, write};
 use crate::words::Method;
+
+pub use glance::{Glance, glance};
 
 /// The four kinds of messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod arbitrary;
 pub mod atom;
+pub mod build;
 pub mod condition;
 pub mod datum;
 pub mod error;
@@ -14,11 +15,16 @@ pub mod mutation;
 pub mod operation;
 pub mod parser;
 pub mod permission;
+pub mod reply;
 pub mod row;
 pub mod schema;
+#[cfg(feature = "serde")]
+pub mod serde_forms;
 pub mod symbols;
 pub mod text;
 pub mod types;
+pub mod updates;
 pub mod uuid;
+pub mod value;
 pub mod words;
 pub mod work;

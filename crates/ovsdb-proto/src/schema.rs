@@ -8,6 +8,7 @@
 mod column;
 mod evolve;
 mod id;
+mod project;
 mod table;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use ecow::EcoString;
 pub use self::column::ColumnSchema;
 pub use self::evolve::{Evolution, Fate};
 pub use self::id::{ColumnId, TableId};
+pub use self::project::{Projection, Selection};
 pub use self::table::TableSchema;
 use crate::error::OvsdbError;
 use crate::json::{Json, Object};

@@ -564,6 +564,11 @@ impl ColumnType {
         std::iter::once(&self.key).chain(&self.value)
     }
 
+    /// The same to change.
+    pub(crate) fn bases_mut(&mut self) -> impl Iterator<Item = &mut BaseType> {
+        std::iter::once(&mut self.key).chain(&mut self.value)
+    }
+
     /// True if values of both types are made of the same kinds of atoms, be they allowed or not.
     pub fn has_form_of(&self, other: &ColumnType) -> bool {
         let kind = |base: &Option<BaseType>| base.as_ref().map(|base| base.kind);

@@ -16,6 +16,10 @@ fn frames(stream: &[u8], sizes: &[usize], max: usize) -> (Vec<Vec<u8>>, Option<F
             .copied()
             .unwrap_or(usize::MAX)
             .clamp(1, rest.len());
+        // Now and then in a room, which may be too small.
+        if size % 3 == 0 {
+            framer.move_into(vec![0; framer.buffered() + size % 5]);
+        }
         framer.push(&rest[..size]);
         rest = &rest[size..];
         loop {
@@ -192,6 +196,66 @@ fn long_messages_may_come_byte_by_byte() {
     let (messages, error) = frames(message.as_bytes(), &[1], usize::MAX);
     assert_eq!(error, None);
     assert_eq!(messages, [message.as_bytes()]);
+}
+
+#[test]
+fn the_room_of_a_long_message_goes_with_it() {
+    let mut framer = Framer::new(64 << 20);
+    framer.buf_mut().reserve(64 << 20);
+    framer.push(b"[1]");
+    framer.push(b"[2");
+    let first = framer.next().expect("a message");
+    assert_eq!(first.as_deref(), Some(&b"[1]"[..]));
+    let room = framer.buf_mut().capacity();
+    assert!(room < 1 << 10, "{room}");
+    framer.push(b"]");
+    let second = framer.next().expect("a message");
+    assert_eq!(second.as_deref(), Some(&b"[2]"[..]));
+}
+
+#[test]
+fn a_message_goes_on_in_the_room_that_was_made_for_it() {
+    let mut framer = Framer::new(100);
+    assert!(!framer.move_into(vec![0; 200]), "no message is under way");
+    framer.push(b"[1] [\"abc");
+    let first = framer.next().expect("a message");
+    assert_eq!(first.as_deref(), Some(&b"[1]"[..]));
+    assert_eq!(framer.next(), Ok(None));
+    assert!(!framer.move_into(vec![0; 5]), "it has five bytes already");
+    assert!(framer.free().is_none());
+    assert!(framer.move_into(vec![0; 12]));
+    assert_eq!(framer.buffered(), 5);
+    let free = framer.free().expect("seven bytes");
+    assert_eq!(free.len(), 7);
+    free[..3].copy_from_slice(b"\"] ");
+    framer.fill(3);
+    framer.push(b"[2");
+    let second = framer.next().expect("a message");
+    assert_eq!(second.as_deref(), Some(&b"[\"abc\"]"[..]));
+    assert!(framer.free().is_none(), "the room went with the message");
+    framer.push(b"]");
+    let third = framer.next().expect("a message");
+    assert_eq!(third.as_deref(), Some(&b"[2]"[..]));
+}
+
+#[test]
+fn what_finds_no_place_in_a_room_goes_on_without_it() {
+    let mut framer = Framer::new(100);
+    framer.push(b"[\"ab");
+    assert_eq!(framer.next(), Ok(None));
+    assert!(framer.move_into(vec![0; 6]));
+    framer.push(b"cdefgh\"]");
+    let message = framer.next().expect("a message");
+    assert_eq!(message.as_deref(), Some(&b"[\"abcdefgh\"]"[..]));
+
+    framer.push(b"[\"ab");
+    assert_eq!(framer.next(), Ok(None));
+    assert!(framer.move_into(vec![0; 6]));
+    framer.push(b"cd");
+    assert!(framer.free().is_none(), "it is full");
+    framer.buf_mut().extend_from_slice(b"\"]");
+    let message = framer.next().expect("a message");
+    assert_eq!(message.as_deref(), Some(&b"[\"abcd\"]"[..]));
 }
 
 #[test]

@@ -78,6 +78,10 @@ pub const AWAKE_SKIPS_BITS: u32 = 10;
 /// How many bytes a session asks its socket for at once.
 pub const READ_BYTES: usize = 64 << 10;
 
+/// From this size on, in bytes, the buffer of a message gets all the room that a message may take, if the system has so many
+/// addresses and does not limit them: it need not move again, and takes no more memory than it uses.
+pub const RECEIVE_WHOLE_BYTES: usize = 8 << 20;
+
 /// How many times its size the buffer of a large message gets when there is no room left in it: addresses, not memory.
 pub const RECEIVE_GROWTH: usize = 8;
 

@@ -15,6 +15,7 @@ mod monitoring;
 mod monitors;
 mod outbox;
 mod requests;
+mod room;
 mod transactions;
 mod waiting;
 

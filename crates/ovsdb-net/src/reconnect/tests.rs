@@ -45,6 +45,7 @@ fn check(script: &str) {
             "active" => fsm.set_passive(false, now),
             "tries" => fsm.set_tries_left(Some(u32::try_from(number_at(1)).expect("small"))),
             "free-tries" => fsm.set_backoff_free_tries(u32::try_from(number_at(1)).expect("small")),
+            "round" => fsm.set_round(u32::try_from(number_at(1)).expect("small")),
             "backoff" => fsm.set_backoff(number_at(1), number_at(2)),
             "probe" => fsm.set_probe_interval(number_at(1)),
             "looked" => fsm.receive_attempted(number_at(1)),
@@ -300,6 +301,70 @@ fn statistics_count_attempts_and_time() {
         ),
         (Some(3000), Some(1000), 2000)
     );
+}
+
+#[test]
+fn a_round_of_attempts_has_one_pause_and_a_lost_connection_begins_another() {
+    check(
+        "
+        round 3
+        enable -> BACKOFF
+        at 0 -> BACKOFF
+        failed -> BACKOFF backoff=0
+        deadline -> 0
+        failed -> BACKOFF backoff=0
+        deadline -> 0
+        failed -> BACKOFF backoff=1000
+        deadline -> 1000
+        at 1000 -> BACKOFF
+        failed -> BACKOFF backoff=1000
+        deadline -> 1000
+        failed -> BACKOFF backoff=1000
+        deadline -> 1000
+        failed -> BACKOFF backoff=2000
+        deadline -> 3000
+        at 3000 -> BACKOFF
+        connecting -> CONNECTING
+        connected -> ACTIVE
+        at 3100 -> ACTIVE
+        activity -> ACTIVE
+        lost -> BACKOFF backoff=2000
+        deadline -> 3100
+        connecting -> CONNECTING
+        connected -> ACTIVE
+        at 6000 -> ACTIVE
+        activity -> ACTIVE
+        lost -> BACKOFF backoff=1000
+        deadline -> 6000
+        failed -> BACKOFF backoff=1000
+        deadline -> 6000
+        failed -> BACKOFF backoff=2000
+        deadline -> 8000
+        ",
+    );
+}
+
+#[test]
+fn jitter_makes_pauses_a_fifth_longer_or_shorter_and_another_seed_others() {
+    let pauses = |seed: Option<u64>| -> Vec<u64> {
+        let mut fsm = Reconnect::new("peer", 0);
+        fsm.set_backoff(8_000, 8_000);
+        if let Some(seed) = seed {
+            fsm.set_jitter(seed);
+        }
+        fsm.enable(0);
+        let pause = |_| {
+            fsm.connect_failed(0, &Disconnect::Unspecified);
+            fsm.deadline_ms(0).expect("there will be another attempt")
+        };
+        (0..100).map(pause).collect()
+    };
+    assert_eq!(pauses(None), [8_000; 100]);
+    let with_jitter = pauses(Some(1));
+    assert!(with_jitter.iter().all(|ms| (6_400..=9_600).contains(ms)));
+    assert!(with_jitter.iter().any(|ms| *ms < 7_000));
+    assert!(with_jitter.iter().any(|ms| *ms > 9_000));
+    assert_ne!(with_jitter, pauses(Some(2)));
 }
 
 #[test]

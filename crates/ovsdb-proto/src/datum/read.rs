@@ -34,6 +34,12 @@ const POOL_WORTH: u32 = 16;
 /// Reads rows of one table. See the module's documentation.
 pub struct RowReader<'s> {
     table: &'s TableSchema,
+    memory: RowMemory,
+}
+
+/// What a reader remembers of the rows that it has read. It is of use for the table that they are of, and for no other.
+#[derive(Default)]
+pub(crate) struct RowMemory {
     columns: Vec<ColumnState>,
     /// The rows begun so far.
     rows: u64,
@@ -131,12 +137,17 @@ fn string(text: &str, pool: Option<&mut Pool<EcoString>>) -> EcoString {
 impl<'s> RowReader<'s> {
     /// A reader that has read nothing.
     pub fn new(table: &'s TableSchema) -> RowReader<'s> {
-        RowReader {
-            table,
-            columns: Vec::new(),
-            rows: 0,
-            scratch: Scratch::default(),
-        }
+        RowReader::with_memory(table, RowMemory::default())
+    }
+
+    /// A reader that goes on where another one has stopped, which read rows of the same table.
+    pub(crate) fn with_memory(table: &'s TableSchema, memory: RowMemory) -> RowReader<'s> {
+        RowReader { table, memory }
+    }
+
+    /// What it remembers, for another reader of the same table.
+    pub(crate) fn into_memory(self) -> RowMemory {
+        self.memory
     }
 
     /// Reads a `<row>` (RFC 7047, section 5.1) and gives each column that it has, with the value, to `each`, in the order
@@ -177,40 +188,47 @@ impl<'s> RowReader<'s> {
         expected: fn(&ColumnType) -> Expected<'_>,
         mut each: impl FnMut(ColumnId, Datum),
     ) -> Result<(), Stop> {
-        self.begin_row();
+        let RowMemory {
+            columns,
+            rows,
+            scratch,
+        } = self.memory.begin_row(self.table);
+        let table = self.table;
         cursor.expect(b'{')?;
         let mut before = ColumnId::UUID;
         let mut is_first = true;
         while cursor.another(b'}', is_first)? {
             is_first = false;
             let name = cursor.name()?;
-            let guess = self.columns[before.index()].then;
-            let id = if self.table.column(guess).name == *name {
+            let guess = columns[before.index()].then;
+            let id = if table.column(guess).name == *name {
                 guess
             } else {
-                let id = self.table.column_id(&name).ok_or(Stop::Unexpected)?;
-                self.columns[before.index()].then = id;
+                let id = table.column_id(&name).ok_or(Stop::Unexpected)?;
+                columns[before.index()].then = id;
                 id
             };
-            let state = &mut self.columns[id.index()];
-            if id.is_standard() || state.row == self.rows {
+            let state = &mut columns[id.index()];
+            if id.is_standard() || state.row == *rows {
                 return Err(Stop::Unexpected);
             }
-            state.row = self.rows;
+            state.row = *rows;
             before = id;
-            let ty = &self.table.column(id).ty;
-            let is_sharing = self.rows > SHARING_ROWS;
+            let ty = &table.column(id).ty;
+            let is_sharing = *rows > SHARING_ROWS;
             each(
                 id,
-                state.read(cursor, expected(ty), symbols, &mut self.scratch, is_sharing)?,
+                state.read(cursor, expected(ty), symbols, scratch, is_sharing)?,
             );
         }
         Ok(())
     }
+}
 
-    fn begin_row(&mut self) {
+impl RowMemory {
+    fn begin_row(&mut self, table: &TableSchema) -> &mut RowMemory {
         if self.columns.is_empty() {
-            let columns = self.table.columns.iter().map(|column| {
+            let columns = table.columns.iter().map(|column| {
                 let kinds = || column.ty.bases().map(|base| base.kind);
                 let has = |kind| kinds().any(|other| other == kind);
                 let shares_values = column.ty.is_composite() && !has(AtomType::Uuid);
@@ -224,6 +242,7 @@ impl<'s> RowReader<'s> {
             self.columns = columns.collect();
         }
         self.rows += 1;
+        self
     }
 }
 

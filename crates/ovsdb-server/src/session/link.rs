@@ -20,6 +20,7 @@ use crate::meters::{BEHIND, Flag};
 
 use super::free_in_place;
 use super::outbox::Outbox;
+use super::room::Room;
 
 thread_local! {
     /// Where a session that is in the middle of nothing big receives: between two of its turns it needs no buffer of its own.
@@ -225,6 +226,24 @@ impl Link {
         if self.framer.buffered() > limits::MESSAGE_BYTES_SMALL {
             // The rest may be much more, and it comes as fast as it can be taken.
             lane::wish();
+        }
+        let buffered = self.framer.buffered();
+        if (limits::RECEIVE_WHOLE_BYTES..self.message_bytes_max).contains(&buffered)
+            && self.framer.free().is_none()
+            // Where the system has no such room, the buffer grows.
+            // A read beyond the largest message shows that it is too long.
+            && let Some(room) = Room::of(self.message_bytes_max.saturating_add(limits::READ_BYTES))
+        {
+            free_in_place(buffered, || {
+                self.framer.move_into(room);
+            });
+        }
+        if let Some(free) = self.framer.free() {
+            let mut received = ReadBuf::new(free);
+            let poll = Pin::new(&mut self.read).poll_read(cx, &mut received);
+            let count = received.filled().len();
+            self.framer.fill(count);
+            return poll.map_ok(|()| count);
         }
         let buffer = self.framer.buf_mut();
         if buffer.capacity() - buffer.len() < limits::READ_BYTES {
