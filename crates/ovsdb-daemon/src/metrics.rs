@@ -105,6 +105,11 @@ impl Text {
         Samples { text, name }
     }
 
+    /// Goes on with all that `other` says, of other metrics.
+    pub fn append(&mut self, other: &Text) {
+        self.text.push_str(&other.text);
+    }
+
     /// The whole text.
     #[must_use]
     pub fn finish(self) -> String {

@@ -1,24 +1,21 @@
-//! Pidfiles: a file with the daemon's process id, locked for as long as the daemon lives.
+//! Making pidfiles: a file with the daemon's process id, locked for as long as the daemon lives.
 //!
-//! The lock is what counts: a pidfile that nobody holds locked is stale, whatever it says.
+//! The lock is what counts: a pidfile that nobody holds locked is stale, whatever it says. Reading those of others is
+//! `ovsdb_net`'s.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use ovsdb_net::{FileGuard, errno_text};
-use parking_lot::Mutex;
+use ovsdb_net::{FileGuard, Holder, errno_text, pidfile_holder, set_own_pidfile};
 
 use crate::dirs;
 use crate::program;
 
-/// Device and inode of our own pidfile: opening and closing it again would give up our lock on it.
-static OWN: Mutex<Option<(u64, u64)>> = Mutex::new(None);
-
-/// Why a pidfile cannot be read or made.
+/// Why a pidfile cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PidfileError {
@@ -33,12 +30,9 @@ pub enum PidfileError {
         #[source]
         source: io::Error,
     },
-    /// Nobody holds the file locked, or not the process that it names.
-    #[error("{}: pidfile is stale", .path.display())]
-    Stale {
-        /// The file.
-        path: PathBuf,
-    },
+    /// Who holds the file cannot be told.
+    #[error(transparent)]
+    Holder(#[from] ovsdb_net::PidfileError),
     /// The program runs already.
     #[error("{}: already running as pid {pid}, aborting", .path.display())]
     AlreadyRunning {
@@ -64,7 +58,7 @@ impl PidfileError {
     pub fn reason(&self) -> String {
         match self {
             Self::Io { source, .. } => errno_text(source),
-            Self::Stale { .. } => errno_text(&Errno::ESRCH.into()),
+            Self::Holder(error) => error.reason(),
             Self::AlreadyRunning { .. } => errno_text(&Errno::EEXIST.into()),
             Self::CheckFailed { source, .. } => source.reason(),
         }
@@ -78,74 +72,6 @@ pub fn path(name: Option<&str>) -> PathBuf {
     match name {
         Some(name) => rundir.join(name),
         None => rundir.join(format!("{}.pid", program::name())),
-    }
-}
-
-/// The process id in a pidfile that is held locked by that process.
-///
-/// # Errors
-/// See [`PidfileError`].
-pub fn read(path: &Path) -> Result<u32, PidfileError> {
-    match inspect(path)? {
-        Found::Running(pid) => Ok(pid),
-        Found::Unlocked(_) => {
-            tracing::debug!(target: "daemon_unix", "{}: pid file is stale", path.display());
-            Err(PidfileError::Stale {
-                path: path.to_owned(),
-            })
-        }
-    }
-}
-
-enum Found {
-    Running(u32),
-    Unlocked(File),
-}
-
-fn inspect(path: &Path) -> Result<Found, PidfileError> {
-    let fail = |what, source: io::Error| {
-        tracing::warn!(target: "daemon_unix", "{}: {what}: {}", path.display(), errno_text(&source));
-        PidfileError::Io {
-            path: path.to_owned(),
-            what,
-            source,
-        }
-    };
-    let own = *OWN.lock();
-    if own.is_some() && own == std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino())) {
-        return Ok(Found::Running(std::process::id()));
-    }
-    // For writing too, because only then can the lock be asked for and taken.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|error| fail("open", error))?;
-    let mut lock = whole_file();
-    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).map_err(|error| fail("fcntl", error.into()))?;
-    if i32::from(lock.l_type) == libc::F_UNLCK {
-        return Ok(Found::Unlocked(file));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text)
-        .map_err(|error| fail("read", error))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        tracing::warn!(target: "daemon_unix", "{}: read: unexpected end of file", path.display());
-        return Err(PidfileError::Stale {
-            path: path.to_owned(),
-        });
-    }
-    match line.trim().parse::<u32>() {
-        Ok(pid) if i64::from(pid) == i64::from(lock.l_pid) => Ok(Found::Running(pid)),
-        _ => {
-            // Whoever holds it is about to delete it.
-            tracing::warn!(target: "daemon_unix", "{}: stale pidfile for pid {line} being deleted by pid {}",
-                path.display(), lock.l_pid);
-            Err(PidfileError::Stale {
-                path: path.to_owned(),
-            })
-        }
     }
 }
 
@@ -210,7 +136,7 @@ impl Pidfile {
         })?;
         let guard = FileGuard::new(path);
         temporary_guard.keep();
-        *OWN.lock() = Some((metadata.dev(), metadata.ino()));
+        set_own_pidfile(Some((metadata.dev(), metadata.ino())));
         Ok(Self {
             _file: file,
             _guard: guard,
@@ -220,7 +146,7 @@ impl Pidfile {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        *OWN.lock() = None;
+        set_own_pidfile(None);
     }
 }
 
@@ -233,21 +159,20 @@ fn check_not_running(path: &Path) -> Result<(), PidfileError> {
         path: path.to_owned(),
         source: Box::new(source),
     };
-    let file = match inspect(path).map_err(check_failed)? {
-        Found::Running(pid) => {
+    let file = match pidfile_holder(path).map_err(|error| check_failed(error.into()))? {
+        Holder::Running(pid) => {
             return Err(PidfileError::AlreadyRunning {
                 path: path.to_owned(),
                 pid,
             });
         }
-        Found::Unlocked(file) => file,
+        Holder::Nobody(file) => file,
     };
     // Only who holds the lock may delete the file: another may have put a valid one in its place meanwhile.
     let lost = |what| {
         tracing::warn!(target: "daemon_unix", "{}: lost race to {what} pidfile", path.display());
-        check_failed(PidfileError::Stale {
-            path: path.to_owned(),
-        })
+        let path = path.to_owned();
+        check_failed(ovsdb_net::PidfileError::Stale { path }.into())
     };
     fcntl(&file, FcntlArg::F_SETLK(&whole_file())).map_err(|_| lost("lock"))?;
     let id = |metadata: io::Result<std::fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
@@ -269,6 +194,8 @@ fn check_not_running(path: &Path) -> Result<(), PidfileError> {
 
 #[cfg(test)]
 mod tests {
+    use ovsdb_net::read_pidfile;
+
     use super::*;
 
     #[test]
@@ -281,28 +208,13 @@ mod tests {
             std::fs::read_to_string(&path).expect("the pidfile"),
             format!("{}\n", std::process::id())
         );
-        assert_eq!(read(&path).expect("our own"), std::process::id());
+        assert_eq!(read_pidfile(&path).expect("our own"), std::process::id());
         drop(pidfile);
         assert!(
             std::fs::read_dir(folder.path())
                 .expect("the folder")
                 .next()
                 .is_none()
-        );
-    }
-
-    #[test]
-    fn files_that_name_no_running_daemon_are_errors() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("x.pid");
-        assert_eq!(
-            read(&path).expect_err("no file").reason(),
-            "No such file or directory"
-        );
-        std::fs::write(&path, "1\n").expect("a stale pidfile");
-        assert_eq!(
-            read(&path).expect_err("not locked").reason(),
-            "No such process"
         );
     }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use ovsdb_daemon::unixctl::client::{Client, call};
 use ovsdb_proto::json::Json;
+use ovsdb_testkit::control::Control;
 use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::programs::example;
 use ovsdb_testkit::sandbox::{Output, Sandbox};
@@ -25,36 +25,17 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     sandbox.run(program(), arguments)
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
-}
-
-/// The control socket of the daemon whose pidfile is in the sandbox.
-fn socket(sandbox: &Sandbox) -> String {
+/// A connection to the daemon whose pidfile is in the sandbox.
+fn control(sandbox: &Sandbox) -> Control {
     let pid = sandbox.text("daemon.pid");
-    sandbox
-        .path(format!("daemon.{}.ctl", pid.trim()))
-        .display()
-        .to_string()
+    Control::connect(&sandbox.path(format!("daemon.{}.ctl", pid.trim())))
 }
 
-/// An answer without its final line feed.
-fn text(answer: Result<Json, Json>) -> Result<String, String> {
-    let text = |json: Json| {
-        let text = json.as_str().expect("plain text");
-        text.strip_suffix('\n').unwrap_or(text).to_owned()
-    };
-    answer.map(text).map_err(text)
-}
-
-/// Calls a command of the daemon whose pidfile is in the sandbox.
+/// Calls a command of the daemon whose pidfile is in the sandbox; the answer is without its final line feed.
 fn command(sandbox: &Sandbox, command: &str, args: &[&str]) -> Result<String, String> {
-    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    text(block_on(call(&socket(sandbox), command, &args)).expect("an answer"))
+    let text = |text: String| text.strip_suffix('\n').unwrap_or(&text).to_owned();
+    let answer = control(sandbox).text(command, args);
+    answer.map(text).map_err(text)
 }
 
 /// What is in the sandbox but log files.
@@ -161,9 +142,9 @@ fn a_deadline_ends_the_program_with_an_alarm() {
     let sandbox = Sandbox::new();
     let daemon = start(&sandbox, &[]);
     let pid = Pid::from_raw(daemon.pid());
-    let args = Vec::new();
-    // It may die before it has answered.
-    let _ = block_on(call(&socket(&sandbox), "alarm", &args));
+    control(&sandbox)
+        .send("alarm", &[])
+        .expect("the daemon listens");
     assert_eq!(
         daemon.wait(),
         WaitStatus::Signaled(pid, Signal::SIGALRM, false)
@@ -374,31 +355,20 @@ fn commands_are_checked_before_they_are_called() {
 fn answers_may_be_json_for_one_connection() {
     let sandbox = Sandbox::new();
     let _daemon = start(&sandbox, &[]);
-    let answers = block_on(async {
-        let mut client = Client::connect(&socket(&sandbox))
-            .await
-            .expect("the daemon listens");
-        let mut answers = Vec::new();
-        for line in [
-            "set-options --format json",
-            "version",
-            "hidden",
-            "set-options --format text",
-            "version",
-        ] {
-            let mut words = line.split(' ').map(str::to_owned);
-            let name = words.next().expect("a command");
-            let answer = client
-                .call(&name, &words.collect::<Vec<_>>())
-                .await
-                .expect("an answer");
-            answers.push(
-                answer
-                    .map(|json| json.to_string())
-                    .unwrap_or_else(|json| format!("error {json}")),
-            );
+    let mut control = control(&sandbox);
+    let answers = [
+        "set-options --format json",
+        "version",
+        "hidden",
+        "set-options --format text",
+        "version",
+    ]
+    .map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        match control.call(words[0], &words[1..]) {
+            Ok(json) => json.to_string(),
+            Err(json) => format!("error {json}"),
         }
-        answers
     });
     assert_eq!(
         answers,
@@ -416,11 +386,8 @@ fn answers_may_be_json_for_one_connection() {
 fn the_control_socket_may_have_another_name_or_none() {
     let sandbox = Sandbox::new();
     let daemon = start(&sandbox, &["--unixctl=other.ctl"]);
-    let socket = sandbox.path("other.ctl").display().to_string();
-    assert_eq!(
-        text(block_on(call(&socket, "pid", &[])).expect("an answer")),
-        Ok(daemon.pid().to_string())
-    );
+    let mut control = Control::connect(&sandbox.path("other.ctl"));
+    assert_eq!(control.text("pid", &[]), Ok(format!("{}\n", daemon.pid())));
     drop(daemon);
     let sandbox = Sandbox::new();
     let _daemon = start(&sandbox, &["--unixctl=none"]);

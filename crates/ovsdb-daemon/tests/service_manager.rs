@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ovsdb_daemon::unixctl::client::call;
+use ovsdb_testkit::control::Control;
 use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::manager::{Notice, ServiceManager};
 use ovsdb_testkit::programs::example;
@@ -45,15 +45,9 @@ impl Drop for Foreground {
 
 /// The daemon's own pid, as its control socket tells.
 fn pid_of_daemon(sandbox: &Sandbox) -> i32 {
-    let socket = sandbox.path("ctl").display().to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let answer = runtime.block_on(call(&socket, "pid", &[]));
-    let answer = answer.expect("an answer").expect("a pid");
-    let text = answer.as_str().expect("text").trim().to_owned();
-    text.parse().expect("a number")
+    let answer = Control::connect(&sandbox.path("ctl")).text("pid", &[]);
+    let text = answer.expect("a pid");
+    text.trim().parse().expect("a number")
 }
 
 fn parent_of(pid: i32) -> i32 {

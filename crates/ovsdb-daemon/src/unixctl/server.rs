@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_net::{Connection, Limits, Listener, Method, NetError, Stream};
+use ovsdb_net::{Connection, Limits, Listener, Method, NetError, Stream, control_socket_name};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::Message;
 use tokio::sync::Semaphore;
 
 use super::commands::{Answer, Commands, Format, with_newline};
-use super::default_socket_name;
 use crate::coverage::Counter;
 use crate::dirs;
 use crate::options::{Arg, Order, Spec, Table};
@@ -58,7 +57,7 @@ impl Server {
             return Ok(None);
         }
         let name = path.map_or_else(
-            || default_socket_name(program::name(), std::process::id()),
+            || control_socket_name(program::name(), std::process::id()),
             str::to_owned,
         );
         let path = dirs::rundir().join(name);
