@@ -2,12 +2,16 @@
 //!
 //! The pauses, the probes and the log lines are those of [`Reconnect`]; this is its clock and its sockets.
 
-use ovsdb_net::{Action, Disconnect as Lost, Listener, Method, NetError, Reconnect, Stream};
+use std::sync::Arc;
+
+use ovsdb_net::{
+    Action, Disconnect as Lost, Listener, Method, NetError, Reconnect, SocketOptions, Stream,
+};
 use tokio::time::{Duration, Instant};
 
+use crate::dial::Dial;
 use crate::error::Disconnect;
-use crate::session::{Pending, Session};
-use ovsdb_proto::words;
+use crate::session::Session;
 
 /// How often to try.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +22,16 @@ pub enum Retry {
     Forever,
 }
 
+/// What came of an attempt to connect.
+pub(crate) enum Attempt {
+    /// A connection.
+    Connected(Stream),
+    /// Nothing: see [`Connector::trouble`].
+    Failed,
+    /// There was none, and there will be none.
+    None,
+}
+
 /// Connects to the servers of a list in turn.
 #[derive(Debug)]
 pub struct Connector {
@@ -25,7 +39,18 @@ pub struct Connector {
     next: usize,
     reconnect: Reconnect,
     start: Instant,
+    sockets: SocketOptions,
+    dial: Option<Arc<dyn Dial>>,
+    /// The socket that peers come to, and the method that it was made for. It stays while there is a connection: who comes
+    /// meanwhile is next.
+    listener: Option<(String, Listener)>,
+    probe_interval_ms: u64,
+    has_rounds: bool,
+    trouble: Option<String>,
 }
+
+/// Silence after which a server is probed, in milliseconds.
+const PROBE_INTERVAL_MS: u64 = 5000;
 
 impl Connector {
     /// A connector for these connection methods, of which the first passive one makes it listen.
@@ -43,9 +68,101 @@ impl Connector {
             next: 0,
             reconnect,
             start: Instant::now(),
+            sockets: SocketOptions::default(),
+            dial: None,
+            listener: None,
+            probe_interval_ms: PROBE_INTERVAL_MS,
+            has_rounds: false,
+            trouble: None,
         };
         connector.pick();
         connector
+    }
+
+    /// Makes connections with these options, and active ones in another way than by sockets if there is one.
+    #[must_use]
+    pub(crate) fn by(mut self, sockets: SocketOptions, dial: Option<Arc<dyn Dial>>) -> Self {
+        self.sockets = sockets;
+        self.dial = dial;
+        self
+    }
+
+    /// Pauses and probes in other intervals than the usual ones. `None` never probes.
+    #[must_use]
+    pub(crate) fn every(
+        mut self,
+        (min, max): (Duration, Duration),
+        probe_interval: Option<Duration>,
+    ) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.reconnect.set_backoff(ms(min), ms(max));
+        self.probe_interval_ms = probe_interval.map_or(0, ms);
+        self
+    }
+
+    /// Pauses only when all servers have been tried, and a little longer or shorter by chance: where one of several will do
+    /// it is found at once, and clients which lost their server together do not come back together.
+    #[must_use]
+    pub(crate) fn by_rounds(mut self, seed: u64) -> Self {
+        self.reconnect.set_jitter(seed);
+        self.has_rounds = true;
+        self.reconnect.set_backoff_free_tries(0);
+        self.set_round();
+        self
+    }
+
+    fn set_round(&mut self) {
+        if self.has_rounds {
+            let servers = u32::try_from(self.methods.len()).unwrap_or(u32::MAX);
+            self.reconnect.set_round(servers);
+        }
+    }
+
+    /// Other methods from now on, tried at once unless there is a connection, which stays. The one that it was made by
+    /// is the last to be tried again.
+    pub(crate) fn set_methods(&mut self, methods: Vec<String>) {
+        let current = self.reconnect.name();
+        let is_connected = self.reconnect.is_connected();
+        self.next = match methods.iter().position(|method| method == current) {
+            Some(at) if is_connected => (at + 1) % methods.len(),
+            _ => 0,
+        };
+        if let Some((method, _)) = &self.listener
+            && !methods.contains(method)
+        {
+            self.listener = None;
+        }
+        self.methods = methods;
+        self.set_round();
+        if !is_connected {
+            self.pick();
+        }
+        self.forgive();
+        self.hurry();
+    }
+
+    /// The method by which the connection was made, or is about to be.
+    pub(crate) fn method(&self) -> &str {
+        self.reconnect.name()
+    }
+
+    /// Makes the next attempts without a pause before each server was tried. For connectors that go [by rounds](Connector::by_rounds).
+    pub(crate) fn forgive(&mut self) {
+        self.reconnect.begin_round();
+    }
+
+    /// Ends a pause, and gives up an attempt that is under way.
+    pub(crate) fn hurry(&mut self) {
+        if !self.reconnect.is_connected() {
+            let now_ms = self.now_ms();
+            self.reconnect.disable(now_ms);
+            self.reconnect.enable(now_ms);
+        }
+    }
+
+    /// Why the last attempt or connection came to its end.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Connects to the next server that can be reached; `None` if all have been tried in vain.
@@ -53,20 +170,32 @@ impl Connector {
     /// Whoever gives a connection up reports it with [`Connector::rejected`] or [`Connector::lost`] first.
     pub async fn connect(&mut self) -> Option<Stream> {
         loop {
+            match self.connect_or_fail().await {
+                Attempt::Connected(stream) => return Some(stream),
+                Attempt::Failed => {}
+                Attempt::None => return None,
+            }
+        }
+    }
+
+    /// [`Connector::connect`] as far as the end of the next attempt.
+    pub(crate) async fn connect_or_fail(&mut self) -> Attempt {
+        loop {
             if self.methods.is_empty() || self.reconnect.tries_left() == Some(0) {
-                return None;
+                return Attempt::None;
             }
             match self.reconnect.run(self.now_ms()) {
                 Some(Action::Connect) => {
-                    if let Some(stream) = self.attempt().await {
-                        return Some(stream);
-                    }
+                    return match self.attempt().await {
+                        Some(stream) => Attempt::Connected(stream),
+                        None => Attempt::Failed,
+                    };
                 }
                 Some(_) => self.end(&Lost::Unspecified),
-                None => {
-                    let deadline = self.reconnect.deadline_ms(self.now_ms())?;
-                    tokio::time::sleep_until(self.at(deadline)).await;
-                }
+                None => match self.reconnect.deadline_ms(self.now_ms()) {
+                    Some(deadline) => tokio::time::sleep_until(self.at(deadline)).await,
+                    None => return Attempt::None,
+                },
             }
         }
     }
@@ -82,15 +211,19 @@ impl Connector {
         let now_ms = self.now_ms();
         self.reconnect.set_passive(method.is_passive(), now_ms);
         self.reconnect
-            .set_probe_interval(if method.needs_probes() { 5000 } else { 0 });
+            .set_probe_interval(match method.needs_probes() {
+                true => self.probe_interval_ms,
+                false => 0,
+            });
         let attempt = if method.is_passive() {
             self.listen(&method).await
         } else {
             self.reconnect.connecting(now_ms);
             let deadline = self.reconnect.deadline_ms(now_ms).unwrap_or(u64::MAX);
-            match tokio::time::timeout_at(self.at(deadline), Stream::connect(&method)).await {
+            match tokio::time::timeout_at(self.at(deadline), self.dial(&method)).await {
                 Ok(attempt) => attempt,
                 Err(_) => {
+                    self.trouble = Some("connection attempt timed out".to_owned());
                     self.end(&Lost::Unspecified);
                     return None;
                 }
@@ -108,9 +241,25 @@ impl Connector {
         }
     }
 
+    async fn dial(&self, method: &Method) -> Result<Stream, NetError> {
+        match &self.dial {
+            Some(dial) => dial.dial(method).await,
+            None => Stream::connect_with(method, &self.sockets).await,
+        }
+    }
+
     async fn listen(&mut self, method: &Method) -> Result<Stream, NetError> {
-        let listener = Listener::bind(method).await?;
-        self.reconnect.listening(self.now_ms());
+        let (_, listener) = match self.listener.take() {
+            Some((name, listener)) if name == method.name() => {
+                self.listener.insert((name, listener))
+            }
+            _ => {
+                let listener = Listener::bind_with(method, &self.sockets).await?;
+                self.listener.insert((method.name().to_owned(), listener))
+            }
+        };
+        self.reconnect
+            .listening(ms_between(self.start, Instant::now()));
         let accepted = listener.accept().await;
         accepted.map_err(|source| NetError::Io {
             name: method.name().to_owned(),
@@ -127,27 +276,31 @@ impl Connector {
 
     /// Reports that the connection has ended.
     pub fn lost(&mut self, why: &Disconnect) {
+        self.trouble = Some(why.to_string());
         let why = match why {
             Disconnect::EndOfFile => Lost::Eof,
+            // These are our own decision.
+            Disconnect::Unfit(_) | Disconnect::Rejected(_) | Disconnect::Asked => Lost::Unspecified,
             other => Lost::Error(other.to_string()),
         };
         self.end(&why);
     }
 
-    /// Probes the connected server while it is silent, and returns when it has not answered for too long.
+    /// Probes the connected server while it is silent, and returns when it has been silent for too long after a probe.
     pub async fn watch(&mut self, session: &Session) {
-        let mut probe: Option<Pending> = None;
+        let mut heard = None;
         // The session reads all the time.
         self.reconnect.receive_attempted(u64::MAX);
         loop {
+            let last_heard = session.last_heard();
+            if heard < Some(last_heard) {
+                heard = Some(last_heard);
+                self.reconnect.activity(self.ms(last_heard));
+            }
             match self.reconnect.run(self.now_ms()) {
-                Some(Action::Probe) => {
-                    probe = session
-                        .send(words::Method::Echo.as_str(), vec![])
-                        .await
-                        .ok()
-                }
+                Some(Action::Probe) => session.probe(),
                 Some(_) => {
+                    self.trouble = Some(Disconnect::Silent.to_string());
                     self.end(&Lost::Unspecified);
                     return;
                 }
@@ -156,23 +309,12 @@ impl Connector {
             let Some(deadline) = self.reconnect.deadline_ms(self.now_ms()) else {
                 return std::future::pending().await;
             };
-            let silence = tokio::time::sleep_until(self.at(deadline));
-            match &mut probe {
-                None => silence.await,
-                Some(answer) => tokio::select! {
-                    () = silence => {}
-                    answer = answer => {
-                        probe = None;
-                        if answer.is_ok() {
-                            self.reconnect.activity(self.now_ms());
-                        }
-                    }
-                },
-            }
+            tokio::time::sleep_until(self.at(deadline)).await;
         }
     }
 
     fn failed(&mut self, error: &NetError) {
+        self.trouble = Some(error.to_string());
         self.reconnect
             .connect_failed(self.now_ms(), &Lost::Error(error.reason()));
         self.pick();
@@ -191,7 +333,11 @@ impl Connector {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.ms(Instant::now())
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        ms_between(self.start, at)
     }
 
     fn at(&self, ms: u64) -> Instant {
@@ -199,6 +345,10 @@ impl Connector {
         const YEAR_MS: u64 = 365 * 24 * 3600 * 1000;
         self.start + Duration::from_millis(ms.min(self.now_ms().saturating_add(YEAR_MS)))
     }
+}
+
+fn ms_between(start: Instant, at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(start).as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -7,46 +7,73 @@ use bytes::Bytes;
 use ovsdb_net::errno_text;
 use ovsdb_proto::framer::Framer;
 use ovsdb_proto::json::Json;
-use ovsdb_proto::jsonrpc::{Message, ParseError};
+use ovsdb_proto::jsonrpc::{Glance, Message, ParseError, glance};
 use ovsdb_proto::words::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::error::{Disconnect, RequestError};
-use crate::event::{Event, Notification};
+use crate::event::{Event, Notification, RawEvent};
+use crate::queue;
 use crate::session::Shared;
 
 /// Answers to `echo` that may wait to be written. A server that asks on without reading is cut off.
 const ECHOES_MAX: usize = 64;
 
+/// Bytes of such answers; one that is longer waits alone.
+const ECHO_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of small messages that are joined into one write.
-const BATCH_BYTES: usize = 64 << 10;
+pub(crate) const BATCH_BYTES: usize = 64 << 10;
+
+/// Bytes of the longest message that is read in place. A longer one would keep other tasks of this thread waiting.
+const READ_HERE_BYTES_MAX: usize = 256 << 10;
+
+/// A message on its way out.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    /// Its text.
+    pub(crate) bytes: Bytes,
+    /// The request that it is, if somebody awaits the reply.
+    pub(crate) request: Option<u64>,
+}
+
+/// Where events go.
+#[derive(Clone, Debug)]
+pub(crate) enum Sink {
+    /// To a user who takes them as values.
+    Parsed(queue::Sender<Event>),
+    /// To those who read them themselves.
+    Raw(queue::Sender<RawEvent>),
+}
 
 /// What the task holds besides the two directions of the connection.
 pub(crate) struct Driver {
     pub(crate) name: Arc<str>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) to_write: mpsc::Receiver<Bytes>,
-    pub(crate) to_user: mpsc::Sender<Event>,
+    pub(crate) to_write: mpsc::Receiver<Outgoing>,
+    pub(crate) sink: Sink,
     pub(crate) message_bytes_max: usize,
 }
 
 impl Driver {
     /// Runs the session until the server or the last handle leaves.
     pub(crate) async fn run(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
-        let (echo, echoes) = mpsc::channel(ECHOES_MAX);
+        let (echo, echoes) = queue::channel(ECHOES_MAX, ECHO_BYTES_MAX);
         let incoming = Incoming {
             name: &self.name,
             shared: &self.shared,
             echo,
-            to_user: self.to_user,
+            sink: self.sink,
         };
         // The two directions wait for each other nowhere: a server that stops reading does not keep us from
         // reading, which may be what it waits for.
         let reason = tokio::select! {
             reason = incoming.read(reader, self.message_bytes_max) => reason,
-            reason = write(&self.name, writer, self.to_write, echoes) => reason,
+            reason = write(&self.name, &self.shared, writer, self.to_write, echoes) => reason,
+            () = self.shared.stopped() => Disconnect::Closed,
         };
+        // Events end after this, so whoever sees their end finds the reason.
         self.shared.end(reason);
     }
 }
@@ -54,8 +81,8 @@ impl Driver {
 struct Incoming<'a> {
     name: &'a str,
     shared: &'a Shared,
-    echo: mpsc::Sender<Bytes>,
-    to_user: mpsc::Sender<Event>,
+    echo: queue::Sender<Outgoing>,
+    sink: Sink,
 }
 
 impl Incoming<'_> {
@@ -68,7 +95,7 @@ impl Incoming<'_> {
         loop {
             match framer.next() {
                 Ok(Some(bytes)) => {
-                    if let Err(reason) = self.message(&bytes).await {
+                    if let Err(reason) = self.message(bytes).await {
                         return reason;
                     }
                     continue;
@@ -81,7 +108,7 @@ impl Incoming<'_> {
             }
             match reader.read_buf(framer.buf_mut()).await {
                 Ok(0) => return Disconnect::EndOfFile,
-                Ok(_) => {}
+                Ok(_) => self.shared.hear(),
                 Err(error) => {
                     tracing::warn!(target: "jsonrpc", "{}: receive error: {}", self.name, errno_text(&error));
                     return Disconnect::Io(Arc::new(error));
@@ -90,8 +117,84 @@ impl Incoming<'_> {
         }
     }
 
-    async fn message(&self, bytes: &[u8]) -> Result<(), Disconnect> {
-        let message = Message::parse(bytes).map_err(|error| {
+    async fn message(&self, bytes: Bytes) -> Result<(), Disconnect> {
+        let length = bytes.len();
+        match &self.sink {
+            Sink::Parsed(to_user) => {
+                let message = self.read_all(bytes).await?;
+                if let Some(event) = self.dispatch(message)? {
+                    self.put(to_user, event, length).await;
+                }
+            }
+            Sink::Raw(to_user) => {
+                if let Some(event) = self.unread(bytes).await? {
+                    self.put(to_user, event, length).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The event that a message is, with its contents left unread. What is no event is dealt with.
+    async fn unread(&self, bytes: Bytes) -> Result<Option<RawEvent>, Disconnect> {
+        // The log shows messages in full.
+        if !tracing::enabled!(target: "jsonrpc", tracing::Level::DEBUG) {
+            let look = bytes.clone();
+            match here_or_beside(bytes.len(), move || Look::at(&look)).await {
+                Look::Notification { method, params } => {
+                    return Ok(method.map(|method| RawEvent::Notification { method, params }));
+                }
+                Look::Reply { id, result } => {
+                    if let Some(owner) = self.shared.owner(&id) {
+                        let id = self.shared.complete_event(&id);
+                        let result = Ok(result);
+                        return Ok(id.map(|id| RawEvent::Reply { owner, id, result }));
+                    }
+                }
+                Look::Other => {}
+            }
+        }
+        Ok(match self.read_all(bytes).await? {
+            Message::Notification { method, params } => {
+                Method::from_text(&method).map(|method| RawEvent::Notification {
+                    method,
+                    params: Json::Array(params).to_bytes().into(),
+                })
+            }
+            Message::Reply { result, id } => match self.shared.owner(&id) {
+                Some(owner) => self.shared.complete_event(&id).map(|id| RawEvent::Reply {
+                    owner,
+                    id,
+                    result: Ok(result.to_bytes().into()),
+                }),
+                None => {
+                    self.shared.complete(&id, Ok(result));
+                    None
+                }
+            },
+            Message::Error { error, id } => match self.shared.owner(&id) {
+                Some(owner) => self.shared.complete_event(&id).map(|id| RawEvent::Reply {
+                    owner,
+                    id,
+                    result: Err(error),
+                }),
+                None => {
+                    let error = Err(RequestError::Server(error));
+                    self.shared.complete(&id, error);
+                    None
+                }
+            },
+            request @ Message::Request { .. } => {
+                self.dispatch(request)?;
+                None
+            }
+        })
+    }
+
+    /// The message, with all of its contents.
+    async fn read_all(&self, bytes: Bytes) -> Result<Message, Disconnect> {
+        let parsed = here_or_beside(bytes.len(), move || Message::parse(&bytes)).await;
+        let message = parsed.map_err(|error| {
             match error {
                 ParseError::Json(error) => {
                     tracing::warn!(target: "jsonrpc", "{}: error parsing stream: {error}", self.name);
@@ -103,10 +206,17 @@ impl Incoming<'_> {
             Disconnect::Protocol
         })?;
         tracing::debug!(target: "jsonrpc", "{}: received {message}", self.name);
-        let event = match message {
-            Message::Reply { result, id } => self.shared.complete(&id, Ok(result)),
+        Ok(message)
+    }
+
+    /// Brings a message to where it belongs; what belongs among the events comes back.
+    fn dispatch(&self, message: Message) -> Result<Option<Event>, Disconnect> {
+        let reply = |(id, result)| Event::Reply { id, result };
+        Ok(match message {
+            Message::Reply { result, id } => self.shared.complete(&id, Ok(result)).map(reply),
             Message::Error { error, id } => {
-                self.shared.complete(&id, Err(RequestError::Server(error)))
+                let error = Err(RequestError::Server(error));
+                self.shared.complete(&id, error).map(reply)
             }
             Message::Request { method, params, id } if method == Method::Echo.as_str() => {
                 let answer = Message::Reply {
@@ -114,9 +224,14 @@ impl Incoming<'_> {
                     id,
                 };
                 tracing::debug!(target: "jsonrpc", "{}: send {answer}", self.name);
-                self.echo
-                    .try_send(answer.to_bytes().into())
-                    .map_err(|_| Disconnect::Probes)?;
+                let answer = Outgoing {
+                    bytes: answer.to_bytes().into(),
+                    request: None,
+                };
+                let bytes = answer.bytes.len();
+                if !self.echo.try_send(answer, bytes) {
+                    return Err(Disconnect::Probes);
+                }
                 None
             }
             // A client serves no other requests, and the server does not wait for an answer.
@@ -125,27 +240,81 @@ impl Incoming<'_> {
                 method: method.to_string(),
                 params,
             })),
-        };
-        if let Some(event) = event {
-            // An error means that the user has dropped the events.
-            drop(self.to_user.send(event).await);
+        })
+    }
+
+    async fn put<T>(&self, to_user: &queue::Sender<T>, event: T, bytes: usize) {
+        self.shared.hold_up(true);
+        // An error means that the user has dropped the events.
+        let _ = to_user.send(event, bytes).await;
+        self.shared.hold_up(false);
+    }
+}
+
+/// The outside of a message for those who read its contents themselves.
+enum Look {
+    /// `method` is `None` if no method has that name.
+    Notification {
+        method: Option<Method>,
+        params: Bytes,
+    },
+    Reply {
+        id: Json,
+        result: Bytes,
+    },
+    /// To be read in full.
+    Other,
+}
+
+impl Look {
+    fn at(bytes: &Bytes) -> Look {
+        let part = |text: &str| bytes.slice_ref(text.as_bytes());
+        match glance(bytes) {
+            Ok(Glance::Notification { method, params }) => Look::Notification {
+                method: Method::from_text(&method),
+                params: part(params),
+            },
+            Ok(Glance::Reply { result, id }) => Look::Reply {
+                result: part(result),
+                id,
+            },
+            _ => Look::Other,
         }
-        Ok(())
+    }
+}
+
+/// Does work on a message of `length` bytes: here if it is little, else where it keeps no task waiting.
+async fn here_or_beside<T: Send + 'static>(
+    length: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if length <= READ_HERE_BYTES_MAX {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
 async fn write(
     name: &str,
+    shared: &Shared,
     mut writer: impl AsyncWrite + Unpin,
-    mut to_write: mpsc::Receiver<Bytes>,
-    mut echoes: mpsc::Receiver<Bytes>,
+    mut to_write: mpsc::Receiver<Outgoing>,
+    mut echoes: queue::Receiver<Outgoing>,
 ) -> Disconnect {
     let mut batch = Vec::new();
+    let mut requests = Vec::new();
     loop {
         let first = tokio::select! {
-            Some(bytes) = echoes.recv() => bytes,
+            Some(message) = echoes.recv() => message,
             message = to_write.recv() => match message {
-                Some(bytes) => bytes,
+                Some(message) => message,
                 None => {
                     // The session ends either way; a failure here has nobody to tell.
                     drop(writer.shutdown().await);
@@ -154,12 +323,13 @@ async fn write(
             },
         };
         batch.clear();
+        requests.clear();
         let mut next = Some(first);
-        while let Some(bytes) = next {
+        let mut long = None;
+        while let Some(Outgoing { bytes, request }) = next {
+            requests.extend(request);
             if batch.is_empty() && bytes.len() >= BATCH_BYTES {
-                if let Err(error) = write_out(&mut writer, &bytes).await {
-                    return send_error(name, error);
-                }
+                long = Some(bytes);
                 break;
             }
             batch.extend_from_slice(&bytes);
@@ -169,7 +339,12 @@ async fn write(
                 None
             };
         }
-        if let Err(error) = write_out(&mut writer, &batch).await {
+        // From here on the server may see them.
+        if !shared.may_send(&requests) {
+            return Disconnect::Closed;
+        }
+        let bytes = long.as_deref().unwrap_or(&batch);
+        if let Err(error) = write_out(&mut writer, bytes).await {
             return send_error(name, error);
         }
     }

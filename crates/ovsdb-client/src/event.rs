@@ -1,5 +1,6 @@
 //! What a server sends in its own time.
 
+use bytes::Bytes;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::words::Method;
 
@@ -21,6 +22,27 @@ pub enum Event {
         id: RequestId,
         /// Its result, or [`RequestError::Server`].
         result: Result<Json, RequestError>,
+    },
+}
+
+/// One thing that the server sent, with its contents unread: they end where they should if they are JSON.
+#[derive(Clone, Debug)]
+pub(crate) enum RawEvent {
+    /// A notification with a method that is known.
+    Notification {
+        /// The method.
+        method: Method,
+        /// The text of an array.
+        params: Bytes,
+    },
+    /// The reply to a request.
+    Reply {
+        /// Whose it is among those who share the session.
+        owner: u64,
+        /// The request.
+        id: RequestId,
+        /// The text of the result, or the error.
+        result: Result<Bytes, Json>,
     },
 }
 

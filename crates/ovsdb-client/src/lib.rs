@@ -1,9 +1,12 @@
 //! An OVSDB client: sessions with a server.
 //!
 //! [`Session`] makes requests over one connection, many at a time, and matches the replies; [`Events`] brings what
-//! the server sends in its own time. [`Remotes`], [`Connector`] and [`DatabaseInfo`] find a server that will do.
+//! the server sends in its own time. [`Client`] keeps a session with one of several servers, and begins another one
+//! when it is lost; [`upstream`] is where copies of a database are fed from it. [`Remotes`], [`Connector`] and
+//! [`DatabaseInfo`] find a server that will do.
 //!
-//! This crate knows neither engine nor files, and keeps no copy of a database.
+//! [`replica`] keeps a copy of part of a database, and [`txn`] puts together what is to change in it. [`control`] talks to
+//! daemons over their control sockets. This crate knows neither engine nor files.
 //!
 //! ```no_run
 //! use ovsdb_client::{Options, Session};
@@ -17,17 +20,33 @@
 //! # }
 //! ```
 
+pub mod blocking;
+mod client;
 mod connector;
+pub mod control;
 mod database_info;
+mod dial;
 mod driver;
 mod error;
 mod event;
+mod execute;
+mod link;
+mod lock;
+mod queue;
 mod remotes;
+pub mod replica;
 mod session;
+pub mod txn;
+pub mod typed;
+pub mod upstream;
 
+pub use client::{Builder, Client, ClientMetrics, Status};
 pub use connector::{Connector, Retry};
 pub use database_info::{DatabaseInfo, InfoError, Model};
-pub use error::{Disconnect, RequestError};
+pub use dial::{Dial, Dialing};
+pub use error::{ConnectError, Disconnect, RequestError, Unfit};
 pub use event::{Event, Notification, RequestId, Typed};
+pub use execute::ExecuteError;
+pub use lock::{AlreadyWanted, Lock, LockState};
 pub use remotes::Remotes;
-pub use session::{Events, Options, Pending, Session};
+pub use session::{Cancellation, Events, Options, Pending, Session, Since};

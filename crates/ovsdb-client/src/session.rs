@@ -1,23 +1,29 @@
 //! One connection to a server: requests out, replies matched to them, everything else in order as events.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+mod methods;
+mod pending;
+mod shared;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use ovsdb_net::Stream;
 use ovsdb_proto::json::Json;
-use ovsdb_proto::jsonrpc::Message;
+use ovsdb_proto::jsonrpc::{self, Message};
+use ovsdb_proto::words::Method;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Outgoing, Sink};
 use crate::error::{Disconnect, RequestError};
-use crate::event::{Event, RequestId};
+use crate::event::{Event, RawEvent, RequestId};
+use crate::queue;
+
+pub use methods::Since;
+pub use pending::{Cancellation, Pending};
+pub(crate) use shared::{Shared, Waiter};
 
 /// Limits of a session.
 #[derive(Clone, Debug)]
@@ -26,8 +32,11 @@ pub struct Options {
     pub in_flight_max: usize,
     /// Messages that may wait to be written; further ones wait for their turn.
     pub unsent_max: usize,
-    /// Events that may wait for [`Events::next`]. While that many wait, nothing is read from the server.
+    /// Events that may wait for [`Events::next`]. While that many wait, nothing is read from the server: it will take
+    /// this side for dead when its probes go unanswered.
     pub unread_max: usize,
+    /// Bytes of messages that may wait there likewise. A message that is longer waits alone.
+    pub unread_bytes_max: usize,
     /// The longest message from the server, in bytes; a longer one ends the session.
     pub message_bytes_max: usize,
 }
@@ -38,6 +47,7 @@ impl Default for Options {
             in_flight_max: 4096,
             unsent_max: 256,
             unread_max: 256,
+            unread_bytes_max: 64 << 20,
             message_bytes_max: 4 << 30,
         }
     }
@@ -51,7 +61,7 @@ impl Default for Options {
 pub struct Session {
     name: Arc<str>,
     shared: Arc<Shared>,
-    outgoing: mpsc::Sender<Bytes>,
+    outgoing: mpsc::Sender<Outgoing>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -61,35 +71,15 @@ pub struct Session {
 /// time, or drop this value, after which events are discarded.
 #[derive(Debug)]
 pub struct Events {
-    incoming: mpsc::Receiver<Event>,
+    incoming: queue::Receiver<Event>,
     shared: Arc<Shared>,
 }
 
-/// A request under way: a future of its result. Dropping it forgets the reply, not the request.
+/// The events of a session whose contents nobody has read yet, in the order in which the server sent them.
 #[derive(Debug)]
-#[must_use = "the request has been made, but nobody awaits the reply"]
-pub struct Pending {
-    id: u64,
-    reply: oneshot::Receiver<Result<Json, RequestError>>,
+pub(crate) struct RawEvents {
+    incoming: queue::Receiver<RawEvent>,
     shared: Arc<Shared>,
-}
-
-/// Where the reply to a request goes.
-enum Waiter {
-    Caller(oneshot::Sender<Result<Json, RequestError>>),
-    Events,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: HashMap<u64, (Waiter, OwnedSemaphorePermit)>,
-    ended: Option<Disconnect>,
-}
-
-/// What the handles of a session and its driver have in common.
-pub(crate) struct Shared {
-    next_id: AtomicU64,
-    state: Mutex<State>,
 }
 
 impl Session {
@@ -107,30 +97,52 @@ impl Session {
         writer: impl AsyncWrite + Send + Unpin + 'static,
         options: &Options,
     ) -> (Session, Events) {
-        let shared = Arc::new(Shared {
-            next_id: AtomicU64::new(0),
-            state: Mutex::default(),
-        });
+        let (to_user, incoming) = queue::channel(options.unread_max, options.unread_bytes_max);
+        let sink = Sink::Parsed(to_user);
+        let session = Session::begin(name, reader, writer, options, Arc::default(), sink);
+        let shared = Arc::clone(&session.shared);
+        (session, Events { incoming, shared })
+    }
+
+    /// Starts a session whose events come unread. Its requests take their ids from `next_id`.
+    pub(crate) fn raw(
+        stream: Stream,
+        options: &Options,
+        next_id: Arc<AtomicU64>,
+    ) -> (Session, RawEvents) {
+        let name: Arc<str> = stream.name().into();
+        let (reader, writer) = stream.into_split();
+        let (to_user, incoming) = queue::channel(options.unread_max, options.unread_bytes_max);
+        let sink = Sink::Raw(to_user);
+        let session = Session::begin(name, reader, writer, options, next_id, sink);
+        let shared = Arc::clone(&session.shared);
+        (session, RawEvents { incoming, shared })
+    }
+
+    fn begin(
+        name: Arc<str>,
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+        options: &Options,
+        next_id: Arc<AtomicU64>,
+        sink: Sink,
+    ) -> Session {
+        let shared = Arc::new(Shared::new(next_id));
         let (outgoing, to_write) = mpsc::channel(options.unsent_max);
-        let (to_user, incoming) = mpsc::channel(options.unread_max);
-        let in_flight = Arc::new(Semaphore::new(options.in_flight_max));
         let driver = Driver {
             name: Arc::clone(&name),
             shared: Arc::clone(&shared),
             to_write,
-            to_user,
+            sink,
             message_bytes_max: options.message_bytes_max,
         };
         tokio::spawn(driver.run(reader, writer));
-        (
-            Session {
-                name,
-                shared: Arc::clone(&shared),
-                outgoing,
-                in_flight,
-            },
-            Events { incoming, shared },
-        )
+        Session {
+            name,
+            shared,
+            outgoing,
+            in_flight: Arc::new(Semaphore::new(options.in_flight_max)),
+        }
     }
 
     /// The peer, as logs and messages show it.
@@ -162,29 +174,29 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Disconnected`] when the session has ended.
+    /// [`RequestError::NotSent`] when the session has ended.
     pub async fn send(&self, method: &str, params: Vec<Json>) -> Result<Pending, RequestError> {
         let (waiter, reply) = oneshot::channel();
         let id = self.enqueue(method, params, Waiter::Caller(waiter)).await?;
-        Ok(Pending {
-            id,
-            reply,
-            shared: Arc::clone(&self.shared),
-        })
+        let outgoing = self.outgoing.downgrade();
+        let shared = Arc::clone(&self.shared);
+        let in_flight = Arc::clone(&self.in_flight);
+        Ok(Pending::new(id, reply, shared, outgoing, in_flight, method))
     }
 
     /// Makes a request whose reply is to come among the [`Events`], in its place between the notifications.
     ///
     /// # Errors
     ///
-    /// [`RequestError::Disconnected`] when the session has ended.
+    /// [`RequestError::NotSent`] when the session has ended.
     pub async fn subscribe(
         &self,
         method: &str,
         params: Vec<Json>,
     ) -> Result<RequestId, RequestError> {
         Ok(RequestId(
-            self.enqueue(method, params, Waiter::Events).await?,
+            self.enqueue(method, params, Waiter::Events { owner: 0 })
+                .await?,
         ))
     }
 
@@ -192,9 +204,83 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Disconnected`] when the session has ended.
+    /// [`RequestError::NotSent`] when the session has ended.
     pub async fn notify(&self, method: &str, params: Vec<Json>) -> Result<(), RequestError> {
-        self.write(&Message::notification(method, params)).await
+        let message = Message::notification(method, params);
+        tracing::debug!(target: "jsonrpc", "{}: send {message}", self.name);
+        self.write(Outgoing {
+            bytes: message.to_bytes().into(),
+            request: None,
+        })
+        .await
+    }
+
+    /// Asks the server to cancel a request (RFC 7047, section 4.1.4). Its reply comes either way.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotSent`] when the session has ended.
+    pub async fn cancel(&self, id: RequestId) -> Result<(), RequestError> {
+        self.write(pending::cancellation(id.0)).await
+    }
+
+    /// Ends the session at once, for all handles. What has not been written yet never will be.
+    pub fn close(&self) {
+        self.end(Disconnect::Closed);
+    }
+
+    /// Whether the session is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.outgoing.is_closed()
+    }
+
+    /// [`Session::close`] with a reason for those who wait.
+    pub(crate) fn end(&self, why: Disconnect) {
+        self.shared.end(why);
+    }
+
+    /// Sends an `echo` request whose reply counts only as a sign of life. With that much to send already that there is
+    /// no room, other replies will be that sign.
+    pub(crate) fn probe(&self) {
+        let id = Json::Integer(self.shared.next_id().cast_signed());
+        let probe = Message::request(Method::Echo.as_str(), vec![], id);
+        tracing::debug!(target: "jsonrpc", "{}: send {probe}", self.name);
+        let outgoing = Outgoing {
+            bytes: probe.to_bytes().into(),
+            request: None,
+        };
+        drop(self.outgoing.try_send(outgoing));
+    }
+
+    /// When something last came from the server.
+    pub(crate) fn last_heard(&self) -> Instant {
+        self.shared.last_heard()
+    }
+
+    /// Makes a request, with an id from the session's source of ids, whose reply is to come among the events of `owner`.
+    pub(crate) async fn send_for(
+        &self,
+        owner: u64,
+        id: RequestId,
+        method: Method,
+        params: &[u8],
+    ) -> Result<(), RequestError> {
+        let mut bytes = Vec::with_capacity(params.len() + 64);
+        if method == Method::Cancel {
+            // A notification (RFC 7047, section 4.1.4): no reply to it is to be expected.
+            jsonrpc::write_notification(method.as_str(), params, &mut bytes);
+            let outgoing = Outgoing {
+                bytes: bytes.into(),
+                request: None,
+            };
+            return self.write(outgoing).await;
+        }
+        let wire_id = Json::Integer(id.0.cast_signed());
+        jsonrpc::write_request(method.as_str(), params, &wire_id, &mut bytes);
+        tracing::debug!(target: "jsonrpc", "{}: send request, method=\"{method}\", params={}, id={wire_id}",
+            self.name, String::from_utf8_lossy(params));
+        self.expect_and_write(id.0, Waiter::Events { owner }, bytes.into())
+            .await
     }
 
     async fn enqueue(
@@ -203,29 +289,43 @@ impl Session {
         params: Vec<Json>,
         waiter: Waiter,
     ) -> Result<u64, RequestError> {
-        let Ok(permit) = Arc::clone(&self.in_flight).acquire_owned().await else {
+        let id = self.shared.next_id();
+        let request = Message::request(method, params, Json::Integer(id.cast_signed()));
+        tracing::debug!(target: "jsonrpc", "{}: send {request}", self.name);
+        self.expect_and_write(id, waiter, request.to_bytes().into())
+            .await?;
+        Ok(id)
+    }
+
+    async fn expect_and_write(
+        &self,
+        id: u64,
+        waiter: Waiter,
+        bytes: Bytes,
+    ) -> Result<(), RequestError> {
+        let Ok(place) = Arc::clone(&self.in_flight).acquire_owned().await else {
             // The semaphore is never closed; were it, the session would be over.
-            return Err(self.shared.end_reason().into());
+            return Err(RequestError::NotSent(self.shared.end_reason()));
         };
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        self.shared.expect(id, waiter, permit)?;
+        self.shared
+            .expect(id, waiter, place)
+            .map_err(RequestError::NotSent)?;
         // A caller that gives up here must not leave its entry behind.
         let forget = Forget {
             id,
             shared: &self.shared,
         };
-        let request = Message::request(method, params, Json::Integer(id.cast_signed()));
-        self.write(&request).await?;
+        let request = Some(id);
+        self.write(Outgoing { bytes, request }).await?;
         std::mem::forget(forget);
-        Ok(id)
+        Ok(())
     }
 
-    async fn write(&self, message: &Message) -> Result<(), RequestError> {
-        tracing::debug!(target: "jsonrpc", "{}: send {message}", self.name);
-        if self.outgoing.send(message.to_bytes().into()).await.is_err() {
-            return Err(self.shared.end_reason().into());
-        }
-        Ok(())
+    async fn write(&self, outgoing: Outgoing) -> Result<(), RequestError> {
+        self.outgoing
+            .send(outgoing)
+            .await
+            .map_err(|_| RequestError::NotSent(self.shared.end_reason()))
     }
 }
 
@@ -254,91 +354,25 @@ impl Events {
     }
 }
 
-impl Future for Pending {
-    type Output = Result<Json, RequestError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(Pin::new(&mut self.reply).poll(cx));
-        Poll::Ready(reply.unwrap_or_else(|_| Err(self.shared.end_reason().into())))
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.shared.forget(self.id);
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = self.state();
-        f.debug_struct("Shared")
-            .field("in_flight", &state.waiting.len())
-            .field("ended", &state.ended)
-            .finish()
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every change to the state is one call on a map: a panic elsewhere leaves it whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn expect(
-        &self,
-        id: u64,
-        waiter: Waiter,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<(), Disconnect> {
-        let mut state = self.state();
-        if let Some(reason) = &state.ended {
-            return Err(reason.clone());
+impl RawEvents {
+    /// The next event. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// Why there will be no more of them.
+    pub(crate) async fn next(&mut self) -> Result<RawEvent, Disconnect> {
+        let event = self.incoming.recv().await;
+        let event = event.ok_or_else(|| self.shared.end_reason())?;
+        if let RawEvent::Reply { id, .. } = &event {
+            self.shared.taken(*id);
         }
-        state.waiting.insert(id, (waiter, permit));
-        Ok(())
+        Ok(event)
     }
 
-    fn forget(&self, id: u64) {
-        self.state().waiting.remove(&id);
-    }
-
-    fn end_reason(&self) -> Disconnect {
-        self.state().ended.clone().unwrap_or(Disconnect::Closed)
-    }
-
-    /// Hands a reply to whoever awaits it; what is to go to the events comes back.
-    pub(crate) fn complete(&self, id: &Json, result: Result<Json, RequestError>) -> Option<Event> {
-        let Json::Integer(number) = id else {
-            return None;
-        };
-        let id = u64::try_from(*number).ok()?;
-        let (waiter, _permit) = self.state().waiting.remove(&id)?;
-        match waiter {
-            // A receiver that is gone has lost interest.
-            Waiter::Caller(caller) => drop(caller.send(result)),
-            Waiter::Events => {
-                return Some(Event::Reply {
-                    id: RequestId(id),
-                    result,
-                });
-            }
-        }
-        None
-    }
-
-    /// Ends the session: everyone who waits learns why.
-    pub(crate) fn end(&self, reason: Disconnect) {
-        let waiting = {
-            let mut state = self.state();
-            state.ended.get_or_insert(reason.clone());
-            std::mem::take(&mut state.waiting)
-        };
-        for (waiter, _permit) in waiting.into_values() {
-            if let Waiter::Caller(caller) = waiter {
-                drop(caller.send(Err(RequestError::Disconnected(reason.clone()))));
-            }
-        }
+    /// After the end: requests of `owner` that the server may have seen, without a reply or with one that is not among the
+    /// events that were taken.
+    pub(crate) fn in_doubt(&self, owner: u64) -> Vec<RequestId> {
+        self.shared.in_doubt(owner)
     }
 }
 

@@ -6,16 +6,17 @@ use ovsdb_proto::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
+use crate::driver::BATCH_BYTES;
 use crate::event::{Notification, Typed};
 
 /// The server's end.
-struct Server {
+pub(super) struct Server {
     stream: DuplexStream,
     framer: Framer,
 }
 
 impl Server {
-    async fn send(&mut self, text: &str) {
+    pub(super) async fn send(&mut self, text: &str) {
         self.stream
             .write_all(text.as_bytes())
             .await
@@ -23,7 +24,7 @@ impl Server {
     }
 
     /// The next message of the session, as compact JSON.
-    async fn receive(&mut self) -> String {
+    pub(super) async fn receive(&mut self) -> String {
         loop {
             if let Some(bytes) = self.framer.next().expect("the session writes JSON") {
                 return json::parse(&bytes)
@@ -49,7 +50,7 @@ impl Server {
     }
 }
 
-fn pair(options: &Options) -> (Session, Events, Server) {
+pub(super) fn pair(options: &Options) -> (Session, Events, Server) {
     pair_with_buffer(options, 1 << 20)
 }
 
@@ -125,6 +126,21 @@ async fn a_server_that_probes_without_reading_is_cut_off() {
     let probe = br#"{"id":1,"method":"echo","params":[]}"#;
     // The session goes away in the middle of it, so the last of these fail.
     while server.stream.write_all(probe).await.is_ok() {}
+    assert!(matches!(events.next().await, Err(Disconnect::Probes)));
+}
+
+#[tokio::test]
+async fn a_server_cannot_fill_the_memory_with_long_probes() {
+    let (_session, mut events, mut server) = pair_with_buffer(&Options::default(), 256);
+    let long = "x".repeat(1 << 20);
+    let probe = format!(r#"{{"id":1,"method":"echo","params":["{long}"]}}"#);
+    // One is being written and one waits.
+    for _ in 0..2 {
+        let sent = server.stream.write_all(probe.as_bytes()).await;
+        sent.expect("the session reads");
+    }
+    let third = server.stream.write_all(probe.as_bytes()).await;
+    assert!(third.is_ok() || matches!(events.next().await, Err(Disconnect::Probes)));
     assert!(matches!(events.next().await, Err(Disconnect::Probes)));
 }
 
@@ -347,4 +363,152 @@ fn notifications_are_told_apart_by_method_and_parameters() {
         };
         assert_eq!(notification.typed(), expected);
     }
+}
+
+#[tokio::test]
+async fn whoever_cancels_a_request_learns_what_became_of_it() {
+    for (answer, expected) in [
+        (
+            r#"{"id":0,"result":null,"error":"canceled"}"#,
+            Ok(Cancellation::Canceled),
+        ),
+        (
+            r#"{"id":0,"result":null,"error":{"error":"canceled"}}"#,
+            Ok(Cancellation::Canceled),
+        ),
+        (
+            r#"{"id":0,"result":[{}],"error":null}"#,
+            Ok(Cancellation::Done(
+                json::parse(b"[{}]").expect("the case is JSON"),
+            )),
+        ),
+        (
+            r#"{"id":1,"result":[],"error":null}"#,
+            Ok(Cancellation::Unanswered),
+        ),
+        (
+            r#"{"id":0,"result":[],"error":null}{"id":1,"result":[],"error":null}"#,
+            Ok(Cancellation::Done(
+                json::parse(b"[]").expect("the case is JSON"),
+            )),
+        ),
+        (
+            r#"{"id":0,"result":null,"error":{"error":"not allowed"}}"#,
+            Err(r#"{"error":"not allowed"}"#.to_owned()),
+        ),
+    ] {
+        let (session, _events, mut server) = pair(&Options::default());
+        let pending = session
+            .begin_transact("db", vec![])
+            .await
+            .expect("connected");
+        let (outcome, ()) = tokio::join!(pending.cancel(), async {
+            assert_eq!(
+                server.receive().await,
+                r#"{"id":0,"method":"transact","params":["db"]}"#
+            );
+            assert_eq!(
+                server.receive().await,
+                r#"{"id":null,"method":"cancel","params":[0]}"#
+            );
+            assert_eq!(
+                server.receive().await,
+                r#"{"id":1,"method":"echo","params":[]}"#
+            );
+            server.send(answer).await;
+        });
+        assert_eq!(outcome.map_err(|error| error.to_string()), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_nobody_awaits_any_more_is_cancelled_and_nothing_else_is() {
+    let (session, _events, mut server) = pair(&Options::default());
+    drop(session.send("monitor", vec![]).await.expect("connected"));
+    drop(
+        session
+            .begin_transact("a", vec![])
+            .await
+            .expect("connected"),
+    );
+    let late = session.transact("b", vec![], Some(Instant::now())).await;
+    assert!(matches!(late, Err(RequestError::DeadlineExceeded)));
+    let answered = session.begin_transact("c", vec![]).await;
+    server.send(r#"{"id":3,"result":[],"error":null}"#).await;
+    assert_eq!(text(answered.expect("connected").await), "[]");
+    session.notify("last", vec![]).await.expect("connected");
+    for expected in [
+        r#"{"id":0,"method":"monitor","params":[]}"#,
+        r#"{"id":1,"method":"transact","params":["a"]}"#,
+        r#"{"id":null,"method":"cancel","params":[1]}"#,
+        r#"{"id":2,"method":"transact","params":["b"]}"#,
+        r#"{"id":null,"method":"cancel","params":[2]}"#,
+        r#"{"id":3,"method":"transact","params":["c"]}"#,
+        r#"{"id":null,"method":"last","params":[]}"#,
+    ] {
+        assert_eq!(server.receive().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_left_is_told_from_one_that_may_have_arrived() {
+    // The first request is longer than what the stream holds, so the second waits behind it.
+    let (session, _events, mut server) = pair_with_buffer(&Options::default(), 16);
+    let long = Json::string("x".repeat(BATCH_BYTES));
+    let first = session.send("a", vec![long]).await.expect("connected");
+    let mut beginning = [0; 16];
+    let read = server.stream.read_exact(&mut beginning).await;
+    read.expect("the first request is on its way");
+    let second = session.send("b", vec![]).await.expect("connected");
+    drop(server);
+    assert!(matches!(first.await, Err(RequestError::Disconnected(_))));
+    assert!(matches!(second.await, Err(RequestError::NotSent(_))));
+    let third = session.send("c", vec![]).await;
+    assert!(matches!(third, Err(RequestError::NotSent(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_events_that_nobody_takes_hold_the_server_back_however_few_they_are() {
+    let (session, mut events, mut server) = pair_with_buffer(
+        &Options {
+            unread_bytes_max: 4096,
+            ..Options::default()
+        },
+        64,
+    );
+    let long = format!(
+        "{{\"method\":\"locked\",\"params\":[\"{}\"],\"id\":null}}",
+        "x".repeat(4096)
+    );
+    let sending = async {
+        for _ in 0..10 {
+            server.send(&long).await;
+        }
+    };
+    let mut sending = std::pin::pin!(sending);
+    // The time passes at once when nothing else can happen.
+    let minute = std::time::Duration::from_secs(60);
+    let sent = tokio::time::timeout(minute, &mut sending).await;
+    assert!(sent.is_err(), "ten long events were taken in");
+    assert!(
+        session.last_heard() == Instant::now(),
+        "a server that is held back is not silent"
+    );
+    let taking = async {
+        for _ in 0..10 {
+            events.next().await.expect("connected");
+        }
+    };
+    tokio::join!(sending, taking);
+}
+
+#[tokio::test]
+async fn a_closed_session_is_over_for_every_handle() {
+    let (session, mut events, mut server) = pair(&Options::default());
+    let pending = session.send("a", vec![]).await.expect("connected");
+    server.receive().await;
+    session.clone().close();
+    assert_eq!(text(pending.await), "error: the session was closed");
+    assert!(matches!(events.next().await, Err(Disconnect::Closed)));
+    assert!(server.is_closed().await);
 }

@@ -1,0 +1,273 @@
+//! What became of rows between two versions, found by comparing them.
+//!
+//! There is no queue of changes: whoever wants to know keeps the version that it has seen, and pays for what differs. What
+//! the versions share is not looked at, and of a row that changed often there is one change. After another schema came, what
+//! has one name is one thing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ecow::EcoString;
+use ovsdb_pmap::Difference;
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
+use ovsdb_proto::uuid::Uuid;
+
+use super::version::{Row, Version};
+
+/// What somebody wants to know of what changes: everything, or the tables that are named.
+#[derive(Clone, Debug, Default)]
+pub struct Interest {
+    /// With the columns that matter; `None`: all.
+    tables: BTreeMap<EcoString, Option<BTreeSet<EcoString>>>,
+}
+
+impl Interest {
+    /// Everything is of interest.
+    pub fn all() -> Interest {
+        Interest::default()
+    }
+
+    /// A table is of interest, beside others that are named.
+    pub fn table(mut self, name: impl Into<EcoString>) -> Interest {
+        self.tables.insert(name.into(), None);
+        self
+    }
+
+    /// A table is of interest: new rows, rows that went, and those of which one of these columns changed.
+    pub fn columns<C: Into<EcoString>>(
+        mut self,
+        table: impl Into<EcoString>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Interest {
+        let columns = columns.into_iter().map(Into::into).collect();
+        self.tables.insert(table.into(), Some(columns));
+        self
+    }
+
+    fn has_table(&self, name: &str) -> bool {
+        self.tables.is_empty() || self.tables.contains_key(name)
+    }
+
+    fn has(&self, change: &Change<'_>) -> bool {
+        match self.tables.get(change.table()) {
+            Some(Some(columns)) if change.kind() == ChangeKind::Modify => {
+                change.columns().any(|name| columns.contains(name))
+            }
+            Some(_) => true,
+            None => self.tables.is_empty(),
+        }
+    }
+}
+
+/// What differs between two versions of one replica.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    older: Arc<Version>,
+    newer: Arc<Version>,
+}
+
+/// The ways in which a row can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// It is in the newer version only.
+    Insert,
+    /// It is in both, and differs.
+    Modify,
+    /// It is in the older version only.
+    Delete,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a>(Sides<'a>);
+
+/// A row and its table, which may be another one in the newer version.
+type Side<'a> = (&'a TableSchema, &'a Row);
+
+#[derive(Clone, Copy, Debug)]
+enum Sides<'a> {
+    Old(Side<'a>),
+    New(Side<'a>),
+    Both(Side<'a>, Side<'a>),
+}
+
+impl Changes {
+    /// What has to change in `older` to make it `newer`.
+    pub fn between(older: Arc<Version>, newer: Arc<Version>) -> Changes {
+        Changes { older, newer }
+    }
+
+    /// The version before the changes.
+    pub fn older(&self) -> &Arc<Version> {
+        &self.older
+    }
+
+    /// The version after the changes.
+    pub fn newer(&self) -> &Arc<Version> {
+        &self.newer
+    }
+
+    /// The changes that are of interest, in the order of the names of tables, then of rows.
+    pub fn iter<'a>(&'a self, interest: &'a Interest) -> impl Iterator<Item = Change<'a>> {
+        let (older, newer) = (self.older.schema(), self.newer.schema());
+        let is_same = Arc::ptr_eq(self.older.projection(), self.newer.projection());
+        type Place<'a> = Option<(TableId, &'a TableSchema)>;
+        let tables: Box<dyn Iterator<Item = (Place<'a>, Place<'a>)>> = if is_same {
+            // They are numbered in the order of their names.
+            let tables = newer.table_ids().map(|id| Some((id, newer.table(id))));
+            Box::new(tables.map(|table| (table, table)))
+        } else {
+            // In most cases one table after another of both.
+            let names: BTreeSet<&str> = names(older).chain(names(newer)).collect();
+            let tables = names.into_iter();
+            Box::new(tables.map(|name| (older.table_by_name(name), newer.table_by_name(name))))
+        };
+        tables
+            .filter(|(old, new)| {
+                let table = new.or(*old);
+                table.is_some_and(|(_, table)| interest.has_table(&table.name))
+            })
+            .flat_map(move |(old, new)| self.of_table(old, new, is_same))
+            .filter(|change| interest.has(change))
+    }
+
+    fn of_table<'a>(
+        &'a self,
+        old: Option<(TableId, &'a TableSchema)>,
+        new: Option<(TableId, &'a TableSchema)>,
+        is_same: bool,
+    ) -> Box<dyn Iterator<Item = Change<'a>> + 'a> {
+        let sides: Box<dyn Iterator<Item = Sides<'a>>> = match (old, new) {
+            (None, None) => Box::new(std::iter::empty()),
+            (Some((id, table)), None) => {
+                let rows = self.older.rows(id).values();
+                Box::new(rows.map(move |row| Sides::Old((table, row))))
+            }
+            (None, Some((id, table))) => {
+                let rows = self.newer.rows(id).values();
+                Box::new(rows.map(move |row| Sides::New((table, row))))
+            }
+            (Some((old_id, old)), Some((new_id, new))) => {
+                let differences = self.older.rows(old_id).differences(self.newer.rows(new_id));
+                Box::new(differences.filter_map(move |difference| match difference {
+                    Difference::First(_, row) => Some(Sides::Old((old, row))),
+                    Difference::Second(_, row) => Some(Sides::New((new, row))),
+                    Difference::Both(_, before, after) => {
+                        let (before, after) = ((old, before), (new, after));
+                        let is_equal = match is_same {
+                            true => before.1.is_shared_with(after.1) || before.1 == after.1,
+                            false => differing(before, after).next().is_none(),
+                        };
+                        (!is_equal).then_some(Sides::Both(before, after))
+                    }
+                }))
+            }
+        };
+        Box::new(sides.map(Change))
+    }
+}
+
+fn names(schema: &Schema) -> impl Iterator<Item = &str> {
+    schema.tables.iter().map(|table| table.name.as_str())
+}
+
+/// The columns, in the order of their names, that differ between two rows. One that only the newer table has is taken to
+/// have held its default value; of one that it lost there is nothing to tell.
+fn differing<'a>(
+    (old_table, old): Side<'a>,
+    (new_table, new): Side<'a>,
+) -> impl Iterator<Item = &'a str> {
+    let own = new_table.column_ids_by_name().iter().copied();
+    std::iter::once(ColumnId::VERSION)
+        .chain(own)
+        .filter_map(move |id| {
+            let name = new_table.column(id).name.as_str();
+            let before = match old_table.column_id(name) {
+                Some(old_id) => old.get(old_id),
+                None => &new_table.defaults()[id.index()],
+            };
+            (before != new.get(id)).then_some(name)
+        })
+}
+
+impl<'a> Change<'a> {
+    /// What kind of change it is.
+    pub fn kind(&self) -> ChangeKind {
+        match self.0 {
+            Sides::Old(_) => ChangeKind::Delete,
+            Sides::New(_) => ChangeKind::Insert,
+            Sides::Both(..) => ChangeKind::Modify,
+        }
+    }
+
+    /// The name of the table.
+    pub fn table(&self) -> &'a str {
+        &self.any().0.name
+    }
+
+    /// The row's name.
+    pub fn uuid(&self) -> Uuid {
+        self.any().1.uuid()
+    }
+
+    /// The row as it was, if it was there.
+    pub fn old_row(&self) -> Option<&'a Row> {
+        self.old_side().map(|(_, row)| row)
+    }
+
+    /// The row as it is, if it is there.
+    pub fn new_row(&self) -> Option<&'a Row> {
+        self.new_side().map(|(_, row)| row)
+    }
+
+    /// The value that a column had, if row and column were there.
+    pub fn old_value(&self, column: &str) -> Option<&'a Datum> {
+        value(self.old_side()?, column)
+    }
+
+    /// The value that a column has, if row and column are there.
+    pub fn new_value(&self, column: &str) -> Option<&'a Datum> {
+        value(self.new_side()?, column)
+    }
+
+    /// The columns that changed, in the order of their names but that `_version` comes first: for a row that came or went,
+    /// all of its table's.
+    pub fn columns(&self) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+        match self.0 {
+            Sides::Both(old, new) => Box::new(differing(old, new)),
+            Sides::Old((table, _)) | Sides::New((table, _)) => {
+                let own = table.column_ids_by_name().iter();
+                Box::new(own.map(|&id| table.column(id).name.as_str()))
+            }
+        }
+    }
+
+    fn old_side(&self) -> Option<Side<'a>> {
+        match self.0 {
+            Sides::Old(side) | Sides::Both(side, _) => Some(side),
+            Sides::New(_) => None,
+        }
+    }
+
+    fn new_side(&self) -> Option<Side<'a>> {
+        match self.0 {
+            Sides::New(side) | Sides::Both(_, side) => Some(side),
+            Sides::Old(_) => None,
+        }
+    }
+
+    /// The newer of the sides that there are.
+    fn any(&self) -> Side<'a> {
+        match self.0 {
+            Sides::Old(side) | Sides::New(side) | Sides::Both(_, side) => side,
+        }
+    }
+}
+
+fn value<'a>((table, row): Side<'a>, column: &str) -> Option<&'a Datum> {
+    Some(row.get(table.column_id(column)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Versions made by updates, and what lies between them.
+
+use ovsdb_proto::json;
+use ovsdb_proto::schema::Selection;
+use ovsdb_proto::updates::{Form, UpdatesReader};
+
+use super::*;
+
+const SCHEMA: &str = r#"{"name":"db","tables":{
+    "T":{"isRoot":true,"columns":{"gone":{"type":"string"},"i":{"type":"integer"},"kind":{"type":"integer"},
+        "s":{"type":{"key":"string","min":0,"max":"unlimited"}}}},
+    "U":{"isRoot":true,"columns":{"n":{"type":"string"}}}}}"#;
+/// One with other tables and columns.
+const NEWER: &str = r#"{"name":"db","tables":{
+    "A":{"isRoot":true,"columns":{"n":{"type":"string"}}},
+    "T":{"isRoot":true,"columns":{"added":{"type":"integer"},"i":{"type":"integer"},"kind":{"type":"real"},
+        "s":{"type":{"key":"string","min":0,"max":"unlimited"}}}}}}"#;
+
+/// The version that has the rows in `initial`, and after it those that `updates` lead to one after another.
+fn versions(schema: &str, initial: &str, updates: &[&str]) -> Vec<Arc<Version>> {
+    let schema = Schema::from_json(&json::parse(schema.as_bytes()).unwrap()).unwrap();
+    let projection = Arc::new(schema.project(&Selection::all()));
+    let mut reader = UpdatesReader::new(Arc::clone(&projection.schema));
+    let mut read = |text: &str| {
+        // A row is the last digit of its name.
+        let mut spelt = text.to_owned();
+        for digit in "123456789".chars() {
+            let name = format!("\"00000000-0000-0000-0000-00000000000{digit}\":");
+            spelt = spelt.replace(&format!("\"{digit}\":"), &name);
+        }
+        reader.read(Form::Updates2, spelt.as_bytes()).unwrap()
+    };
+    let empty = Version::empty(Arc::clone(&projection));
+    let mut versions = vec![Arc::new(empty.replaced(projection, read(initial)).unwrap())];
+    for update in updates {
+        let next = versions.last().unwrap().updated(read(update)).unwrap();
+        versions.push(Arc::new(next));
+    }
+    versions
+}
+
+/// The changes in words.
+fn words(changes: &Changes, interest: &Interest) -> Vec<String> {
+    let word = |change: Change<'_>| {
+        let kind = match change.kind() {
+            ChangeKind::Insert => '+',
+            ChangeKind::Modify => '~',
+            ChangeKind::Delete => '-',
+        };
+        assert_eq!(change.old_row().is_some(), kind != '+');
+        assert_eq!(change.new_row().is_some(), kind != '-');
+        let digit = change.uuid().to_string().pop().unwrap();
+        let values = change.columns().map(|name| {
+            let value = |value: Option<&Datum>| match value {
+                Some(datum) => format!("{datum:?}"),
+                None => String::new(),
+            };
+            format!(
+                " {name}:{}>{}",
+                value(change.old_value(name)),
+                value(change.new_value(name))
+            )
+        });
+        format!(
+            "{} {kind}{digit}{}",
+            change.table(),
+            values.collect::<String>()
+        )
+    };
+    changes.iter(interest).map(word).collect()
+}
+
+const INITIAL: &str = r#"{"T":{"1":{"initial":{"i":1}},"2":{"initial":{"s":["set",["x","y"]]}},"3":{"initial":{}}},
+    "U":{"9":{"initial":{"n":"u"}}}}"#;
+
+#[test]
+fn between_versions_there_is_one_change_of_each_row_that_differs() {
+    let int = |n: i64| format!("{:?}", Datum::from_atom(n.into()));
+    let versions = versions(
+        SCHEMA,
+        INITIAL,
+        &[
+            r#"{"T":{"1":{"modify":{"i":2}},"3":{"delete":null},"4":{"insert":{}}}}"#,
+            r#"{"T":{"1":{"modify":{"i":3}},"4":{"delete":null}},"U":{"8":{"insert":{"n":""}}}}"#,
+            r#"{"T":{"1":{"modify":{"i":1}},"3":{"insert":{}}},"U":{"8":{"delete":null}}}"#,
+        ],
+    );
+    // (from, to, changes)
+    let cases: [(usize, usize, &[&str]); 5] = [
+        (0, 0, &[]),
+        (0, 1, &["T ~1 i", "T -3", "T +4"]),
+        (0, 2, &["T ~1 i", "T -3", "U +8"]),
+        (0, 3, &[]),
+        (2, 1, &["T ~1 i", "T +4", "U -8"]),
+    ];
+    for (from, to, expected) in cases {
+        let changes = Changes::between(Arc::clone(&versions[from]), Arc::clone(&versions[to]));
+        let words = words(&changes, &Interest::all());
+        // Without the values, and of rows that are not in both without the columns.
+        let short = words.iter().map(|word| {
+            let mut parts = word.split(' ').map(|part| part.split(':').next().unwrap());
+            let n = if word.contains('~') { 3 } else { 2 };
+            parts.by_ref().take(n).collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(short.collect::<Vec<_>>(), expected, "{from} to {to}");
+    }
+    let changes = Changes::between(Arc::clone(&versions[0]), Arc::clone(&versions[2]));
+    let all = words(&changes, &Interest::all());
+    assert_eq!(all[0], format!("T ~1 i:{}>{}", int(1), int(3)));
+    let gone = changes.iter(&Interest::all()).nth(1).map(|change| {
+        (
+            change.old_value("i").cloned(),
+            change.new_value("i").cloned(),
+        )
+    });
+    assert_eq!(gone, Some((Some(Datum::from_atom(0.into())), None)));
+}
+
+#[test]
+fn only_what_is_of_interest_is_told() {
+    let versions = versions(
+        SCHEMA,
+        INITIAL,
+        &[
+            r#"{"T":{"1":{"modify":{"i":2}},"2":{"modify":{"s":["set",["x"]]}},"3":{"delete":null}},
+            "U":{"9":{"delete":null}}}"#,
+        ],
+    );
+    let changes = Changes::between(Arc::clone(&versions[0]), Arc::clone(&versions[1]));
+    let none: [&str; 0] = [];
+    let cases: [(Interest, &[&str]); 6] = [
+        (Interest::all(), &["T ~1", "T ~2", "T -3", "U -9"]),
+        (Interest::all().table("U"), &["U -9"]),
+        (
+            Interest::all().table("U").table("T"),
+            &["T ~1", "T ~2", "T -3", "U -9"],
+        ),
+        (
+            Interest::all().columns("T", ["i", "kind"]),
+            &["T ~1", "T -3"],
+        ),
+        (Interest::all().columns("T", none), &["T -3"]),
+        (Interest::all().table("X"), &[]),
+    ];
+    for (interest, expected) in cases {
+        let words = words(&changes, &interest);
+        let short = words.iter().map(|word| {
+            let parts: Vec<&str> = word.split(' ').take(2).collect();
+            parts.join(" ")
+        });
+        assert_eq!(short.collect::<Vec<_>>(), expected, "{interest:?}");
+    }
+}
+
+#[test]
+fn rows_that_were_told_anew_and_are_equal_did_not_change() {
+    let again = r#"{"T":{"1":{"initial":{"i":1}},"2":{"initial":{"s":["set",["y"]]}}},"U":{"9":{"initial":{"n":"u"}}}}"#;
+    let older = versions(SCHEMA, INITIAL, &[]).remove(0);
+    let newer = versions(SCHEMA, again, &[]).remove(0);
+    let changes = Changes::between(older, newer);
+    let words = words(&changes, &Interest::all());
+    assert_eq!(words.len(), 2, "{words:?}");
+    assert!(words[0].starts_with("T ~2 s:"), "{words:?}");
+    assert!(words[1].starts_with("T -3 "), "{words:?}");
+}
+
+#[test]
+fn over_a_change_of_schema_names_say_what_is_the_same() {
+    let initial = r#"{"A":{"9":{"initial":{}}},"T":{
+        "1":{"initial":{"i":1}},"2":{"initial":{"s":["set",["x","y"]],"added":7}},"3":{"initial":{"i":5}}}}"#;
+    let older = r#"{"T":{"1":{"initial":{"i":1,"gone":"x"}},"2":{"initial":{"s":["set",["x","y"]]}},"3":{"initial":{}}},
+        "U":{"9":{"initial":{"n":"u"}}}}"#;
+    let older = versions(
+        &SCHEMA.replace(r#""kind":{"type":"integer"},"#, ""),
+        older,
+        &[],
+    );
+    let newer = versions(
+        &NEWER.replace(r#""kind":{"type":"real"},"#, ""),
+        initial,
+        &[],
+    );
+    let changes = Changes::between(Arc::clone(&older[0]), Arc::clone(&newer[0]));
+    let interest = Interest::all();
+    let told = changes.iter(&interest).map(|change| {
+        let columns: Vec<&str> = change.columns().collect();
+        let digit = change.uuid().to_string().pop().unwrap();
+        format!(
+            "{} {digit} {:?} {}",
+            change.table(),
+            change.kind(),
+            columns.join(",")
+        )
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "A 9 Insert n",
+            "T 2 Modify added",
+            "T 3 Modify i",
+            "U 9 Delete n"
+        ]
+    );
+}
+
+#[test]
+fn a_column_that_got_another_type_changed_in_every_row() {
+    let initial = r#"{"T":{"1":{"initial":{}}}}"#;
+    let older = versions(SCHEMA, initial, &[]).remove(0);
+    let newer = versions(NEWER, initial, &[]).remove(0);
+    let changes = Changes::between(older, newer);
+    let interest = Interest::all();
+    let columns = changes.iter(&interest).flat_map(|change| change.columns());
+    assert_eq!(columns.collect::<Vec<_>>(), ["kind"]);
+}

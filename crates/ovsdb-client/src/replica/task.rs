@@ -1,0 +1,330 @@
+//! The task that drives a follower: between a client, who has the connection, and those who read.
+//!
+//! It takes what comes without waiting for readers, and decides nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ecow::EcoString;
+use ovsdb_proto::json::Json;
+use ovsdb_proto::words::Method;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::conditions::Wanted;
+use super::follow::{Action, Follower, Input, Status, Trouble};
+use super::handle::Shared;
+use super::index::Index;
+use super::submit::{Submission, Transactions};
+use crate::event::RequestId;
+use crate::upstream::{ConnectionId, Inbound, NotAccepted, Rejection, Upstream};
+
+/// Longer messages are read on a thread for such work, so that a runtime of one thread goes on meanwhile.
+const IN_PLACE_BYTES_MAX: usize = 256 << 10;
+/// So long after the client had no room for a request it is asked again.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(100);
+
+/// What readers want of the task.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Send a transaction.
+    Transact(Submission),
+    /// Have the transaction with this number canceled.
+    Recall(u64),
+    /// Say which conditions the server has confirmed.
+    Known(oneshot::Sender<Wanted>),
+    /// Keep this index.
+    Index(Arc<Index>, oneshot::Sender<()>),
+    /// What the contents are is not what the server has.
+    Repair,
+    /// Follow other rows of these tables.
+    Conditions {
+        /// The clauses for each table.
+        changes: Vec<(EcoString, Json)>,
+        /// Hears when it is so; of an error if it was refused.
+        answer: oneshot::Sender<Result<(), Json>>,
+    },
+}
+
+/// See the module's documentation.
+pub(super) struct Task {
+    upstream: Upstream,
+    shared: Arc<Shared>,
+    status: watch::Sender<Status>,
+    /// Ends when nobody reads any more.
+    orders: mpsc::Receiver<Order>,
+    connection: Option<ConnectionId>,
+    /// The follower's names for requests that have no reply yet.
+    requests: HashMap<RequestId, u64>,
+    /// Requests for which the client had no room, in order.
+    unsent: VecDeque<(u64, Method, Bytes)>,
+    transactions: Transactions,
+    /// Who waits for an index that is being made.
+    indexed: Vec<oneshot::Sender<()>>,
+    /// Who waits for which revision of the conditions, in order.
+    conditions: VecDeque<(u64, oneshot::Sender<Result<(), Json>>)>,
+    /// When the follower's time began.
+    began: Instant,
+}
+
+impl Task {
+    pub(super) fn new(
+        upstream: Upstream,
+        shared: Arc<Shared>,
+        status: watch::Sender<Status>,
+        orders: mpsc::Receiver<Order>,
+    ) -> Task {
+        Task {
+            upstream,
+            shared,
+            status,
+            orders,
+            connection: None,
+            requests: HashMap::new(),
+            unsent: VecDeque::new(),
+            transactions: Transactions::default(),
+            indexed: Vec::new(),
+            conditions: VecDeque::new(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Drives `follower` until nobody reads any more, or the client has ended.
+    pub(super) async fn run(mut self, mut follower: Follower) {
+        loop {
+            let wakes_at = follower.wakes_at().map(Duration::from_millis);
+            let wakes_at = wakes_at.map(|since| self.began + since);
+            let again_at = (!self.unsent.is_empty()).then(|| Instant::now() + NO_ROOM_PAUSE);
+            let wakes_at = wakes_at.into_iter().chain(again_at).min();
+            let inbound = tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.order(order, &follower),
+                    None => {
+                        let last = follower.close();
+                        self.act(last, false);
+                        return;
+                    }
+                },
+                inbound = self.upstream.next() => match inbound {
+                    Some(inbound) => self.input(inbound, &follower),
+                    None => return,
+                },
+                () = sleep_until(wakes_at) => Some(Input::Tick),
+            };
+            self.send_unsent();
+            let Some(input) = inbound else {
+                continue;
+            };
+            let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let is_large = match &input {
+                Input::Index(_) => true,
+                input => bytes(input) > IN_PLACE_BYTES_MAX,
+            };
+            let actions = if is_large {
+                let step = tokio::task::spawn_blocking(move || {
+                    let actions = follower.step(now_ms, input);
+                    (follower, actions)
+                });
+                let actions;
+                (follower, actions) = match step.await {
+                    Ok(done) => done,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        // The runtime ends.
+                        Err(_) => return,
+                    },
+                };
+                actions
+            } else {
+                follower.step(now_ms, input)
+            };
+            self.act(actions, is_large);
+            for answer in self.indexed.drain(..) {
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+            }
+            let status = follower.status();
+            if matches!(status, Status::Live | Status::Failed(_)) {
+                self.transactions.release(generation(&follower));
+            }
+            if matches!(status, Status::Failed(_)) {
+                self.conditions.clear();
+            }
+            self.status.send_replace(status);
+        }
+    }
+
+    /// Does what a reader wants.
+    fn order(&mut self, order: Order, follower: &Follower) -> Option<Input> {
+        let requests = self.upstream.requests();
+        match order {
+            Order::Transact(submission) => {
+                // What is done on old contents would be refused, or worse.
+                let is_live = matches!(follower.status(), Status::Live);
+                let connection = self.connection.filter(|_| is_live);
+                self.transactions.send(submission, requests, connection);
+            }
+            Order::Recall(number) => self.transactions.recall(number, requests, self.connection),
+            Order::Known(answer) => {
+                // Whoever asked may have gone.
+                drop(answer.send(follower.conditions().clone()));
+            }
+            Order::Index(index, answer) => {
+                self.indexed.push(answer);
+                return Some(Input::Index(index));
+            }
+            Order::Repair => return Some(Input::Unequal),
+            Order::Conditions { changes, answer } => {
+                self.conditions.push_back((follower.revision() + 1, answer));
+                return Some(Input::Conditions(changes));
+            }
+        }
+        None
+    }
+
+    /// Tells those who wait for these revisions of the conditions what became of them.
+    fn settle(&mut self, revisions: &RangeInclusive<u64>, result: &Result<(), Json>) {
+        let waiting = std::mem::take(&mut self.conditions);
+        for (revision, answer) in waiting {
+            if revisions.contains(&revision) {
+                // Whoever waited may have gone.
+                drop(answer.send(result.clone()));
+            } else {
+                self.conditions.push_back((revision, answer));
+            }
+        }
+    }
+
+    /// What the follower is told of something that came.
+    fn input(&mut self, inbound: Inbound, follower: &Follower) -> Option<Input> {
+        Some(match inbound {
+            Inbound::Up {
+                connection, schema, ..
+            } => {
+                self.forget_requests();
+                self.connection = Some(connection);
+                Input::Up(schema)
+            }
+            Inbound::Schema(schema) => Input::Schema(schema),
+            Inbound::Notification {
+                method,
+                monitor,
+                params,
+            } => Input::Notification {
+                method,
+                monitor: monitor.nth,
+                params,
+            },
+            Inbound::Reply { id, result } => {
+                let is_live = matches!(follower.status(), Status::Live);
+                let generation = generation(follower);
+                let other = self.transactions.reply(id, result, is_live, generation);
+                Input::Reply {
+                    result: other.err()?,
+                    request: self.requests.remove(&id)?,
+                }
+            }
+            Inbound::Down { why, in_doubt, .. } => {
+                self.transactions
+                    .down(&why, &in_doubt, generation(follower));
+                self.forget_requests();
+                self.connection = None;
+                Input::Down
+            }
+        })
+    }
+
+    /// No reply will come any more, and what was not sent is not to be sent.
+    fn forget_requests(&mut self) {
+        self.requests.clear();
+        self.unsent.clear();
+    }
+
+    fn act(&mut self, actions: Vec<Action>, is_large: bool) {
+        for action in actions {
+            match action {
+                Action::Request {
+                    request,
+                    method,
+                    params,
+                } => {
+                    self.unsent.push_back((request, method, params));
+                    self.send_unsent();
+                }
+                Action::Publish(version) => {
+                    let before = self.shared.current.swap(Some(version));
+                    if is_large {
+                        // It may be the last to hold many rows, and to let go of them takes a while.
+                        tokio::task::spawn_blocking(move || drop(before));
+                    }
+                }
+                Action::Confirm(revision) => self.settle(&(0..=revision), &Ok(())),
+                Action::Refuse { revisions, error } => self.settle(&revisions, &Err(error)),
+                Action::Warn(trouble) => {
+                    tracing::warn!(target: "ovsdb_idl", "{trouble}");
+                    if matches!(trouble, Trouble::TooLarge(_) | Trouble::TooMuch(_)) {
+                        self.shared.current.store(None);
+                    }
+                }
+                Action::Reject(trouble) => {
+                    tracing::warn!(target: "ovsdb_idl", "{trouble}; giving the server up");
+                    if let Some(connection) = self.connection {
+                        let why = if trouble.is_garbage() {
+                            Rejection::Protocol
+                        } else {
+                            Rejection::Inconsistent
+                        };
+                        self.upstream.requests().reject(connection, why);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the requests for which there is room.
+    fn send_unsent(&mut self) {
+        let Some(connection) = self.connection else {
+            return;
+        };
+        while let Some((request, method, params)) = self.unsent.front() {
+            let requests = self.upstream.requests();
+            match requests.try_request(connection, *method, params.clone()) {
+                Ok(id) => {
+                    self.requests.insert(id, *request);
+                    self.unsent.pop_front();
+                }
+                Err(NotAccepted::Full) => return,
+                // The end of what comes says so, too.
+                Err(NotAccepted::Closed) => {
+                    self.unsent.clear();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The generation of the contents; zero before there are any.
+fn generation(follower: &Follower) -> u64 {
+    follower.version().map_or(0, |version| version.generation())
+}
+
+fn bytes(input: &Input) -> usize {
+    match input {
+        Input::Notification { params, .. } => params.len(),
+        Input::Reply {
+            result: Ok(text), ..
+        } => text.len(),
+        _ => 0,
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,362 @@
+//! The contents of a replica at one moment, and how an update leads from one to the next.
+
+use std::sync::Arc;
+
+use ovsdb_pmap::PMap;
+use ovsdb_proto::atom::Atom;
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::error::OvsdbError;
+use ovsdb_proto::row::RowColumns;
+use ovsdb_proto::schema::{ColumnId, Projection, Schema, TableId, TableSchema};
+use ovsdb_proto::types::BaseType;
+use ovsdb_proto::updates::{RowUpdate, TableUpdates};
+use ovsdb_proto::uuid::Uuid;
+
+use super::index::{Entries, Index};
+
+/// A row: the values of all columns of its table in the [`Projection`]. A clone is the same row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row(Arc<[Datum]>);
+
+impl Row {
+    /// The row's name.
+    pub fn uuid(&self) -> Uuid {
+        let uuid = ColumnId::UUID.of(&self.0).as_atom();
+        // An update's row begins with its name, and no update changes that.
+        uuid.and_then(|atom| atom.as_uuid())
+            .expect("a row begins with its name")
+    }
+
+    /// The value of a column of the row's table. `_version` is zero if it is not told.
+    pub fn get(&self, column: ColumnId) -> &Datum {
+        column.of(&self.0)
+    }
+
+    /// The values of all columns, by their numbers.
+    pub fn values(&self) -> &[Datum] {
+        &self.0
+    }
+
+    /// True if both are certainly equal, found without looking at values; false says nothing.
+    pub fn is_shared_with(&self, other: &Row) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// About how many bytes of memory it needs.
+    fn n_bytes(&self) -> usize {
+        let values: usize = self
+            .0
+            .iter()
+            .map(|value| value.bytes_beside(&Datum::empty()))
+            .sum();
+        values + size_of_val(&*self.0) + ROW_BYTES
+    }
+
+    /// About how many bytes its values need that those of another version of it do not share.
+    fn bytes_beside(&self, other: &Row) -> usize {
+        let pairs = self.0.iter().zip(&*other.0);
+        pairs.map(|(value, other)| value.bytes_beside(other)).sum()
+    }
+
+    /// The row that differs from this one by `differences`.
+    fn modified(&self, table: &TableSchema, differences: &RowColumns) -> Result<Row, OvsdbError> {
+        let mut row = Arc::clone(&self.0);
+        for (column, difference) in differences {
+            let old = column.of(&self.0);
+            let new = old.apply_diff(difference, &table.column(*column).ty)?;
+            // Copied the first time, when it is shared with `self`.
+            Arc::make_mut(&mut row)[column.index()] = new;
+        }
+        Ok(Row(row))
+    }
+}
+
+/// Bytes of a row beside its values: its place in the table, and the counters of what is shared.
+const ROW_BYTES: usize = size_of::<(Uuid, Row)>() + 2 * size_of::<usize>();
+
+/// The contents of a replica at one moment.
+#[derive(Clone, Debug)]
+pub struct Version {
+    projection: Arc<Projection>,
+    /// For each table by number.
+    tables: Vec<PMap<Uuid, Row>>,
+    indexes: Vec<Entries>,
+    n_rows: usize,
+    bytes: usize,
+    generation: u64,
+}
+
+/// An update does not fit the rows that it is to change, or the other way round.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("row {row} of table {table}: {kind}")]
+pub struct Misfit {
+    /// The table.
+    pub table: String,
+    /// The row.
+    pub row: Uuid,
+    /// In what way.
+    pub kind: MisfitKind,
+}
+
+/// In what way an update does not fit.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MisfitKind {
+    /// A row is said to be new, and was there.
+    #[error("inserted, but it was there")]
+    Known,
+    /// A row is said to have changed or to have gone, and was not there.
+    #[error("changed or deleted, but it was not there")]
+    Unknown,
+    /// Among rows that are all there are, one is said to have changed or to have gone.
+    #[error("changed or deleted among the initial contents")]
+    NotInitial,
+    /// A difference leads to a value that the column cannot hold.
+    #[error("{0}")]
+    Difference(OvsdbError),
+}
+
+impl Version {
+    /// No rows.
+    pub fn empty(projection: Arc<Projection>) -> Version {
+        let mut tables = Vec::new();
+        tables.resize_with(projection.schema.tables.len(), PMap::new);
+        Version {
+            projection,
+            tables,
+            indexes: Vec::new(),
+            n_rows: 0,
+            bytes: 0,
+            generation: 0,
+        }
+    }
+
+    /// The tables and columns that are there, and those that were chosen and are not.
+    pub fn projection(&self) -> &Arc<Projection> {
+        &self.projection
+    }
+
+    /// The tables and columns that are there.
+    pub fn schema(&self) -> &Schema {
+        &self.projection.schema
+    }
+
+    /// The rows of a table of the [schema](Version::schema), in order of their names.
+    pub fn rows(&self, table: TableId) -> &PMap<Uuid, Row> {
+        &self.tables[table.index()]
+    }
+
+    /// How many rows there are in all tables together.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// About how many bytes of memory the rows need. What rows share is counted for each, and indexes are not.
+    pub fn n_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A number that is higher than that of any earlier version of the same replica.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The rows that are found by exactly this key in an index: one datum for each of its parts, of one element where it is by
+    /// an element or by the value of a map. None where there is no such index, or its table or columns are not there.
+    pub fn find<'a>(&'a self, index: &Index, key: &'a [Datum]) -> impl Iterator<Item = &'a Row> {
+        let entries = self.entries(index, key);
+        let entries = entries.take_while(move |(found, _)| *found == key);
+        entries.map(|(_, row)| row)
+    }
+
+    /// The rows with their keys in an index, in order of the keys, from `first` on: with no datums, all that it has. A row is
+    /// there once for each of its keys.
+    pub fn entries<'a>(
+        &'a self,
+        index: &Index,
+        first: &[Datum],
+    ) -> impl Iterator<Item = (&'a [Datum], &'a Row)> {
+        let entries = self
+            .indexes
+            .iter()
+            .find(|entries| **entries.index() == *index);
+        let found = entries.and_then(|entries| entries.from(first));
+        found.into_iter().flat_map(|(table, entries)| {
+            let rows = self.rows(table);
+            entries.filter_map(|(key, uuid)| Some((key, rows.get(&uuid)?)))
+        })
+    }
+
+    /// The rows that a column of a row refers to, as far as they are there.
+    pub fn referred<'a>(
+        &'a self,
+        table: TableId,
+        column: ColumnId,
+        row: &'a Row,
+    ) -> impl Iterator<Item = (TableId, &'a Row)> {
+        let ty = &self.schema().table(table).column(column).ty;
+        let value = row.get(column);
+        let target = |base: &BaseType| base.ref_table_id();
+        let keys = target(&ty.key).into_iter();
+        let keys = keys.flat_map(move |table| value.keys().map(move |atom| (table, atom)));
+        let values = ty.value.as_ref().and_then(target).into_iter();
+        let values = values.flat_map(move |table| value.values().map(move |atom| (table, atom)));
+        let rows = keys.chain(values);
+        rows.filter_map(|(table, atom)| Some((table, self.rows(table).get(&atom.as_uuid()?)?)))
+    }
+
+    /// The rows that refer to a row, with their tables and columns. Looks at all rows of tables that can; where that is often
+    /// wanted of one column, an index by its elements finds them at once.
+    pub fn referrers(
+        &self,
+        table: TableId,
+        uuid: Uuid,
+    ) -> impl Iterator<Item = (TableId, ColumnId, &Row)> {
+        let tables = self.schema().table_ids();
+        let columns = tables.flat_map(|id| {
+            let columns = self.schema().table(id).column_ids_by_name().iter();
+            columns.map(move |&column| (id, column))
+        });
+        columns.flat_map(move |(id, column)| {
+            let ty = &self.schema().table(id).column(column).ty;
+            let refers = |base: &BaseType| base.ref_table_id() == Some(table);
+            let by_key = refers(&ty.key);
+            let by_value = ty.value.as_ref().is_some_and(refers);
+            let is_candidate = by_key || by_value;
+            let rows = is_candidate.then(|| self.rows(id).values());
+            let atom = Atom::Uuid(uuid);
+            rows.into_iter().flatten().filter_map(move |row| {
+                let value = row.get(column);
+                let found = (by_key && value.contains_key(&atom))
+                    || (by_value && value.values().any(|value| *value == atom));
+                found.then_some((id, column, row))
+            })
+        })
+    }
+
+    /// The same contents with one index more, if there is none such.
+    #[must_use]
+    pub fn indexed(&self, index: &Arc<Index>) -> Version {
+        let mut version = self.clone();
+        if self.indexes.iter().all(|entries| entries.index() != index) {
+            let entries = Entries::of(Arc::clone(index), &self.projection, &self.tables);
+            version.indexes.push(entries);
+            version.generation += 1;
+        }
+        version
+    }
+
+    /// The version after this one, which has the rows in `updates` and no others.
+    ///
+    /// # Errors
+    /// There is something else than new rows.
+    pub fn replaced(
+        &self,
+        projection: Arc<Projection>,
+        updates: TableUpdates,
+    ) -> Result<Version, Misfit> {
+        let mut version = Version {
+            generation: self.generation + 1,
+            ..Version::empty(projection)
+        };
+        for update in updates {
+            let rows = update.rows.into_iter().map(|(uuid, row)| match row {
+                RowUpdate::Insert(row) => Ok((uuid, Row(row))),
+                RowUpdate::Replace(_) | RowUpdate::Modify(_) | RowUpdate::Delete => {
+                    Err(version.misfit(update.table, uuid, MisfitKind::NotInitial))
+                }
+            });
+            let rows = rows.collect::<Result<Vec<_>, Misfit>>()?;
+            version.n_rows += rows.len();
+            version.bytes += rows.iter().map(|(_, row)| row.n_bytes()).sum::<usize>();
+            version.tables[update.table.index()] = PMap::from_sorted(rows);
+        }
+        let indexes = self.indexes.iter().map(|entries| {
+            let index = Arc::clone(entries.index());
+            Entries::of(index, &version.projection, &version.tables)
+        });
+        version.indexes = indexes.collect();
+        Ok(version)
+    }
+
+    /// The version after this one, in which `updates` have happened.
+    ///
+    /// # Errors
+    /// They cannot have happened to these rows.
+    pub fn updated(&self, updates: TableUpdates) -> Result<Version, Misfit> {
+        let mut version = self.clone();
+        version.generation += 1;
+        for update in updates {
+            let table = update.table;
+            for (uuid, change) in update.rows {
+                version
+                    .apply(table, uuid, change)
+                    .map_err(|kind| self.misfit(table, uuid, kind))?;
+            }
+        }
+        Ok(version)
+    }
+
+    fn apply(&mut self, table: TableId, uuid: Uuid, change: RowUpdate) -> Result<(), MisfitKind> {
+        if self.indexes.is_empty() {
+            return self.apply_to_rows(table, uuid, change);
+        }
+        let old = self.rows(table).get(&uuid).cloned();
+        self.apply_to_rows(table, uuid, change)?;
+        let new = self.tables[table.index()].get(&uuid);
+        for entries in &mut self.indexes {
+            entries.update(table, uuid, old.as_ref(), new);
+        }
+        Ok(())
+    }
+
+    fn apply_to_rows(
+        &mut self,
+        table: TableId,
+        uuid: Uuid,
+        change: RowUpdate,
+    ) -> Result<(), MisfitKind> {
+        let rows = &mut self.tables[table.index()];
+        match change {
+            RowUpdate::Insert(row) => {
+                let row = Row(row);
+                self.bytes += row.n_bytes();
+                if rows.insert(uuid, row).is_some() {
+                    return Err(MisfitKind::Known);
+                }
+                self.n_rows += 1;
+            }
+            RowUpdate::Replace(new) => {
+                let row = rows.get_mut(&uuid).ok_or(MisfitKind::Unknown)?;
+                let new = Row(new);
+                self.bytes =
+                    self.bytes.saturating_sub(row.bytes_beside(&new)) + new.bytes_beside(row);
+                *row = new;
+            }
+            RowUpdate::Modify(differences) => {
+                let row = rows.get_mut(&uuid).ok_or(MisfitKind::Unknown)?;
+                let table = self.projection.schema.table(table);
+                let new = row
+                    .modified(table, &differences)
+                    .map_err(MisfitKind::Difference)?;
+                self.bytes =
+                    self.bytes.saturating_sub(row.bytes_beside(&new)) + new.bytes_beside(row);
+                *row = new;
+            }
+            RowUpdate::Delete => {
+                let row = rows.remove(&uuid).ok_or(MisfitKind::Unknown)?;
+                self.bytes = self.bytes.saturating_sub(row.n_bytes());
+                self.n_rows -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn misfit(&self, table: TableId, row: Uuid, kind: MisfitKind) -> Misfit {
+        Misfit {
+            table: self.schema().table(table).name.to_string(),
+            row,
+            kind,
+        }
+    }
+}

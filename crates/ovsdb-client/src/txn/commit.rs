@@ -1,0 +1,317 @@
+//! Transactions committed by way of a replica: sent, answered, and begun anew where others were quicker.
+//!
+//! What is decided here is only when to try again; what a transaction is and what a reply says stands beside.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use ecow::EcoString;
+use ovsdb_proto::json;
+use ovsdb_proto::reply::Malformed;
+use ovsdb_proto::uuid::Uuid;
+use tokio::time::{Duration, Instant, sleep, timeout_at};
+
+use super::Txn;
+use super::error::{EditError, Refusal};
+use super::marker::{Marker, token_text};
+use super::outcome::Committed;
+use super::plan::Plan;
+use super::row::RowName;
+use crate::error::Disconnect;
+use crate::replica::{Replica, SubmitError, Submitted, Trouble, Version, WaitError};
+
+/// The shortest pause before a transaction is tried again, if nothing has changed meanwhile.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Why a transaction was not committed, or is not known to have been.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// It cannot be sent.
+    #[error(transparent)]
+    Invalid(#[from] EditError),
+    /// It was answered, and did not happen.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There was no connection to send it by. It did not happen.
+    #[error("there is no connection for the transaction")]
+    NotSent,
+    /// The connection ended before the reply. Nobody knows whether it happened; with a [`Marker`] it would be known.
+    #[error("the connection was lost before the server answered: {0}")]
+    Unknown(Disconnect),
+    /// There was no reply before the deadline. It may have happened, or still happen.
+    #[error("the transaction was not answered in time")]
+    Deadline,
+    /// The replica has no contents, and will have none.
+    #[error(transparent)]
+    Failed(Trouble),
+    /// The client is closed. If the transaction was under way then, nobody knows whether it happened.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl CommitError {
+    /// Whether to read again and try again may help, and cannot do it twice.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            CommitError::Refused(Refusal::Conflict(_) | Refusal::Canceled) | CommitError::NotSent
+        )
+    }
+}
+
+/// Why [`Replica::update`] came to nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError<E> {
+    /// The program gave it up.
+    #[error(transparent)]
+    Change(E),
+    /// The transaction was not committed, or is not known to have been. After [`Policy::tries_max`] attempts this is why the
+    /// last one failed.
+    #[error(transparent)]
+    Commit(CommitError),
+}
+
+/// How long [`Replica::update`] goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// When it gives up; `None`: not for the time.
+    pub deadline: Option<Instant>,
+    /// How many transactions it sends at most.
+    pub tries_max: u32,
+    /// Whether it tries again when the lock is not held that the transaction requires. Somebody has to ask for the lock.
+    pub waits_for_lock: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            deadline: None,
+            tries_max: u32::MAX,
+            waits_for_lock: false,
+        }
+    }
+}
+
+impl Policy {
+    /// Until the deadline.
+    pub fn until(deadline: Instant) -> Policy {
+        Policy {
+            deadline: Some(deadline),
+            ..Policy::default()
+        }
+    }
+}
+
+impl From<WaitError> for CommitError {
+    fn from(error: WaitError) -> CommitError {
+        match error {
+            WaitError::DeadlineExceeded => CommitError::Deadline,
+            WaitError::Failed(trouble) => CommitError::Failed(trouble),
+            WaitError::Closed => CommitError::Closed,
+        }
+    }
+}
+
+impl Replica {
+    /// Begins a transaction on the newest contents; `None` before there are any.
+    pub fn begin(&self) -> Option<Txn> {
+        self.snapshot().map(begin_on)
+    }
+
+    /// Commits a transaction. When this returns, what it changed is in the contents, as far as it was chosen.
+    ///
+    /// It is sent once, unless it has a [`Marker`]: then it is sent again until it is known what has become of it. If the
+    /// future is dropped, the server is asked to cancel the transaction, and nobody knows what becomes of it.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn commit(
+        &self,
+        txn: &Txn,
+        deadline: Option<Instant>,
+    ) -> Result<Committed, CommitError> {
+        let plan = txn.plan()?;
+        if plan.is_unchanged() {
+            return Ok(plan.unchanged());
+        }
+        let committed = async {
+            match &txn.marker {
+                None => self.send(&plan).await,
+                Some(marker) => {
+                    // Whether one transaction has happened cannot be told any more when another one has.
+                    let _turn = marker.turn().lock().await;
+                    self.send_until_known(&plan).await
+                }
+            }
+        };
+        match deadline {
+            None => committed.await,
+            Some(deadline) => timeout_at(deadline, committed)
+                .await
+                .unwrap_or(Err(CommitError::Deadline)),
+        }
+    }
+
+    /// Reads rows and changes them by `change`, until that has been committed on what was read: where others have changed
+    /// meanwhile what [`Txn::verify`] names, it begins anew on the newest contents.
+    ///
+    /// A transaction of which nobody knows whether it happened is not tried again, unless it has a [`Marker`], by which it
+    /// becomes known.
+    ///
+    /// ```no_run
+    /// use ovsdb_client::replica::Replica;
+    /// use ovsdb_client::txn::{EditError, Policy};
+    ///
+    /// # async fn example(replica: &Replica) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (number, _) = replica
+    ///     .update(Policy::default(), |txn| {
+    ///         let row = txn.rows("Open_vSwitch")?.remove(0);
+    ///         let number = txn.get::<i64>(&row, "next_cfg")? + 1;
+    ///         txn.verify(&row, "next_cfg")?;
+    ///         txn.set(&row, "next_cfg", number)?;
+    ///         Ok::<_, EditError>(number)
+    ///     })
+    ///     .await?;
+    /// println!("{number}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`UpdateError`].
+    pub async fn update<R, E>(
+        &self,
+        policy: Policy,
+        mut change: impl FnMut(&mut Txn) -> Result<R, E>,
+    ) -> Result<(R, Committed), UpdateError<E>> {
+        let mut tries = 0;
+        let mut pause = PAUSE_MIN;
+        loop {
+            let base = self.live(policy.deadline).await;
+            let base = base.map_err(|error| UpdateError::Commit(error.into()))?;
+            let mut txn = begin_on(Arc::clone(&base));
+            let result = change(&mut txn).map_err(UpdateError::Change)?;
+            let error = match self.commit(&txn, policy.deadline).await {
+                Ok(committed) => return Ok((result, committed)),
+                Err(error) => error,
+            };
+            tries += 1;
+            let is_locked = matches!(error, CommitError::Refused(Refusal::NotLocked(_)));
+            let goes_on = error.is_transient() || is_locked && policy.waits_for_lock;
+            if !goes_on || tries >= policy.tries_max {
+                return Err(UpdateError::Commit(error));
+            }
+            self.newer_than(&base, jittered(pause), policy.deadline)
+                .await
+                .map_err(UpdateError::Commit)?;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Makes a [`Marker`] of a key of a map: gives the key a token if it is not there.
+    ///
+    /// # Errors
+    /// [`UpdateError`].
+    pub async fn marker(
+        &self,
+        row: &RowName,
+        column: impl Into<EcoString>,
+        key: impl Into<EcoString>,
+        policy: Policy,
+    ) -> Result<Marker, UpdateError<EditError>> {
+        let marker = Marker::new(row.clone(), column, key);
+        loop {
+            let made = self.update(policy, |txn| match marker.last(txn)? {
+                Some(_) => Ok(()),
+                None => {
+                    let token = token_text(fresh());
+                    txn.insert_key(row, marker.column(), marker.key(), token)
+                }
+            });
+            match made.await {
+                // A key that is there keeps its token, so this may happen twice.
+                Err(UpdateError::Commit(CommitError::Unknown(_))) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(marker),
+            }
+        }
+    }
+
+    async fn send(&self, plan: &Plan) -> Result<Committed, CommitError> {
+        match self.submit(plan.params().clone()).await {
+            Ok(submitted) => answered(plan, &submitted),
+            Err(SubmitError::Refused(error)) => Ok(plan.outcome(Err(&error))?),
+            Err(SubmitError::NotSent) => Err(CommitError::NotSent),
+            Err(SubmitError::Unknown(why)) => Err(CommitError::Unknown(why)),
+            Err(SubmitError::Closed) => Err(CommitError::Closed),
+        }
+    }
+
+    /// The same for a transaction that may be sent as often as it takes.
+    async fn send_until_known(&self, plan: &Plan) -> Result<Committed, CommitError> {
+        let mut in_doubt = false;
+        let mut pause = PAUSE_MIN;
+        loop {
+            match self.send(plan).await {
+                Err(CommitError::Unknown(_)) => in_doubt = true,
+                // This time. It may have been carried out before.
+                Err(CommitError::NotSent | CommitError::Refused(Refusal::Canceled)) if in_doubt => {
+                    sleep(jittered(pause)).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                result => return result,
+            }
+            self.live(None).await?;
+        }
+    }
+
+    /// Waits until there are newer contents, or for a while: what stands in the way may not be among what was chosen.
+    async fn newer_than(
+        &self,
+        base: &Version,
+        pause: Duration,
+        deadline: Option<Instant>,
+    ) -> Result<(), CommitError> {
+        let is_newer = |version: &Arc<Version>| version.generation() > base.generation();
+        tokio::select! {
+            newer = self.wait_for(deadline, |version| is_newer(version).then_some(())) => {
+                newer.map_err(CommitError::from)
+            }
+            () = sleep(pause) => Ok(()),
+        }
+    }
+}
+
+fn answered(plan: &Plan, submitted: &Submitted) -> Result<Committed, CommitError> {
+    let result = json::parse(&submitted.result).map_err(|error| {
+        Refusal::Malformed(Malformed {
+            expected: "JSON",
+            found: error.to_string(),
+        })
+    })?;
+    let mut committed = plan.outcome(Ok(&result))?;
+    committed.generation = Some(submitted.generation);
+    Ok(committed)
+}
+
+fn begin_on(version: Arc<Version>) -> Txn {
+    Txn::on(version, fresh())
+}
+
+fn fresh() -> Uuid {
+    Uuid::from_bytes(*uuid::Uuid::new_v4().as_bytes())
+}
+
+/// A pause of half to one and a half of `pause`, so that those who stood in each other's way do not meet again.
+fn jittered(pause: Duration) -> Duration {
+    let random = uuid::Uuid::new_v4().as_u64_pair().0 % 1000;
+    pause / 2 + pause * (random as u32) / 1000
+}
+
+#[cfg(test)]
+mod tests;
