@@ -212,7 +212,10 @@ pub fn descriptor_of(pid: Pid, number: u32) -> Option<PathBuf> {
 }
 
 /// What `look` finds, as soon as there is something.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+///
+/// # Panics
+/// If there is nothing for as long as programs may take to start; `what` says what was missing.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look() {

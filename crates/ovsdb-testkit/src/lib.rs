@@ -4,6 +4,7 @@
 //! anyway, so that tests read as what they claim.
 
 pub mod client;
+pub mod control;
 pub mod daemon;
 pub mod differential;
 pub mod disk;

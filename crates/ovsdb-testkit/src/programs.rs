@@ -88,7 +88,7 @@ pub fn reference(name: &str) -> PathBuf {
     find_reference(name).unwrap_or_else(|| {
         panic!(
             "the reference program {name} is not installed \
-             (Debian packages openvswitch-switch, openvswitch-common, ovn-central, ovn-common, ovn-host)"
+             (Debian packages openvswitch-switch, openvswitch-common, openvswitch-vtep, ovn-central, ovn-common, ovn-host)"
         )
     })
 }
@@ -109,7 +109,7 @@ pub fn find_reference(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The schema that the reference's packages install for a database: `vswitch`, `ovn-nb`, `ovn-sb` or `local-config`.
+/// The schema that the reference's packages install for a database: `vswitch`, `vtep`, `ovn-nb`, `ovn-sb` or `local-config`.
 ///
 /// # Panics
 /// If it is not installed.

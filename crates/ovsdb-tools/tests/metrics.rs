@@ -10,6 +10,7 @@ use std::path::Path;
 
 use ovsdb_testkit::client::RawClient;
 use ovsdb_testkit::daemon::Daemon;
+use ovsdb_testkit::installation::wait_for;
 use ovsdb_testkit::port::Port;
 use ovsdb_testkit::programs::ours;
 use ovsdb_testkit::sandbox::Sandbox;
@@ -31,10 +32,95 @@ fn sandbox() -> Sandbox {
 }
 
 fn add_database(sandbox: &Sandbox, name: &str) {
-    let schema = SCHEMA.replace("NAME", name);
+    create(sandbox, name, SCHEMA.replace("NAME", name));
+}
+
+fn create(sandbox: &Sandbox, name: &str, schema: String) {
     std::fs::write(sandbox.path("ovsschema"), schema).expect("a writable folder");
     let file = format!("{name}.db");
     sandbox.run_ok(ours("ovsdb-tool"), &["create", &file, "ovsschema"]);
+}
+
+/// A table and its columns, with their types.
+type Table = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Makes databases with the columns from which dashboards know something.
+fn add_databases_of_dashboards(sandbox: &Sandbox) {
+    const STRING: &str = r#"{"type":"string"}"#;
+    const STRINGS: &str = r#"{"type":{"key":"string","min":0,"max":"unlimited"}}"#;
+    const INTEGER: &str = r#"{"type":{"key":"integer","min":0}}"#;
+    const INTEGERS: &str =
+        r#"{"type":{"key":"string","value":"integer","min":0,"max":"unlimited"}}"#;
+    const MAP: &str = r#"{"type":{"key":"string","value":"string","min":0,"max":"unlimited"}}"#;
+    const UUIDS: &str = r#"{"type":{"key":"uuid","min":0,"max":"unlimited"}}"#;
+    let databases: [(&str, &[Table]); 3] = [
+        (
+            "OVN_Northbound",
+            &[
+                (
+                    "Logical_Switch",
+                    &[("name", STRING), ("ports", UUIDS), ("external_ids", MAP)],
+                ),
+                (
+                    "Logical_Switch_Port",
+                    &[("name", STRING), ("addresses", STRINGS)],
+                ),
+            ],
+        ),
+        (
+            "OVN_Southbound",
+            &[
+                ("Chassis", &[("name", STRING), ("encaps", UUIDS)]),
+                ("Encap", &[("ip", STRING)]),
+                (
+                    "Datapath_Binding",
+                    &[("tunnel_key", INTEGER), ("external_ids", MAP)],
+                ),
+                (
+                    "Port_Binding",
+                    &[
+                        ("logical_port", STRING),
+                        ("tunnel_key", INTEGER),
+                        ("chassis", UUIDS),
+                        ("datapath", UUIDS),
+                    ],
+                ),
+            ],
+        ),
+        (
+            "Open_vSwitch",
+            &[
+                ("Open_vSwitch", &[("external_ids", MAP)]),
+                (
+                    "Interface",
+                    &[
+                        ("name", STRING),
+                        ("admin_state", STRINGS),
+                        ("link_state", STRINGS),
+                        ("duplex", STRINGS),
+                        ("mtu", INTEGER),
+                        ("ofport", INTEGER),
+                        ("mac_in_use", STRINGS),
+                        ("link_speed", INTEGER),
+                        ("statistics", INTEGERS),
+                        ("status", MAP),
+                        ("options", MAP),
+                        ("external_ids", MAP),
+                    ],
+                ),
+            ],
+        ),
+    ];
+    for (database, tables) in databases {
+        let tables = tables.iter().map(|(table, columns)| {
+            let columns = columns.iter().map(|(name, ty)| format!("{name:?}:{ty}"));
+            let columns = columns.collect::<Vec<_>>().join(",");
+            format!(r#"{table:?}:{{"isRoot":true,"columns":{{{columns}}}}}"#)
+        });
+        let tables = tables.collect::<Vec<_>>().join(",");
+        let schema = format!(r#"{{"name":{database:?},"version":"1.0.0","tables":{{{tables}}}}}"#);
+        create(sandbox, database, schema);
+    }
 }
 
 fn serve(sandbox: &Sandbox, arguments: &[&str]) -> Daemon {
@@ -122,9 +208,7 @@ const INSERT: &str =
 #[test]
 fn every_metric_is_there_with_its_kind_and_a_meaning() {
     let sandbox = sandbox();
-    for name in ["OVN_Northbound", "OVN_Southbound", "Open_vSwitch"] {
-        add_database(&sandbox, name);
-    }
+    add_databases_of_dashboards(&sandbox);
     let others = ["OVN_Northbound.db", "OVN_Southbound.db", "Open_vSwitch.db"];
     let _daemon = serve(&sandbox, &others);
     let page = Page::of(&sandbox);
@@ -322,6 +406,218 @@ fn dashboards_find_the_names_and_labels_that_they_know() {
     assert_eq!(found, cases);
     assert!(page.text.contains("ovs_version=\"3.7.1\""), "{}", page.text);
     assert!(page.value(&whole("ovn_memory_usage{NORTH,facility=\"atoms\",THIS}")) > 0.0);
+}
+
+/// UUIDs that tests give to rows: `N` stands for a number of one digit.
+fn with_uuids(text: &str) -> String {
+    let uuid = |digit| format!("00000000-0000-4000-8000-00000000000{digit}");
+    (0..10).fold(text.to_owned(), |text, digit| {
+        text.replace(&format!("#{digit}"), &uuid(digit))
+    })
+}
+
+/// Executes operations that name rows as [`with_uuids`] does.
+fn transact(client: &mut RawClient, database: &str, operations: &str) {
+    let operations = with_uuids(operations);
+    let request = format!(r#"{{"method":"transact","id":1,"params":["{database}",{operations}]}}"#);
+    let reply = client.call(&request);
+    assert!(!reply.contains("\"error\":\""), "{reply}");
+}
+
+/// The first page of which this holds: what stands in rows is kept for a little while.
+fn page_once(sandbox: &Sandbox, holds: impl Fn(&Page) -> bool) -> Page {
+    wait_for("such a page", || Some(Page::of(sandbox)).filter(&holds))
+}
+
+#[track_caller]
+fn find(page: &Page, cases: &[(&str, f64)]) {
+    for (name, value) in cases {
+        assert_eq!(page.value(&with_uuids(name)), *value, "{name}");
+    }
+}
+
+#[test]
+fn dashboards_find_what_stands_in_rows() {
+    let sandbox = sandbox();
+    add_databases_of_dashboards(&sandbox);
+    let databases = ["OVN_Northbound.db", "OVN_Southbound.db", "Open_vSwitch.db"];
+    let _daemon = serve(&sandbox, &databases);
+    let mut client = client(&sandbox);
+    let before = Page::of(&sandbox);
+    assert!(!before.text.contains("ovs_interface{"), "{}", before.text);
+    transact(
+        &mut client,
+        "Open_vSwitch",
+        r##"{"op":"insert","table":"Open_vSwitch","row":{"external_ids":["map",[["system-id","this"]]]}},
+            {"op":"insert","table":"Interface","uuid":"#1","row":{"name":"eth0","admin_state":"up","link_state":"down",
+                "duplex":"full","mtu":1500,"ofport":-1,"mac_in_use":"0a:00:00:00:00:01","link_speed":1000000000,
+                "statistics":["map",[["rx_bytes",1234567890123],["tx_packets",7],["rx_crc_err",2],["else",9]]],
+                "status":["map",[["driver_name","virtio \"net\""]]],"options":["map",[["n_rxq","2"]]],
+                "external_ids":["map",[["iface-id","lsp"]]]}},
+            {"op":"insert","table":"Interface","uuid":"#2","row":{"name":"new"}}"##,
+    );
+    transact(
+        &mut client,
+        "OVN_Northbound",
+        r##"{"op":"insert","table":"Logical_Switch","uuid":"#3","row":{"name":"ls","external_ids":["map",[["k","v"]]],
+                "ports":["set",[["uuid","#4"],["uuid","#5"]]]}},
+            {"op":"insert","table":"Logical_Switch_Port","uuid":"#4","row":{"name":"lsp",
+                "addresses":["set",["0a:00:00:00:00:02 10.0.0.2 fd00::2","unknown"]]}},
+            {"op":"insert","table":"Logical_Switch_Port","uuid":"#5","row":{"name":"unbound","addresses":"router"}}"##,
+    );
+    transact(
+        &mut client,
+        "OVN_Southbound",
+        r##"{"op":"insert","table":"Encap","uuid":"#6","row":{"ip":"192.0.2.7"}},
+            {"op":"insert","table":"Chassis","uuid":"#7","row":{"name":"hv1","encaps":["uuid","#6"]}},
+            {"op":"insert","table":"Datapath_Binding","uuid":"#8","row":{"tunnel_key":11,
+                "external_ids":["map",[["logical-switch","#3"]]]}},
+            {"op":"insert","table":"Port_Binding","uuid":"#9","row":{"logical_port":"lsp","tunnel_key":12,
+                "chassis":["uuid","#7"],"datapath":["uuid","#8"]}}"##,
+    );
+    let page = page_once(&sandbox, |page| page.text.contains("\novn_chassis_info{"));
+    find(
+        &page,
+        &[
+            (
+                "ovs_interface{name=\"eth0\",system_id=\"this\",uuid=\"#1\"}",
+                1.0,
+            ),
+            (
+                "ovs_interface_admin_state{system_id=\"this\",uuid=\"#1\"}",
+                1.0,
+            ),
+            (
+                "ovs_interface_admin_state{system_id=\"this\",uuid=\"#2\"}",
+                2.0,
+            ),
+            (
+                "ovs_interface_link_state{system_id=\"this\",uuid=\"#1\"}",
+                0.0,
+            ),
+            ("ovs_interface_duplex{system_id=\"this\",uuid=\"#1\"}", 2.0),
+            ("ovs_interface_duplex{system_id=\"this\",uuid=\"#2\"}", 0.0),
+            ("ovs_interface_mtu{system_id=\"this\",uuid=\"#1\"}", 1500.0),
+            (
+                "ovs_interface_of_port{system_id=\"this\",uuid=\"#1\"}",
+                -1.0,
+            ),
+            ("ovs_interface_of_port{system_id=\"this\",uuid=\"#2\"}", 0.0),
+            (
+                "ovs_interface_link_speed{system_id=\"this\",uuid=\"#1\"}",
+                1e9,
+            ),
+            (
+                "ovs_interface_rx_bytes{system_id=\"this\",uuid=\"#1\"}",
+                1_234_567_890_123.0,
+            ),
+            (
+                "ovs_interface_tx_packets{system_id=\"this\",uuid=\"#1\"}",
+                7.0,
+            ),
+            (
+                "ovs_interface_rx_crc_err{system_id=\"this\",uuid=\"#1\"}",
+                2.0,
+            ),
+            (
+                "ovs_interface_mac_in_use{mac_address=\"0a:00:00:00:00:01\",system_id=\"this\",uuid=\"#1\"}",
+                1.0,
+            ),
+            (
+                "ovs_interface_options{key=\"n_rxq\",system_id=\"this\",uuid=\"#1\",value=\"2\"}",
+                1.0,
+            ),
+            (
+                "ovs_interface_external_ids{key=\"iface-id\",system_id=\"this\",uuid=\"#1\",value=\"lsp\"}",
+                1.0,
+            ),
+            (
+                "ovn_logical_switch_info{name=\"ls\",system_id=\"this\",uuid=\"#3\"}",
+                1.0,
+            ),
+            (
+                "ovn_logical_switch_external_id{key=\"k\",system_id=\"this\",uuid=\"#3\",value=\"v\"}",
+                1.0,
+            ),
+            (
+                "ovn_logical_switch_ports{system_id=\"this\",uuid=\"#3\"}",
+                2.0,
+            ),
+            (
+                "ovn_logical_switch_port_binding{port=\"#4\",system_id=\"this\",uuid=\"#3\"}",
+                1.0,
+            ),
+            (
+                "ovn_logical_switch_tunnel_key{system_id=\"this\",uuid=\"#3\"}",
+                11.0,
+            ),
+            (
+                "ovn_logical_switch_port_tunnel_key{system_id=\"this\",uuid=\"#4\"}",
+                12.0,
+            ),
+            (
+                "ovn_logical_switch_port_info{chassis=\"#7\",datapath=\"#8\",ip_address=\"10.0.0.2\",logical_switch=\"ls\",\
+                 mac_address=\"0a:00:00:00:00:02\",name=\"lsp\",port_binding=\"#9\",system_id=\"this\",uuid=\"#4\"}",
+                1.0,
+            ),
+            (
+                "ovn_logical_switch_port_info{chassis=\"\",datapath=\"\",ip_address=\"<nil>\",logical_switch=\"ls\",\
+                 mac_address=\"<nil>\",name=\"unbound\",port_binding=\"\",system_id=\"this\",uuid=\"#5\"}",
+                1.0,
+            ),
+            (
+                "ovn_chassis_info{ip=\"192.0.2.7\",name=\"hv1\",system_id=\"this\",uuid=\"#7\"}",
+                1.0,
+            ),
+            (
+                "ovsdb_metrics_rows_not_told{database=\"Open_vSwitch\",table=\"Interface\"}",
+                0.0,
+            ),
+        ],
+    );
+    let unbound = with_uuids("ovn_logical_switch_port_tunnel_key{system_id=\"this\",uuid=\"#5\"}");
+    assert!(!page.samples.contains_key(&unbound), "{}", page.text);
+    // Where only one database of OVN is served, what the other knows is not told.
+    let control = sandbox.path("ctl").display().to_string();
+    let remove = ["-t", &control, "ovsdb-server/remove-db", "OVN_Southbound"];
+    sandbox.run_ok(ours("ovs-appctl"), &remove);
+    let page = Page::of(&sandbox);
+    assert!(!page.text.contains("ovn_chassis_info"), "{}", page.text);
+    assert!(
+        !page.text.contains("ovn_logical_switch_tunnel_key{"),
+        "{}",
+        page.text
+    );
+    find(
+        &page,
+        &[(
+            "ovn_logical_switch_port_info{chassis=\"\",datapath=\"\",ip_address=\"10.0.0.2\",logical_switch=\"ls\",\
+             mac_address=\"0a:00:00:00:00:02\",name=\"lsp\",port_binding=\"\",system_id=\"this\",uuid=\"#4\"}",
+            1.0,
+        )],
+    );
+}
+
+#[test]
+fn nothing_is_told_of_tables_with_very_many_rows() {
+    let sandbox = sandbox();
+    add_databases_of_dashboards(&sandbox);
+    let _daemon = serve(&sandbox, &["Open_vSwitch.db"]);
+    let mut client = client(&sandbox);
+    let insert = r#"{"op":"insert","table":"Interface","row":{"name":"x"}}"#;
+    let first = r#"{"op":"insert","table":"Interface","row":{"name":"first"}}"#;
+    let mut all = vec![insert; 4_000];
+    all.push(first);
+    let all = all.join(",");
+    transact(&mut client, "Open_vSwitch", &all);
+    let not_told = "ovsdb_metrics_rows_not_told{database=\"Open_vSwitch\",table=\"Interface\"}";
+    let page = Page::of(&sandbox);
+    assert_eq!(page.value(not_told), 4_001.0);
+    assert!(!page.text.contains("\novs_interface{"));
+    let delete = r#"{"op":"delete","table":"Interface","where":[["name","==","first"]]}"#;
+    transact(&mut client, "Open_vSwitch", delete);
+    let told = page_once(&sandbox, |page| page.value(not_told) == 0.0);
+    assert_eq!(told.text.matches("\novs_interface{").count(), 4_000);
 }
 
 #[test]

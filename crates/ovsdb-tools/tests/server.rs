@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use ovsdb_testkit::daemon::Daemon;
+use ovsdb_testkit::installation::wait_for;
 use ovsdb_testkit::port::Port;
 use ovsdb_testkit::programs::ours;
 use ovsdb_testkit::sandbox::{Output, Sandbox};
@@ -363,9 +364,9 @@ fn differences_of_columns_are_written_once_a_command_asks_for_them() {
 
 /// Waits until `socket` accepts connections, or no longer does.
 fn wait_for_socket(socket: &Path, accepts: bool) {
-    while std::os::unix::net::UnixStream::connect(socket).is_ok() != accepts {
-        std::thread::yield_now();
-    }
+    let accepted = || std::os::unix::net::UnixStream::connect(socket).is_ok();
+    let what = socket.display().to_string();
+    wait_for(&what, || (accepted() == accepts).then_some(()));
 }
 
 #[test]
@@ -450,6 +451,19 @@ fn peers_are_probed_and_given_up_by_a_clock_that_can_be_moved_on() {
     exit(&sandbox, daemon);
 }
 
+/// Lets a server under `--monitor` crash and waits until another one serves in its place.
+fn crash(sandbox: &Sandbox, daemon: &Daemon) {
+    daemon.signal(Signal::SIGSEGV);
+    // The process that comes next has another pid.
+    let before = format!("{}\n", daemon.pid());
+    let pidfile = sandbox.path("ovsdb-server.pid");
+    wait_for("another process", || {
+        let pid = std::fs::read_to_string(&pidfile).ok()?;
+        (!pid.is_empty() && pid != before).then_some(())
+    });
+    wait_for_socket(&sandbox.path("ctl"), true);
+}
+
 #[test]
 fn a_server_that_crashed_comes_back_with_what_was_added_at_run_time() {
     let sandbox = sandbox(&["A", "B"]);
@@ -458,20 +472,39 @@ fn a_server_that_crashed_comes_back_with_what_was_added_at_run_time() {
     assert!(control(&sandbox, &["ovsdb-server/add-remote", "punix:more.sock"]).ok());
     let more = sandbox.path("more.sock");
     wait_for_socket(&more, true);
-    daemon.signal(Signal::SIGSEGV);
-    // The process that comes next has another pid.
-    let before = format!("{}\n", daemon.pid());
-    let pidfile = sandbox.path("ovsdb-server.pid");
-    let pid = loop {
-        match std::fs::read_to_string(&pidfile) {
-            Ok(pid) if !pid.is_empty() && pid != before => break pid,
-            _ => std::thread::yield_now(),
-        }
-    };
-    wait_for_socket(&sandbox.path("ctl"), true);
+    crash(&sandbox, &daemon);
     wait_for_socket(&more, true);
     let databases = control(&sandbox, &["ovsdb-server/list-dbs"]);
-    assert_eq!(databases.stdout, "A\nB\n_Server\n", "process {pid}");
+    assert_eq!(databases.stdout, "A\nB\n_Server\n");
     assert!(control(&sandbox, &["exit"]).ok());
     wait_for_socket(&more, false);
+}
+
+#[test]
+fn a_server_that_crashed_comes_back_though_a_remote_has_lost_its_database() {
+    let sandbox = sandbox(&["A", "B"]);
+    let daemon = serve(&sandbox, &["A.db", "--monitor"]);
+    assert!(control(&sandbox, &["ovsdb-server/add-db", "B.db"]).ok());
+    let remote = "db:B,Root,targets";
+    let added = control(&sandbox, &["ovsdb-server/add-remote", remote]);
+    assert!(added.ok(), "{added}");
+    assert!(control(&sandbox, &["ovsdb-server/remove-db", "B"]).ok());
+    crash(&sandbox, &daemon);
+    let databases = control(&sandbox, &["ovsdb-server/list-dbs"]);
+    assert_eq!(databases.stdout, "A\n_Server\n");
+    assert!(control(&sandbox, &["exit"]).ok());
+}
+
+#[test]
+fn a_server_that_crashed_comes_back_though_the_disk_was_full_when_something_was_added() {
+    let sandbox = sandbox(&["A"]);
+    let daemon = serve(&sandbox, &["A.db", "--monitor"]);
+    daemon.limit_files(Some(1));
+    assert!(control(&sandbox, &["ovsdb-server/add-remote", "punix:more.sock"]).ok());
+    let more = sandbox.path("more.sock");
+    wait_for_socket(&more, true);
+    crash(&sandbox, &daemon);
+    let databases = control(&sandbox, &["ovsdb-server/list-dbs"]);
+    assert_eq!(databases.stdout, "A\n_Server\n");
+    assert!(control(&sandbox, &["exit"]).ok());
 }

@@ -7,9 +7,9 @@ mod reply;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use ovsdb_client::control::{self, ConnectError, Control, TransportError};
 use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table};
 use ovsdb_daemon::unixctl::Format;
-use ovsdb_daemon::unixctl::client::{Client, ClientError};
 use ovsdb_daemon::{program, signals, vlog};
 
 use reply::ReplyError;
@@ -73,7 +73,9 @@ enum CallError {
     #[error("cannot start ({})", ovsdb_net::errno_text(.0))]
     Start(#[from] std::io::Error),
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// The text goes to standard error as it is.
     #[error("{target}: server returned an error")]
     Daemon { target: String, text: String },
@@ -224,7 +226,7 @@ pub fn main() -> ExitCode {
                     DAEMON_ERROR
                 }
                 CallError::Reply(_) => DAEMON_ERROR,
-                CallError::Start(_) | CallError::Client(_) => 1,
+                CallError::Start(_) | CallError::Connect(_) | CallError::Transport(_) => 1,
             };
             program::error(error);
             ExitCode::from(code)
@@ -238,7 +240,11 @@ fn call(settings: &Settings) -> Result<String, CallError> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut client = Client::connect(&settings.target).await?;
+        // The time is the user's business (`--timeout`), and answers are as long as they are.
+        let options = control::Options::default()
+            .answer_time_max(None)
+            .answer_bytes_max(ovsdb_net::DEFAULT_MESSAGE_BYTES_MAX);
+        let mut control = Control::connect_with(&settings.target, &options).await?;
         let daemon_error = |error| match reply::text(&error) {
             Ok(text) => CallError::Daemon {
                 target: settings.target.clone(),
@@ -247,13 +253,13 @@ fn call(settings: &Settings) -> Result<String, CallError> {
             Err(error) => CallError::Reply(error),
         };
         if settings.format != Format::Text {
-            let options = ["--format".to_owned(), settings.format.name().to_owned()];
-            client
+            let options = ["--format", settings.format.name()];
+            control
                 .call("set-options", &options)
                 .await?
                 .map_err(daemon_error)?;
         }
-        let result = client
+        let result = control
             .call(&settings.command, &settings.args)
             .await?
             .map_err(daemon_error)?;

@@ -122,7 +122,9 @@ impl Server {
             .await
             .map_err(|error| match error {
                 RequestError::Server(error) => ClientError::Reply(out.json_text(&error)),
-                RequestError::Disconnected(reason) => ClientError::Broken(reason),
+                RequestError::Disconnected(reason) | RequestError::NotSent(reason) => {
+                    ClientError::Broken(reason)
+                }
                 // There was no deadline; were there one, the connection would have been of no use.
                 _ => ClientError::Broken(Disconnect::Closed),
             })
@@ -157,7 +159,9 @@ impl Server {
     /// The failure of a request whose reply was to come among the events.
     pub(crate) fn refused(&self, method: &str, error: RequestError) -> ClientError {
         match error {
-            RequestError::Disconnected(reason) => self.receive_error(reason),
+            RequestError::Disconnected(reason) | RequestError::NotSent(reason) => {
+                self.receive_error(reason)
+            }
             error => ClientError::Refused {
                 server: self.name.clone(),
                 method: method.to_owned(),
@@ -218,10 +222,12 @@ impl Server {
             }
             // A server too old to know the method closes the connection; there is nothing to be aware of.
             Err(RequestError::Server(_)) => Ok(()),
-            Err(RequestError::Disconnected(reason)) => Err(ClientError::ChangeAwareBroken {
-                server: self.name.clone(),
-                reason,
-            }),
+            Err(RequestError::Disconnected(reason) | RequestError::NotSent(reason)) => {
+                Err(ClientError::ChangeAwareBroken {
+                    server: self.name.clone(),
+                    reason,
+                })
+            }
             Err(_) => Err(ClientError::ChangeAwareBroken {
                 server: self.name.clone(),
                 reason: Disconnect::Closed,

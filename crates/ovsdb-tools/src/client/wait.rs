@@ -94,7 +94,9 @@ async fn answered(
                 error: error.to_string(),
             });
         }
-        Err(RequestError::Disconnected(reason)) => return Ok(Some(reason)),
+        Err(RequestError::Disconnected(reason) | RequestError::NotSent(reason)) => {
+            return Ok(Some(reason));
+        }
         Err(_) => return Ok(Some(Disconnect::Closed)),
     }
     match server
@@ -104,7 +106,7 @@ async fn answered(
     {
         Ok(results) => check(&results).map(|()| None),
         Err(RequestError::Server(error)) => Err(ClientError::Reply(error.to_string())),
-        Err(RequestError::Disconnected(reason)) => Ok(Some(reason)),
+        Err(RequestError::Disconnected(reason) | RequestError::NotSent(reason)) => Ok(Some(reason)),
         Err(_) => Ok(Some(Disconnect::Closed)),
     }
 }

@@ -132,7 +132,7 @@ async fn serve(
     let control = Arc::new(Control::new(
         server.clone(),
         configuration.clone(),
-        reconfiguration,
+        reconfiguration.clone(),
         Switches {
             no_column_diff: !settings.column_diff,
             data_conversion: settings.data_conversion,
@@ -160,6 +160,7 @@ async fn serve(
     }
     // Who hears that the server is there may ask at once whether it is ready.
     health.serve();
+    reconfiguration.keep().await;
     daemon.complete();
 
     if let Some(socket) = socket {

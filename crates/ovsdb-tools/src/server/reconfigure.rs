@@ -14,7 +14,7 @@ use ovsdb_server::server::{AddError, Server};
 use parking_lot::Mutex;
 
 use super::config::{Config, DatabaseConfig, Model, Sync};
-use super::saved::Saved;
+use super::saved::{Loaded, Saved};
 
 /// Where a configuration is kept.
 #[derive(Debug)]
@@ -186,9 +186,14 @@ impl Reconfiguration {
         databases.collect()
     }
 
-    /// Keeps what is served now for a daemon that is started again.
+    /// What is served has changed: tells who started the server, and keeps it.
     pub(super) async fn save(&self) {
         self.tell().await;
+        self.keep().await;
+    }
+
+    /// Keeps what is served now for a daemon that is started again.
+    pub(super) async fn keep(&self) {
         let Source::Saved(saved) = &self.source else {
             return;
         };
@@ -210,15 +215,21 @@ impl Reconfiguration {
     /// is served.
     ///
     /// # Errors
-    /// The configuration cannot be read, and everything is as before; or something in it cannot be served.
+    /// The configuration cannot be read, and everything is as before; or something in it cannot be served that was not served
+    /// before.
     pub(super) async fn load(&self) -> Result<(), Failed> {
         let _changing = self.changing.lock().await;
-        let config = match &self.source {
-            Source::Saved(saved) => saved.load().map_err(|error| {
-                tracing::error!(target: "ovsdb_server", "{error}");
-                Failed
-            })?,
-            Source::File(path) => read(path).await?,
+        // What has been served before is served as far as it can be: a server that comes back after a crash is worth more than
+        // one that insists on a remote whose database was taken away.
+        let (config, must_be_whole) = match &self.source {
+            Source::Saved(saved) => {
+                let Loaded { config, was_served } = saved.load().map_err(|error| {
+                    tracing::error!(target: "ovsdb_server", "{error}");
+                    Failed
+                })?;
+                (config, !was_served)
+            }
+            Source::File(path) => (read(path).await?, true),
         };
         *self.sync.lock() = config.sync;
         let databases = self.set_databases(&config.databases).await;
@@ -235,7 +246,10 @@ impl Reconfiguration {
             tracing::warn!(target: "ovsdb_server", "failed to configure SSL/TLS: {error}");
         }
         self.tell().await;
-        databases.and(remotes.and(tls).map_err(|_| Failed))
+        match databases.and(remotes.and(tls).map_err(|_| Failed)) {
+            Err(failed) if must_be_whole => Err(failed),
+            _ => Ok(()),
+        }
     }
 
     /// Tells the service manager what is served.

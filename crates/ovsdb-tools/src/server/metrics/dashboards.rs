@@ -1,7 +1,7 @@
 //! Figures under the names that dashboards for OVN and for Open vSwitch know, from exporters that stand beside the reference's
 //! server and ask it.
 //!
-//! They are told only while such a database is served. What such exporters find in rows is not told here.
+//! They are told only while such a database is served. What such exporters find in rows is in [`rows`](super::rows).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -16,6 +16,7 @@ use ovsdb_server::server::Server;
 use parking_lot::Mutex;
 
 use super::Writing;
+use super::rows::RowFigures;
 use super::table::{self, Metric, OVN, OVS};
 use crate::server::control;
 
@@ -33,9 +34,9 @@ const KNOWN: [(&str, &str, &str); 3] = [
     (OVS, "ovsdb-server", OPEN_VSWITCH),
 ];
 
-const NORTHBOUND: &str = "OVN_Northbound";
-const SOUTHBOUND: &str = "OVN_Southbound";
-const OPEN_VSWITCH: &str = "Open_vSwitch";
+pub(super) const NORTHBOUND: &str = "OVN_Northbound";
+pub(super) const SOUTHBOUND: &str = "OVN_Southbound";
+pub(super) const OPEN_VSWITCH: &str = "Open_vSwitch";
 
 /// See the module's documentation.
 pub(super) struct Dashboards {
@@ -45,6 +46,7 @@ pub(super) struct Dashboards {
     /// The user and the group of the process, which may take long to find.
     owner: OnceLock<(String, String)>,
     counted: Arc<Mutex<Counted>>,
+    rows: RowFigures,
 }
 
 /// Figures for which rows were looked at.
@@ -87,6 +89,7 @@ impl Dashboards {
             ports: Mutex::default(),
             owner: OnceLock::new(),
             counted: Arc::default(),
+            rows: RowFigures::default(),
         }
     }
 
@@ -118,6 +121,10 @@ impl Dashboards {
             if !of_prefix.is_empty() {
                 self.write_exporter(prefix, server, &of_prefix, is_ready, writing);
             }
+        }
+        if !components.is_empty() {
+            let system = System::of(server);
+            self.rows.write(server, &system.id, writing);
         }
     }
 

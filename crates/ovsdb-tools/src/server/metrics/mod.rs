@@ -1,9 +1,10 @@
 //! The page `/metrics`: figures of the server in the text format of Prometheus.
 //!
-//! All of them lie ready: nothing here looks at rows, waits for a disk, or takes a lock for longer than it takes to read a
-//! number. What they mean stands in the [`table`].
+//! Nearly all of them lie ready: nothing here waits for a disk, or takes a lock that others need for longer than it takes to
+//! read a number. The few that stand in rows are kept as text. What they mean stands in the [`table`].
 
 mod dashboards;
+mod rows;
 pub mod table;
 
 use std::sync::Arc;
@@ -41,7 +42,7 @@ struct Writing {
 
 impl Writing {
     /// Writes one of the names of a metric.
-    fn named(&mut self, prefix: &str, metric: &Metric, write: impl Fn(&mut Samples<'_>)) {
+    fn named(&mut self, prefix: &str, metric: &Metric, write: impl FnOnce(&mut Samples<'_>)) {
         let name = format!("{prefix}{}", metric.name);
         write(&mut self.text.metric(&name, metric.kind, metric.help));
     }
