@@ -14,50 +14,50 @@ use crate::client::{Client, ClientError, succeeded};
 use crate::process::{self, Process};
 use crate::rows::{DATABASE, SCHEMA};
 
-/// What is known of the server that was started here. Servers work in their folders, and nobody else does.
+/// What is known of the servers that were started here. Servers work in their folders, and nobody else does.
 struct Here {
-    folder: Option<PathBuf>,
+    folders: Vec<PathBuf>,
     /// This process ends: nothing is started any more.
     ending: bool,
 }
 
 static HERE: Mutex<Here> = Mutex::new(Here {
-    folder: None,
+    folders: Vec::new(),
     ending: false,
 });
 
-/// Ends the server that was started here, even while it starts, and removes its folder: this process ends before its time.
+/// Ends the servers that were started here, even while they start, and removes their folders: this process ends before its
+/// time.
 pub(crate) fn end_running() {
     /// A process that is killed is gone soon; one that cannot be killed is not waited for.
     const ROUNDS: usize = 1_000;
-    let folder = {
+    let folders = {
         let mut here = HERE.lock().unwrap_or_else(PoisonError::into_inner);
         here.ending = true;
-        here.folder.take()
+        std::mem::take(&mut here.folders)
     };
-    let Some(folder) = folder else {
-        return;
-    };
-    for _ in 0..ROUNDS {
-        let processes = process::working_in(&folder);
-        if processes.is_empty() {
-            break;
+    for folder in folders {
+        for _ in 0..ROUNDS {
+            let processes = process::working_in(&folder);
+            if processes.is_empty() {
+                break;
+            }
+            for process in processes {
+                process.kill();
+            }
+            std::thread::yield_now();
         }
-        for process in processes {
-            process.kill();
-        }
-        std::thread::yield_now();
+        // What does not go stays: there is nobody left to tell.
+        let _ = std::fs::remove_dir_all(folder);
     }
-    // What does not go stays: there is nobody left to tell.
-    let _ = std::fs::remove_dir_all(folder);
 }
 
-/// Notes the folder of a server that is to be started, or that there is none any more. Does not return while this process
+/// Changes the list of folders: of servers that are to be started, or that are no more. Does not return while this process
 /// ends: what fails then fails for that reason, and is not worth telling.
-fn set_folder(folder: Option<PathBuf>) {
+fn change_folders(change: impl FnOnce(&mut Vec<PathBuf>)) {
     let mut here = HERE.lock().unwrap_or_else(PoisonError::into_inner);
     if !here.ending {
-        here.folder = folder;
+        change(&mut here.folders);
         return;
     }
     drop(here);
@@ -101,7 +101,7 @@ impl Server {
     /// Starts `program` on an empty database.
     pub(crate) fn start(program: &Path) -> Result<Server, ServerError> {
         let sandbox = Sandbox::new();
-        set_folder(Some(sandbox.folder().to_owned()));
+        change_folders(|folders| folders.push(sandbox.folder().to_owned()));
         let mut log = Log::open(
             &sandbox.path("bench.db"),
             OpenMode::CreateExcl,
@@ -124,6 +124,15 @@ impl Server {
         };
         server.restart()?;
         Ok(server)
+    }
+
+    /// Another server of the same program, on an empty database of its own.
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server, whose program is not known.
+    pub(crate) fn start_another(&self) -> Result<Server, ServerError> {
+        let started = self.started.as_ref().ok_or(ServerError::NotStartedHere)?;
+        Server::start(&started.program)
     }
 
     /// Uses the server at `method`, and deletes every row of its database.
@@ -235,7 +244,8 @@ impl Drop for Server {
         if let Some(started) = &mut self.started {
             // Killed before it is forgotten, so that it is never running and unknown.
             started.daemon = None;
-            set_folder(None);
+            let folder = started.sandbox.folder();
+            change_folders(|folders| folders.retain(|it| it != folder));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Clients that mean harm, and how long an honest one waits beside them.
 //!
 //! Each workload here is one kind of attack. An honest client asks again and again, first while nothing else happens and
-//! then while the attack goes on: the two 99th percentiles are compared. How much of the attack there was is measured as
+//! then while the attack goes on: the two 99th percentiles are compared. Another one asks for the same of another server
+//! meanwhile, which nobody attacks: what he waits is due to processors that are busy, whoever it is that is served. How much of the attack there was is measured as
 //! well: one that did not take place has failed. Afterwards the server must still have what it had,
 //! and must not have used more memory than the attack is allowed to cost. These are run when they are named, since their
 //! figures say little about speed.
@@ -18,9 +19,10 @@ use thread_priority::{Error as PriorityError, ThreadPriority};
 
 use super::{Bench, Figure, Unit, Workload, WorkloadError, expect_rows, fill};
 use crate::client::{Client, ClientError};
-use crate::probe::Probe;
+use crate::probe::{Probe, Probing, Waits};
 use crate::rows::{self, DATABASE};
-use crate::section::{Effort, ms};
+use crate::section::ms;
+use crate::server::ServerError;
 use crate::socket::Socket;
 
 /// One kind of attack. See the module's documentation.
@@ -167,6 +169,11 @@ impl Workload for Hostile {
             ),
             Figure::new("attacked", Unit::Milliseconds, "the same during the attack"),
             Figure::new(
+                "elsewhere",
+                Unit::Milliseconds,
+                "the same during the attack for the client of another server beside it, which is not attacked",
+            ),
+            Figure::new(
                 "acts",
                 Unit::PerSecond,
                 "what the attackers did meanwhile: transactions, requests, bytes or mebibytes",
@@ -186,7 +193,11 @@ impl Workload for Hostile {
         let section = bench.section(self.probe)?;
         std::thread::sleep(length);
         let quiet = section.end()?;
-
+        // Where the server was started by somebody else, there is no other.
+        let another = match bench.server().start_another() {
+            Err(ServerError::NotStartedHere) => None,
+            another => Some(another?),
+        };
         let attack = Attack {
             method: bench.method(),
             rows,
@@ -195,8 +206,8 @@ impl Workload for Hostile {
             over: AtomicBool::new(false),
             acts: AtomicU64::new(0),
         };
-        let (attacked, acts) =
-            std::thread::scope(|scope| -> Result<(Effort, f64), WorkloadError> {
+        let (attacked, elsewhere, acts) =
+            std::thread::scope(|scope| -> Result<_, WorkloadError> {
                 let attacker = scope.spawn(|| {
                     stand_back()?;
                     (self.attack)(&attack)
@@ -205,8 +216,12 @@ impl Workload for Hostile {
                     attack.rest();
                 }
                 let section = bench.section(self.probe);
+                let elsewhere = another
+                    .as_ref()
+                    .map(|another| Probing::start(another.method(), self.probe))
+                    .transpose();
                 let (before, begin) = (attack.acts.load(Ordering::Relaxed), Instant::now());
-                if section.is_ok() {
+                if section.is_ok() && elsewhere.is_ok() {
                     std::thread::sleep(length);
                 }
                 // Where others keep the processors busy, idle time is rare.
@@ -219,9 +234,10 @@ impl Workload for Hostile {
                 let acts = attack.acts.load(Ordering::Relaxed) - before;
                 let acts = acts as f64 / begin.elapsed().as_secs_f64();
                 let effort = section.and_then(|section| section.end());
+                let elsewhere = elsewhere.and_then(|probing| probing.map(Probing::end).transpose());
                 attack.over.store(true, Ordering::Release);
                 attacker.join().map_err(|_| WorkloadError::Thread)??;
-                Ok((effort?, acts))
+                Ok((effort?, elsewhere?.flatten(), acts))
             })?;
         if acts == 0.0 {
             return Err(WorkloadError::NoAttack);
@@ -232,12 +248,11 @@ impl Workload for Hostile {
         if let Some(peak) = attacked.peak_bytes.filter(|peak| *peak > bound) {
             return Err(WorkloadError::Memory { peak, bound });
         }
+        let wait = |waits: Option<Waits>| waits.map_or(f64::NAN, |waits| ms(waits.percentile_99));
         for (figure, effort) in [("quiet", quiet), ("attacked", attacked)] {
-            let wait = effort
-                .waits
-                .map_or(f64::NAN, |waits| ms(waits.percentile_99));
-            bench.record(figure, wait, &effort);
+            bench.record(figure, wait(effort.waits), &effort);
         }
+        bench.record("elsewhere", wait(elsewhere), &attacked);
         bench.record("acts", acts, &attacked);
         Ok(())
     }
