@@ -82,9 +82,19 @@ pub const TARGETS: &[Target] = &[
         variations: 1_000,
     },
     Target {
+        name: "control_answers",
+        run: targets::control_answers::run,
+        variations: 10_000,
+    },
+    Target {
         name: "session",
         run: targets::session::run,
         variations: 2_000,
+    },
+    Target {
+        name: "updates",
+        run: targets::updates::run,
+        variations: 5_000,
     },
 ];
 

@@ -1,6 +1,7 @@
 //! The targets, one a module.
 
 pub mod condition;
+pub mod control_answers;
 pub mod control_socket;
 pub mod datum;
 pub mod datum_text;
@@ -13,3 +14,4 @@ pub mod operations;
 pub mod record;
 pub mod schema;
 pub mod session;
+pub mod updates;
