@@ -49,15 +49,21 @@ const CHAPTERS: &[(&str, &[Source])] = &[
     ),
     (
         "Pages over HTTP",
-        &[some(
-            "crates/ovsdb-daemon/src/http.rs",
-            &[
-                "CONNECTIONS_MAX",
-                "REQUEST_BYTES_MAX",
-                "REQUEST_TIME_MAX",
-                "CONNECTION_TIME_MAX",
-            ],
-        )],
+        &[
+            some(
+                "crates/ovsdb-daemon/src/http.rs",
+                &[
+                    "CONNECTIONS_MAX",
+                    "REQUEST_BYTES_MAX",
+                    "REQUEST_TIME_MAX",
+                    "CONNECTION_TIME_MAX",
+                ],
+            ),
+            some(
+                "crates/ovsdb-tools/src/server/metrics/rows.rs",
+                &["ROWS_MAX"],
+            ),
+        ],
     ),
     (
         "Our clients",
@@ -66,7 +72,35 @@ const CHAPTERS: &[(&str, &[Source])] = &[
                 "crates/ovsdb-net/src/connection.rs",
                 &["DEFAULT_MESSAGE_BYTES_MAX"],
             ),
-            some("crates/ovsdb-client/src/driver.rs", &["ECHOES_MAX"]),
+            some(
+                "crates/ovsdb-client/src/driver.rs",
+                &["ECHOES_MAX", "ECHO_BYTES_MAX"],
+            ),
+            some(
+                "crates/ovsdb-client/src/client/conversation.rs",
+                &["OWN_BYTES_MAX"],
+            ),
+            some(
+                "crates/ovsdb-client/src/client/line.rs",
+                &["CHOICE_TIME_MAX"],
+            ),
+            some(
+                "crates/ovsdb-client/src/link/rows.rs",
+                &["ROWS_MAX", "TEXT_BYTES_MAX"],
+            ),
+            some(
+                "crates/ovsdb-client/src/upstream.rs",
+                &["REQUESTS_MAX", "INBOUND_MAX", "INBOUND_BYTES_MAX"],
+            ),
+            some("crates/ovsdb-client/src/replica/handle.rs", &["ORDERS_MAX"]),
+            some(
+                "crates/ovsdb-client/src/replica/submit.rs",
+                &["TRANSACTIONS_MAX"],
+            ),
+            some(
+                "crates/ovsdb-client/src/control/mod.rs",
+                &["ANSWER_BYTES_MAX", "ANSWER_TIME_MAX"],
+            ),
         ],
     ),
     (

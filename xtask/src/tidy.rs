@@ -3,6 +3,7 @@
 //! Every rule is a function from what it looks at to the problems it found, so that each has a test that
 //! shows it firing. Nothing is repaired here.
 
+mod coverage;
 mod edges;
 mod manifests;
 mod packaging;
@@ -48,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
     problems.extend(edges::check(&workspace.metadata));
     problems.extend(manifests::check(workspace)?);
     problems.extend(packaging::check(workspace, &files));
+    problems.extend(coverage::check(&files));
     problems.extend(written::check(workspace)?);
     for problem in &problems {
         eprintln!("{problem}");

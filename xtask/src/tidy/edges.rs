@@ -9,11 +9,17 @@ use super::Problem;
 /// Our crates and what each may use of ours. What is not listed, a crate may not know.
 const OURS: &[(&str, &[&str])] = &[
     ("ovsdb-proto", &[]),
-    ("ovsdb-engine", &["ovsdb-proto"]),
+    ("ovsdb-pmap", &["ovsdb-proto"]),
+    ("ovsdb-engine", &["ovsdb-proto", "ovsdb-pmap"]),
     ("ovsdb-log", &[]),
     ("ovsdb-net", &["ovsdb-proto"]),
     ("ovsdb-daemon", &["ovsdb-proto", "ovsdb-net"]),
-    ("ovsdb-client", &["ovsdb-proto", "ovsdb-net"]),
+    ("ovsdb-client", &["ovsdb-proto", "ovsdb-pmap", "ovsdb-net"]),
+    ("ovsdb-derive", &[]),
+    (
+        "ovsdb",
+        &["ovsdb-proto", "ovsdb-net", "ovsdb-client", "ovsdb-derive"],
+    ),
     (
         "ovsdb-server",
         &[
@@ -56,9 +62,12 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-log",
             "ovsdb-net",
             "ovsdb-daemon",
+            "ovsdb-client",
             "ovsdb-server",
         ],
     ),
+    ("ovsdb-codegen", &["ovsdb-proto"]),
+    ("ovsdb-models", &["ovsdb", "ovsdb-codegen"]),
     ("xtask", &["ovsdb-daemon", "ovsdb-tools", "ovsdb-bench"]),
 ];
 
@@ -112,8 +121,14 @@ const OUTSIDE: &[Outside] = &[
             "ovsdb-daemon",
             "ovsdb-testkit",
             "ovsdb-bench",
+            "ovsdb-server",
         ],
         reason: "system calls: file locks and syncs, socket options, process matters",
+    },
+    Outside {
+        name: "mmap-rs",
+        holders: &["ovsdb-server"],
+        reason: "memory for the longest messages that goes back to the system at once; no files are mapped",
     },
     Outside {
         name: "nix",
@@ -152,8 +167,8 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "sha1",
-        holders: &["ovsdb-log", "ovsdb-net"],
-        reason: "the checksum of a record of the file, and the fingerprint of a certificate that came to be trusted",
+        holders: &["ovsdb-client", "ovsdb-log", "ovsdb-net"],
+        reason: "the checksum of a record of the file, the fingerprint of a certificate that came to be trusted, the digest of a replica",
     },
     Outside {
         name: "rustls",
@@ -167,13 +182,13 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         name: "uuid",
-        holders: &["ovsdb-server", "ovsdb-tools"],
+        holders: &["ovsdb-client", "ovsdb-server", "ovsdb-tools"],
         reason: "randomness enters at the edge; the engine is given its UUIDs",
     },
     Outside {
         name: "arc-swap",
-        holders: &["ovsdb-server"],
-        reason: "the published version of a database is read without a lock",
+        holders: &["ovsdb-client", "ovsdb-server"],
+        reason: "the published version of a database or replica is read without a lock",
     },
     Outside {
         name: "parking_lot",
@@ -223,6 +238,11 @@ const OUTSIDE: &[Outside] = &[
         reason: "a program chooses its allocator, a library never",
     },
     Outside {
+        name: "serde",
+        holders: &["ovsdb-proto"],
+        reason: "programs that use the types have their own formats; behind a feature",
+    },
+    Outside {
         name: "serde_json",
         holders: &["ovsdb-testkit", "ovsdb-fuzz"],
         reason: "the oracle of tests; the dialect of the protocol is ovsdb-proto's own",
@@ -241,6 +261,21 @@ const OUTSIDE: &[Outside] = &[
         name: "bolero",
         holders: &["ovsdb-fuzz"],
         reason: "drives the fuzz targets, with coverage or without",
+    },
+    Outside {
+        name: "syn",
+        holders: &["ovsdb-derive"],
+        reason: "reading the struct that a macro is put on",
+    },
+    Outside {
+        name: "quote",
+        holders: &["ovsdb-derive"],
+        reason: "writing what the macro stands for",
+    },
+    Outside {
+        name: "proc-macro2",
+        holders: &["ovsdb-derive"],
+        reason: "the same, also in tests",
     },
     Outside {
         name: "cargo_metadata",
@@ -344,6 +379,8 @@ mod tests {
         // (from, to, in tests, one of ours, allowed)
         let cases = [
             ("ovsdb-engine", "ovsdb-proto", false, true, true),
+            ("ovsdb-client", "ovsdb-pmap", false, true, true),
+            ("ovsdb-pmap", "ovsdb-engine", false, true, false),
             ("ovsdb-proto", "ovsdb-engine", false, true, false),
             ("ovsdb-proto", "ovsdb-engine", true, true, false),
             ("ovsdb-engine", "ovsdb-testkit", true, true, true),

@@ -7,7 +7,7 @@ use super::Problem;
 use crate::workspace::Workspace;
 
 /// Crates that receive time, randomness and bytes as arguments and may reach for none of them.
-const PURE: &[&str] = &["ovsdb-proto", "ovsdb-engine"];
+const PURE: &[&str] = &["ovsdb-proto", "ovsdb-pmap", "ovsdb-engine"];
 
 /// What the `clippy.toml` of a pure crate bans at least.
 const BANNED_IN_PURE: &[&str] = &[
