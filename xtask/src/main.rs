@@ -56,7 +56,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "reference-tests",
-        help: "print the tests that need the reference programs, as arguments to `cargo test`",
+        help: "print the tests that need the reference programs, a line a package",
         run: reference::run,
     },
 ];

@@ -1,6 +1,7 @@
 //! Which tests need the reference programs: the targets whose `required-features` name `reference`.
 //!
-//! Their manifests are the only list; `./test` asks here instead of keeping a second one.
+//! Their manifests are the only list; `./test` asks here instead of keeping a second one, to switch the feature on in these
+//! packages and to say what was left out without it.
 
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use crate::workspace::Workspace;
 /// The cargo feature that switches these tests on.
 pub(crate) const FEATURE: &str = "reference";
 
-/// Prints one line a package: `-p PACKAGE --features PACKAGE/reference --test TARGET...`.
+/// Prints one line a package: its name, and the names of its targets.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
     for package in workspace.metadata.workspace_packages() {
         let mut targets: Vec<&str> = package
@@ -25,14 +26,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, crate::Error> {
             .collect();
         targets.sort_unstable();
         if !targets.is_empty() {
-            let tests: String = targets
-                .iter()
-                .map(|target| format!(" --test {target}"))
-                .collect();
-            println!(
-                "-p {} --features {}/{FEATURE}{tests}",
-                package.name, package.name
-            );
+            println!("{} {}", package.name, targets.join(" "));
         }
     }
     Ok(ExitCode::SUCCESS)
