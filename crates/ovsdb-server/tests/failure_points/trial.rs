@@ -290,6 +290,7 @@ async fn settle() {
 /// Has the disk work again.
 fn heal(disk: &SimulatedDisk, trial: &Shared) {
     disk.set_capacity_bytes(None);
+    disk.faults.forget_short();
     lock(trial).is_healed = true;
 }
 

@@ -178,6 +178,12 @@ impl Faults {
     /// Ends all failing.
     pub fn heal(&self) {
         *lock(&self.0.script) = None;
+        self.forget_short();
+    }
+
+    /// The next write need not fail for [`Fault::ShortThen`] of the one before. A write of a single byte has no shorter
+    /// part: nothing follows it at once, and what fails would be any later write.
+    pub fn forget_short(&self) {
         *lock(&self.0.next_write) = None;
     }
 
