@@ -92,6 +92,16 @@ impl Daemon {
             .unwrap_or_else(|error| panic!("{} cannot be signalled: {error}", self.name));
     }
 
+    /// Has the daemon stand still (SIGSTOP): its sockets take what is sent, and nobody reads it.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Has the daemon go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// From now on its files may not grow beyond so many bytes; `None`: as far as they like. What it does then about
     /// SIGXFSZ is up to it, see [`Sandbox::ignore_file_limits`].
     pub fn limit_files(&self, bytes: Option<u64>) {

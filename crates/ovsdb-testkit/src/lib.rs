@@ -15,6 +15,7 @@ pub mod names;
 pub mod pki;
 pub mod port;
 pub mod programs;
+pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod sandbox;
