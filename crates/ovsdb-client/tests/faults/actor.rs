@@ -13,6 +13,7 @@ use ovsdb_proto::uuid::Uuid;
 use ovsdb_testkit::differential::dice::Dice;
 use tokio::time::{Duration, Instant};
 
+use super::deployment::Kind;
 use super::director::Progress;
 use super::ledger::{Ledger, Told};
 use super::schemas::DATABASE;
@@ -31,6 +32,7 @@ pub(crate) fn counter(nth: usize) -> String {
 /// See the module's documentation.
 pub(crate) struct Actor {
     nth: usize,
+    kind: Kind,
     client: Client,
     pub(crate) replica: Replica,
     dice: Dice,
@@ -42,7 +44,13 @@ pub(crate) struct Actor {
 
 impl Actor {
     /// A client of the servers at `remotes`.
-    pub(crate) fn start(nth: usize, remotes: &str, seed: u64, doing: Arc<Mutex<String>>) -> Actor {
+    pub(crate) fn start(
+        nth: usize,
+        kind: Kind,
+        remotes: &str,
+        seed: u64,
+        doing: Arc<Mutex<String>>,
+    ) -> Actor {
         let client = Client::builder(remotes)
             .database(DATABASE)
             .backoff(Duration::from_secs(1), Duration::from_secs(2))
@@ -54,6 +62,7 @@ impl Actor {
         let lock = (nth % 3 != 2).then(|| client.lock("l").expect("nobody here wants it"));
         Actor {
             nth,
+            kind,
             client,
             replica,
             dice: Dice::new(seed ^ (nth as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
@@ -139,8 +148,16 @@ impl Actor {
         let raised = raised.await;
         let told = Told::of(&raised);
         self.ledger.marked.add(told);
-        self.ledger.unknown += usize::from(told == Told::AtMostOnce);
+        self.ledger.unknown += usize::from(!told.is_known());
         self.ledger.repeated += usize::from(raised.is_ok_and(|(_, committed)| committed.repeated));
+    }
+
+    /// What is known of a transaction without a marker.
+    fn unmarked(&self, told: Told) -> Told {
+        match self.kind {
+            Kind::Single(_) => told,
+            Kind::Cluster => told.with_repetition(),
+        }
     }
 
     async fn raise(&mut self, own: &RowName) {
@@ -151,9 +168,9 @@ impl Actor {
             txn.increment_always(own, "plain")?;
             txn.increment_always(&all, "plain")
         });
-        let told = Told::of(&raised.await);
+        let told = self.unmarked(Told::of(&raised.await));
         self.ledger.plain.add(told);
-        self.ledger.unknown += usize::from(told == Told::AtMostOnce);
+        self.ledger.unknown += usize::from(!told.is_known());
     }
 
     async fn insert(&mut self, marker: Option<&Marker>) {
@@ -172,7 +189,12 @@ impl Actor {
             insert(txn, &name, owner)
         });
         let result = inserted.await;
-        self.note(name.clone(), Told::of(&result));
+        let told = Told::of(&result);
+        let told = match marker {
+            Some(_) => told,
+            None => self.unmarked(told),
+        };
+        self.note(name.clone(), told);
         // Whoever has the result sees what it did, unless the connection went while the contents were repaired.
         if result.is_ok() && matches!(self.replica.status(), Status::Live) {
             let version = self.replica.snapshot().expect("there are contents");
@@ -231,7 +253,7 @@ impl Actor {
         let told = match Told::of(&deleted.await) {
             Told::Once => Told::Never,
             Told::Never => Told::Once,
-            Told::AtMostOnce => Told::AtMostOnce,
+            other => other,
         };
         self.note(name, told);
     }
@@ -269,7 +291,7 @@ impl Actor {
     }
 
     fn note(&mut self, name: String, told: Told) {
-        self.ledger.unknown += usize::from(told == Told::AtMostOnce);
+        self.ledger.unknown += usize::from(!told.is_known());
         self.ledger.items.insert(name, told);
     }
 }
@@ -293,7 +315,7 @@ fn named(version: &Arc<Version>, name: &str) -> RowName {
 fn has_item(version: &Arc<Version>, name: &str) -> bool {
     let txn = Txn::on(Arc::clone(version), Uuid::ZERO);
     txn.find("Item", "name", name)
-        .is_ok_and(|rows| rows.len() == 1)
+        .is_ok_and(|rows| !rows.is_empty())
 }
 
 /// What counters hold in one version.

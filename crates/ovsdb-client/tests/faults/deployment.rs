@@ -78,19 +78,23 @@ impl Deployment {
         }
         for nth in 0..deployment.members.len() {
             deployment.revive(nth);
-            if kind == Kind::Cluster {
-                let words = [
-                    "-t60",
-                    "wait",
-                    &deployment.direct(nth),
-                    DATABASE,
-                    "connected",
-                ];
-                let client = Side::Reference.program("ovsdb-client");
-                deployment.sandbox.run_ok(client, &words);
-            }
+            // The others join by way of the first.
+            deployment.wait_for(nth);
         }
         deployment
+    }
+
+    /// Waits until each server has the database.
+    pub(crate) fn wait(&self) {
+        for nth in 0..self.members.len() {
+            self.wait_for(nth);
+        }
+    }
+
+    fn wait_for(&self, nth: usize) {
+        let words = ["-t60", "wait", &self.direct(nth), DATABASE, "connected"];
+        let client = self.side().program("ovsdb-client");
+        self.sandbox.run_ok(client, &words);
     }
 
     fn side(&self) -> Side {

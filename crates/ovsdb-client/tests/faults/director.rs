@@ -1,7 +1,7 @@
 //! Who lets faults happen: which, and how long they last, follows from the seed.
 
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ovsdb_testkit::differential::dice::Dice;
 use ovsdb_testkit::proxy::Weather;
@@ -9,7 +9,7 @@ use ovsdb_testkit::proxy::Weather;
 use super::deployment::{Deployment, Kind};
 
 /// How long the database may take to be converted in the end.
-const CONVERSIONS_MAX: usize = 20;
+const CONVERSION_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What clients have done so far, which the director waits for between two faults.
 #[derive(Debug, Default)]
@@ -121,12 +121,16 @@ impl<'a> Director<'a> {
         }
         self.between();
         self.deployment.heal();
-        for _ in 0..CONVERSIONS_MAX {
-            if self.deployment.convert(0) {
-                return;
-            }
+        let deadline = Instant::now() + CONVERSION_TIME_MAX;
+        // A cluster may have to find its leader first, by which each attempt is a step.
+        while !self.deployment.convert(0) {
+            let is_early = Instant::now() < deadline;
+            assert!(
+                is_early,
+                "the database cannot be converted though everything runs"
+            );
+            self.deployment.wait();
         }
-        panic!("the database cannot be converted though everything runs");
     }
 
     /// Lets clients do something, or some time go by.
@@ -166,6 +170,7 @@ impl<'a> Director<'a> {
         let foul = Weather {
             cuts_percent: 30,
             stalls_percent: 20,
+            lasts_bytes_max: 40_000,
             ..slow
         };
         *self.dice.pick(&[

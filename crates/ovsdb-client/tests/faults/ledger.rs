@@ -13,6 +13,10 @@ pub(crate) enum Told {
     Never,
     /// Nobody knows whether it happened. It did not happen twice.
     AtMostOnce,
+    /// It happened, and nobody knows how often.
+    OnceOrMore,
+    /// Nobody knows anything.
+    Nothing,
 }
 
 impl Told {
@@ -28,12 +32,29 @@ impl Told {
         }
     }
 
+    /// The same where servers of a cluster do things again by themselves: those of the reference do so with a transaction that
+    /// was under way when they lost the lead, whether it has been passed on or not.
+    pub(crate) fn with_repetition(self) -> Told {
+        match self {
+            Told::Once => Told::OnceOrMore,
+            Told::AtMostOnce => Told::Nothing,
+            other => other,
+        }
+    }
+
+    /// Whether it is known what became of it.
+    pub(crate) fn is_known(self) -> bool {
+        !matches!(self, Told::AtMostOnce | Told::Nothing)
+    }
+
     /// Whether so many times are what was told.
     pub(crate) fn allows(self, times: usize) -> bool {
         match self {
             Told::Once => times == 1,
             Told::Never => times == 0,
             Told::AtMostOnce => times <= 1,
+            Told::OnceOrMore => times >= 1,
+            Told::Nothing => true,
         }
     }
 }
@@ -41,8 +62,9 @@ impl Told {
 /// A counter as its owner sees it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
-    pub(crate) sure: i64,
-    pub(crate) doubtful: i64,
+    sure: i64,
+    doubtful: i64,
+    has_repetitions: bool,
 }
 
 impl Count {
@@ -51,11 +73,16 @@ impl Count {
             Told::Once => self.sure += 1,
             Told::AtMostOnce => self.doubtful += 1,
             Told::Never => {}
+            Told::OnceOrMore => {
+                self.sure += 1;
+                self.has_repetitions = true;
+            }
+            Told::Nothing => self.has_repetitions = true,
         }
     }
 
     pub(crate) fn allows(self, n: i64) -> bool {
-        (self.sure..=self.sure + self.doubtful).contains(&n)
+        n >= self.sure && (n <= self.sure + self.doubtful || self.has_repetitions)
     }
 }
 

@@ -97,7 +97,7 @@ impl World {
         {
             let _within = runtime.enter();
             for (nth, doing) in self.doing.iter().enumerate() {
-                let actor = Actor::start(nth, &remotes, self.seed, Arc::clone(doing));
+                let actor = Actor::start(nth, self.kind, &remotes, self.seed, Arc::clone(doing));
                 observers.spawn(observe(actor.replica.clone()));
                 let (is_over, progress) = (Arc::clone(&is_over), Arc::clone(&progress));
                 actors.push(tokio::spawn(actor.run(is_over, progress)));
