@@ -14,7 +14,7 @@ use ovsdb_proto::uuid::Uuid;
 
 use crate::index::ColumnIndex;
 use crate::passes::for_each_reference;
-use crate::pmap::{Iter, PMap};
+use crate::pmap::{Difference, Iter, PMap};
 use crate::usage::{Signals, Usage};
 
 /// One row: a datum for each column of its table, `_uuid` and `_version` first.
@@ -203,6 +203,23 @@ impl Table {
     /// All rows, in the order of their UUIDs.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Row>> {
         self.rows.values()
+    }
+
+    /// The rows that differ between this version of the table and a later one, both of one schema, in the order of their
+    /// UUIDs: what is here and what is there. Costs what the two do not share.
+    pub fn differences<'a>(
+        &'a self,
+        later: &'a Table,
+    ) -> impl Iterator<Item = (Option<&'a Arc<Row>>, Option<&'a Arc<Row>>)> {
+        let differences = self.rows.differences(&later.rows);
+        differences.filter_map(|difference| match difference {
+            Difference::First(_, old) => Some((Some(old), None)),
+            Difference::Second(_, new) => Some((None, Some(new))),
+            Difference::Both(_, old, new) => {
+                // Every change of a row gives it another `_version`.
+                (old.version() != new.version()).then_some((Some(old), Some(new)))
+            }
+        })
     }
 
     /// All rows, some at a time, whose values in `column` are about to be looked at.

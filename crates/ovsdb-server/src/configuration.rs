@@ -106,6 +106,29 @@ impl Configuration {
         self.edited.notify_one();
     }
 
+    /// Adds a remote with options, or gives it others.
+    pub(crate) async fn put(&self, name: &str, options: RemoteOptions) {
+        let name = name.to_owned();
+        self.state.lock().await.wanted.insert(name, options);
+        self.edited.notify_one();
+    }
+
+    /// Why a remote could not be opened when that was last tried.
+    pub(crate) async fn failure(&self, name: &str) -> Option<String> {
+        let state = self.state.lock().await;
+        state.remotes.failure(name).map(str::to_owned)
+    }
+
+    /// [`Configuration::ports`], also while the remotes are being changed.
+    pub(crate) async fn current_ports(&self) -> BTreeMap<String, u16> {
+        self.state.lock().await.remotes.ports()
+    }
+
+    /// Closes all remotes, whatever is wanted. Returns when nobody listens any more.
+    pub(crate) async fn close(&self) {
+        self.state.lock().await.remotes.close_all().await;
+    }
+
     /// Replaces all remotes. Their databases may be served only later.
     pub async fn set(&self, wanted: BTreeMap<String, RemoteOptions>) {
         self.state.lock().await.wanted = wanted;

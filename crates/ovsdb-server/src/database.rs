@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::file::Loaded;
+use crate::framework::Gate;
 use crate::history::History;
 use crate::hub::{Hub, Version};
 use crate::journal::{FileJournal, Journal, JournalError, MemoryJournal};
@@ -63,6 +64,8 @@ pub struct Served {
     status: Arc<Status>,
     /// While transactions run on the threads of sessions. A database in memory waits for no disk.
     lookout: Option<Arc<Lookout>>,
+    /// Whom clients have to pass.
+    gate: Option<Arc<dyn Gate>>,
 }
 
 impl Served {
@@ -71,6 +74,19 @@ impl Served {
     /// # Errors
     /// A thread cannot be started.
     pub fn start(
+        storage: Storage,
+        locks: Arc<Locks>,
+        options: WriterOptions,
+    ) -> std::io::Result<Arc<Served>> {
+        Served::start_behind(None, storage, locks, options)
+    }
+
+    /// [`Served::start`] of a database whose clients have to pass a gate.
+    ///
+    /// # Errors
+    /// As [`Served::start`].
+    pub(crate) fn start_behind(
+        gate: Option<Arc<dyn Gate>>,
         storage: Storage,
         locks: Arc<Locks>,
         options: WriterOptions,
@@ -135,6 +151,7 @@ impl Served {
             writer,
             status,
             lookout,
+            gate,
         }))
     }
 
@@ -156,6 +173,7 @@ impl Served {
             writer: self.writer.clone(),
             lookout: self.lookout.clone(),
             status: self.status.clone(),
+            gate: self.gate.clone(),
         })
     }
 
@@ -187,6 +205,11 @@ impl Served {
     /// The file, as the user named it; `None` for a database in memory.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Whom transactions of clients have to pass.
+    pub(crate) fn gate(&self) -> Option<&Arc<dyn Gate>> {
+        self.gate.as_ref()
     }
 
     /// Versions and commits.

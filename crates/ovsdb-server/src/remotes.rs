@@ -360,6 +360,19 @@ impl Remotes {
         }
     }
 
+    /// Closes everything.
+    pub(crate) async fn close_all(&mut self) {
+        let names: Vec<String> = self.open.keys().cloned().collect();
+        for name in names {
+            self.close(&name).await;
+        }
+    }
+
+    /// Why a remote could not be opened when that was last tried.
+    pub(crate) fn failure(&self, name: &str) -> Option<&str> {
+        self.failed.get(name).map(String::as_str)
+    }
+
     async fn close(&mut self, name: &str) {
         if let Some(remote) = self.open.remove(name) {
             remote.task.abort();

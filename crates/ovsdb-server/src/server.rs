@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +14,14 @@ use arc_swap::ArcSwap;
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::database::{Served, Storage};
 use crate::file::{self, FileError};
+use crate::framework::Gate;
 use crate::lane::Lane;
 use crate::limits::{self, Limits};
 use crate::locks::Locks;
@@ -92,10 +95,14 @@ pub struct Server {
     server_db: ServerDb,
     /// Held while the set of databases changes.
     changing: tokio::sync::Mutex<()>,
+    /// Rung when a database has come or gone, or has another schema.
+    changed: Notify,
     locks: Arc<Locks>,
     sessions: Mutex<BTreeMap<SessionId, Known>>,
     /// The server is being closed, and nobody becomes a client any more. Changes under the lock of the sessions.
     is_closed: AtomicBool,
+    /// Rung when the last session has ended of a server that is being closed.
+    deserted: Notify,
     monitor_cond_disabled: AtomicBool,
     limits: Limits,
     budget: Arc<Budget>,
@@ -132,9 +139,11 @@ impl Server {
             databases: ArcSwap::from_pointee(databases),
             server_db,
             changing: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
             locks,
             sessions: Mutex::default(),
             is_closed: AtomicBool::new(false),
+            deserted: Notify::new(),
             monitor_cond_disabled: AtomicBool::new(false),
             limits,
             budget: Budget::new(limits.requests_bytes_max),
@@ -236,6 +245,15 @@ impl Server {
     /// # Errors
     /// The file or its database cannot be served; it is closed then.
     pub async fn add_file(&self, path: &Path) -> Result<(), AddError> {
+        self.add_file_behind(None, path).await
+    }
+
+    /// [`Server::add_file`] of a database whose clients have to pass a gate.
+    pub(crate) async fn add_file_behind(
+        &self,
+        gate: Option<Arc<dyn Gate>>,
+        path: &Path,
+    ) -> Result<(), AddError> {
         let _changing = self.changing.lock().await;
         if self.is_open(path) {
             return Err(AddError::AlreadyOpen {
@@ -255,7 +273,7 @@ impl Server {
             loaded: Box::new(loaded),
             path: path.to_owned(),
         };
-        self.add(storage).await
+        self.add(gate, storage).await
     }
 
     /// Serves a database. See [`Server::add_file`].
@@ -263,11 +281,20 @@ impl Server {
     /// # Errors
     /// As [`Server::add_file`].
     pub async fn add_database(&self, storage: Storage) -> Result<(), AddError> {
-        let _changing = self.changing.lock().await;
-        self.add(storage).await
+        self.add_database_behind(None, storage).await
     }
 
-    async fn add(&self, storage: Storage) -> Result<(), AddError> {
+    /// [`Server::add_database`] of one whose clients have to pass a gate.
+    pub(crate) async fn add_database_behind(
+        &self,
+        gate: Option<Arc<dyn Gate>>,
+        storage: Storage,
+    ) -> Result<(), AddError> {
+        let _changing = self.changing.lock().await;
+        self.add(gate, storage).await
+    }
+
+    async fn add(&self, gate: Option<Arc<dyn Gate>>, storage: Storage) -> Result<(), AddError> {
         let name = storage.schema().name.to_string();
         let databases = self.databases.load_full();
         if name.starts_with('_') {
@@ -280,7 +307,8 @@ impl Server {
         if databases.len() > limits::DATABASES_MAX {
             return Err(AddError::TooMany { name });
         }
-        let served = match Served::start(storage, self.locks.clone(), self.writer_options) {
+        let (locks, options) = (self.locks.clone(), self.writer_options);
+        let served = match Served::start_behind(gate, storage, locks, options) {
             Ok(served) => served,
             Err(source) => return Err(AddError::Thread { name, source }),
         };
@@ -294,6 +322,7 @@ impl Server {
             databases.insert(name.clone(), served.clone());
             databases
         });
+        self.changed.notify_waiters();
         self.disconnect_all(false, &comment);
         self.database_changed(&name).await;
         Ok(())
@@ -346,6 +375,7 @@ impl Server {
         let Some(served) = before.get(name) else {
             return false;
         };
+        self.changed.notify_waiters();
         self.disconnect_all(false, comment);
         for known in self.sessions.lock().values() {
             known.mailbox.deliver(Letter::DatabaseRemoved(served.id()));
@@ -419,6 +449,7 @@ impl Server {
         };
         // Only now do those who look find the new one.
         old.hub().ring_all();
+        self.changed.notify_waiters();
         for known in self.sessions.lock().values() {
             known.mailbox.deliver(Letter::DatabaseRemoved(old.id()));
         }
@@ -444,9 +475,29 @@ impl Server {
                 known.mailbox.close(None);
             }
         }
-        for served in self.databases.swap(Arc::default()).values() {
+        let databases = self.databases.swap(Arc::default());
+        self.changed.notify_waiters();
+        for served in databases.values() {
             served.stop().await;
         }
+    }
+
+    /// Waits until no session is left. To be called after [`Server::close`], or it may take long.
+    pub(crate) async fn deserted(&self) {
+        loop {
+            let mut deserted = pin!(self.deserted.notified());
+            // Before the look, so that nothing happens between that and the wait.
+            deserted.as_mut().enable();
+            if self.sessions.lock().is_empty() {
+                return;
+            }
+            deserted.await;
+        }
+    }
+
+    /// Rung when a database has come or gone, or has another schema. Only those hear it who wait.
+    pub(crate) fn databases_changed(&self) -> &Notify {
+        &self.changed
     }
 
     /// Disconnects clients: all with `force`, else those that do not look after changes of the set of databases.
@@ -485,7 +536,14 @@ impl Server {
     }
 
     pub(crate) fn forget_session(&self, id: SessionId) {
-        self.sessions.lock().remove(&id);
+        let is_last = {
+            let mut sessions = self.sessions.lock();
+            sessions.remove(&id);
+            sessions.is_empty()
+        };
+        if is_last && self.is_closed.load(Ordering::Relaxed) {
+            self.deserted.notify_waiters();
+        }
     }
 
     /// The sessions of one remote.

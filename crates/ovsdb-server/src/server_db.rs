@@ -11,14 +11,13 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::json::{self, Json, Object};
 use ovsdb_proto::operation::{Transact, parse_transact};
 use ovsdb_proto::schema::Schema;
-use tokio::time::Instant;
 
-use crate::access::Access;
 use crate::database::{Served, Storage};
+use crate::in_process;
 use crate::locks::Locks;
-use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
+use crate::mailbox::Answer;
 use crate::runtime::fresh_uuid;
-use crate::writer::{Job, WriterOptions};
+use crate::writer::WriterOptions;
 
 /// The database's name.
 pub(crate) const NAME: &str = "_Server";
@@ -93,31 +92,9 @@ impl ServerDb {
     }
 
     async fn transact(&self, operation: Object) {
-        let mailbox = Mailbox::new(SessionId::fresh());
-        let job = Job {
-            mailbox: mailbox.clone(),
-            token: Token(0),
-            schema: self.served.schema().clone(),
-            transact: parse(self.served.schema(), operation),
-            received: Instant::now(),
-            access: Access::FULL,
-            bytes: 0,
-        };
-        if self.served.submit(job).await.is_err() {
-            // The server is being closed; nobody looks any more.
-            return;
-        }
-        let answer = loop {
-            let mut letters = mailbox.take().into_iter();
-            let answer = letters.find_map(|letter| match letter {
-                Letter::Done(_, answer) => Some(answer),
-                _ => None,
-            });
-            match answer {
-                Some(answer) => break answer,
-                None => mailbox.rung().await,
-            }
-        };
+        let transact = parse(self.served.schema(), operation);
+        // Should the server be closed meanwhile, nobody looks any more.
+        let answer = in_process::transact(&self.served, transact).await;
         if let Answer::Results(results) = answer
             && let Some(error) = results.error()
         {

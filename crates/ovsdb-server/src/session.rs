@@ -8,6 +8,7 @@
 
 mod conversion;
 mod desk;
+mod gate;
 mod held;
 mod joined;
 mod link;
@@ -37,6 +38,7 @@ use crate::budget::Share;
 use crate::contents::Reader;
 use crate::database::Served;
 use crate::feed::{News, Words};
+use crate::framework::Peer;
 use crate::lane;
 use crate::limits;
 use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox};
@@ -96,6 +98,8 @@ pub struct Session {
     last_message_bytes: usize,
     /// Nothing more is expected from the peer, and it has this long to take what is due.
     lingers_until: Option<Instant>,
+    /// The client as gates see it, once one has looked.
+    peer: Option<Peer>,
     /// Why nothing more is taken from the peer. What it had asked for before is still answered.
     failed: Option<End>,
 }
@@ -210,6 +214,7 @@ impl Session {
             unopened: VecDeque::new(),
             last_message_bytes: 0,
             lingers_until: None,
+            peer: None,
             failed: None,
         }
     }

@@ -132,6 +132,12 @@ pub struct WriterOptions {
     pub column_diff: bool,
 }
 
+impl Default for WriterOptions {
+    fn default() -> WriterOptions {
+        WriterOptions { column_diff: true }
+    }
+}
+
 /// See the module's documentation.
 pub struct Writer {
     queue: Arc<Queue<Event>>,

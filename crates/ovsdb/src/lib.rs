@@ -55,6 +55,7 @@
 //!
 //! - `client`, on by default: sessions with servers, on tokio. Without it this crate does no I/O.
 //! - `derive`, on by default: the macro [`Model`](derive@Model) for structs that a program writes itself; see [`typed`].
+//! - `server`: the server as part of a program, with databases of its own; see `server`.
 //! - `serde`: values, rows and schemas in whatever format serde knows; see `serde_forms`.
 
 #[cfg(feature = "client")]
@@ -64,7 +65,7 @@ pub use ovsdb_client::*;
 #[doc(inline)]
 pub use ovsdb_derive::Model;
 /// Connection methods, sockets and TLS.
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "server"))]
 #[doc(inline)]
 pub use ovsdb_net as net;
 #[cfg(feature = "serde")]
@@ -85,6 +86,9 @@ pub use ovsdb_proto::{
     uuid::Uuid,
     value::{Term, Value},
 };
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use ovsdb_server::framework as server;
 
 /// Modules of the types that `ovsdb_codegen::generate("FILE.ovsschema")` has written in the build script of the crate; see
 /// [`typed`].

@@ -17,10 +17,6 @@ const OURS: &[(&str, &[&str])] = &[
     ("ovsdb-client", &["ovsdb-proto", "ovsdb-pmap", "ovsdb-net"]),
     ("ovsdb-derive", &[]),
     (
-        "ovsdb",
-        &["ovsdb-proto", "ovsdb-net", "ovsdb-client", "ovsdb-derive"],
-    ),
-    (
         "ovsdb-server",
         &[
             "ovsdb-proto",
@@ -29,6 +25,16 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-net",
             "ovsdb-daemon",
             "ovsdb-client",
+        ],
+    ),
+    (
+        "ovsdb",
+        &[
+            "ovsdb-proto",
+            "ovsdb-net",
+            "ovsdb-client",
+            "ovsdb-derive",
+            "ovsdb-server",
         ],
     ),
     (

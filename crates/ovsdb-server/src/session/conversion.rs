@@ -23,7 +23,12 @@ impl Session {
             return self.refuse(&id, &error);
         }
         let bytes = self.last_message_bytes;
-        let schema = match in_place(bytes, || self.new_schema(&database, params)) {
+        let schema = in_place(bytes, || self.new_schema(&database, params));
+        let schema = schema.and_then(|schema| match database.gate() {
+            Some(gate) => self.pass_conversion(gate, &schema).map(|()| schema),
+            None => Ok(schema),
+        });
+        let schema = match schema {
             Ok(schema) => schema,
             Err(error) => return self.refuse(&id, &refusal(error)),
         };

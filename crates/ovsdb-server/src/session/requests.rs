@@ -25,6 +25,7 @@ use crate::mailbox::{Answer, Token};
 use crate::runtime::fresh_uuid;
 use crate::writer::Job;
 
+use super::gate::refused;
 use super::monitors::Protocol;
 use super::transactions::IdUse;
 use super::{Outgoing, Postponed, Session, in_place, make_indexes};
@@ -47,8 +48,10 @@ pub(super) fn exhausted() -> Json {
 pub(super) struct ReadTransact {
     pub(super) database: Arc<Served>,
     pub(super) id: Json,
-    transact: Transact,
+    pub(super) transact: Transact,
     received: Instant,
+    /// The gate of the database has been asked.
+    has_passed: bool,
 }
 
 /// What has become of a transaction that changes nothing.
@@ -211,6 +214,7 @@ impl Session {
             id,
             transact,
             received,
+            has_passed: false,
         });
     }
 
@@ -238,11 +242,19 @@ impl Session {
             id,
             transact,
             received,
+            has_passed: false,
         })
     }
 
     /// Has a transaction executed.
-    pub(super) fn submit(&mut self, read: ReadTransact) {
+    pub(super) fn submit(&mut self, mut read: ReadTransact) {
+        if let Some(gate) = read.database.gate()
+            && !std::mem::replace(&mut read.has_passed, true)
+            && let Err(error) = self.pass(gate, &read)
+        {
+            let results = refused(&read.transact, error);
+            return self.reply(&read.id, |out| results.write_to(out));
+        }
         make_indexes(&read.database);
         let bytes = self.last_message_bytes;
         if read.transact.is_read_only() && self.transactions.in_flight() == 0 {
@@ -263,6 +275,7 @@ impl Session {
             id,
             transact,
             received,
+            has_passed: _,
         } = read;
         let token = self.transactions.open(id, database.clone(), bytes);
         let job = Job {

@@ -21,9 +21,9 @@ use ovsdb_daemon::http::{HttpError, HttpServer, Pages};
 use ovsdb_daemon::unixctl::{self, Commands};
 use ovsdb_daemon::{coverage, inherit, memory, notify, program, signals, stopwatch, timeval, vlog};
 use ovsdb_server::configuration::Configuration;
+use ovsdb_server::framework::{self, Engine};
 use ovsdb_server::server::Server;
 use ovsdb_server::stopwatches;
-use ovsdb_server::writer::WriterOptions;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -45,8 +45,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 enum StartError {
     #[error(transparent)]
     Configuration(#[from] Failed),
-    #[error("cannot start threads ({0})")]
-    Thread(std::io::Error),
+    #[error(transparent)]
+    Engine(#[from] framework::StartError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -109,13 +109,13 @@ async fn serve(
     source: Source,
     daemon: &mut Daemon,
 ) -> Result<ExitCode, StartError> {
-    let server = Server::new(WriterOptions {
-        column_diff: settings.column_diff,
-    })
-    .map_err(StartError::Thread)?;
+    let engine = Engine::builder()
+        .column_diff(settings.column_diff)
+        .tls(settings.tls.sources().clone())
+        .prepare()
+        .await?;
+    let (server, configuration) = (engine.server().clone(), engine.configuration().clone());
     close_before_dying(&server);
-    let configuration = Configuration::new(server.clone());
-    configuration.set_tls(settings.tls.sources().clone()).await;
     let reconfiguration = Reconfiguration::new(server.clone(), configuration.clone(), source);
     let reconfiguration = Arc::new(reconfiguration);
     let health = Health::new(server.clone(), reconfiguration.clone());
@@ -170,16 +170,14 @@ async fn serve(
     tokio::spawn(timeval::run());
     tokio::spawn(notify::keep_alive());
     tokio::spawn(async move { memory::run(|| control.memory_report()).await });
-    let remotes = tokio::spawn(async move { configuration.run().await });
+    engine.keep_remotes();
     let code = tokio::select! {
         () = exit.notified() => ExitCode::SUCCESS,
         code = wait_for(&mut run, settings) => code,
     };
     notify::stopping();
     health.close();
-    // From here on remotes and their status in databases are as they were.
-    remotes.abort();
-    server.close().await;
+    engine.close().await;
     Ok(code)
 }
 

@@ -1,0 +1,60 @@
+//! The server as part of a program: databases of one's own, served to OVSDB clients (RFC 7047) by whatever remotes.
+//!
+//! ```text
+//!   clients -> remotes -> sessions -> gate -> database on the engine <- Engine (the program)
+//! ```
+//!
+//! An [`Engine`] serves [`Database`]s that it keeps, in memory or in files, on schemas of the program's own. It does for them
+//! what `ovsdb-server` does, which is built on it: transactions, monitors of all kinds, locks, access by role, conversion,
+//! compaction of files, the built-in database `_Server`. A [`Gate`] has a say before clients change one. The program reads
+//! [`Snapshot`]s, carries out transactions of its own, and hears of changes with a [`Watch`].
+//!
+//! ```no_run
+//! use ovsdb_server::framework::{Database, Engine};
+//! # use ovsdb_proto::{json, schema::Schema};
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let schema = json::parse(br#"{"name":"Inventory","version":"1.0.0","tables":{
+//!     "Host":{"isRoot":true,"columns":{"name":{"type":"string"}}}}}"#)?;
+//! let schema = Schema::from_json(&schema)?;
+//! let engine = Engine::builder()
+//!     .database(Database::in_memory(schema))
+//!     .remote("ptcp:6640:[::1]")
+//!     .start()
+//!     .await?;
+//! let mut changes = engine.watch("Inventory").expect("it is served");
+//! while let Some(inventory) = changes.changed().await {
+//!     println!("{} hosts", inventory.rows("Host").count());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Invariants
+//!
+//! - Rows change in one way only: by a transaction that the engine has checked and the journal has accepted. That of the
+//!   program itself goes the same way.
+//! - Whoever has the reply to a transaction has been told of it before by the monitors of the same connection.
+//! - A snapshot is what the database was at one moment. It never changes.
+//! - Nothing that the program gets from here waits for a client.
+//! - All that can pile up has a bound: see [`limits`](crate::limits).
+
+mod builder;
+mod engine;
+mod gate;
+mod peer;
+mod snapshot;
+mod watch;
+
+pub use self::builder::{Builder, Database, StartError};
+pub use self::engine::{Engine, ExecuteError, RemoteError};
+pub use self::gate::{Gate, Proposal};
+pub use self::peer::Peer;
+pub use self::snapshot::{RowChange, RowView, Snapshot};
+pub use self::watch::Watch;
+pub use crate::file::FileError;
+pub use crate::limits::Limits;
+pub use crate::mailbox::SessionId;
+pub use crate::remotes::RemoteOptions;
+pub use crate::server::AddError;
+pub use crate::targets::TargetError;
+pub use crate::tls::TlsSources;

@@ -1,0 +1,157 @@
+//! A database at one moment, as programs read it.
+//!
+//! Taking a snapshot costs as good as nothing, and reading it holds nobody up. It keeps the rows of its moment in memory.
+
+use std::sync::Arc;
+
+use ovsdb_engine::{Database, Row};
+use ovsdb_proto::datum::Datum;
+use ovsdb_proto::schema::{Schema, TableId, TableSchema};
+use ovsdb_proto::uuid::Uuid;
+use ovsdb_proto::value::{ColumnError, FromDatum};
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) database: Database,
+}
+
+impl From<Database> for Snapshot {
+    fn from(database: Database) -> Snapshot {
+        Snapshot { database }
+    }
+}
+
+impl Snapshot {
+    /// The schema, which may be another one in another snapshot of the same database: it may have been converted.
+    pub fn schema(&self) -> &Arc<Schema> {
+        self.database.schema()
+    }
+
+    /// The rows of a table, in the order of their UUIDs. None if there is no such table.
+    pub fn rows(&self, table: &str) -> impl Iterator<Item = RowView<'_>> {
+        let found = self.schema().table_by_name(table);
+        found.into_iter().flat_map(|(id, schema)| {
+            let rows = self.database.table(id).iter();
+            rows.map(move |row| RowView { schema, row })
+        })
+    }
+
+    /// One row of a table, if it is there.
+    pub fn row(&self, table: &str, uuid: Uuid) -> Option<RowView<'_>> {
+        let (id, schema) = self.schema().table_by_name(table)?;
+        let row = self.database.table(id).get(&uuid)?;
+        Some(RowView { schema, row })
+    }
+
+    /// How many rows all tables have.
+    pub fn len(&self) -> usize {
+        self.database.rows()
+    }
+
+    /// Whether no table has a row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What differs from an `older` snapshot of the same database, table by table, and in each by the UUIDs of the rows. It
+    /// costs what differs, not what there is. With another schema in between, all of the old rows have gone, and all that are
+    /// there are new.
+    pub fn changes_since<'a>(&'a self, older: &'a Snapshot) -> impl Iterator<Item = RowChange<'a>> {
+        let same = Arc::ptr_eq(self.schema(), older.schema());
+        let both = same.then(|| self.database.table_ids());
+        let both = both.into_iter().flatten().flat_map(|id| {
+            let table = self.schema().table(id);
+            let differences = older
+                .database
+                .table(id)
+                .differences(self.database.table(id));
+            differences.map(move |(old, new)| RowChange::of(table, old, new))
+        });
+        let all = |snapshot: &'a Snapshot| {
+            let ids = (!same).then(|| snapshot.database.table_ids());
+            ids.into_iter().flatten().flat_map(move |id: TableId| {
+                let table = snapshot.schema().table(id);
+                let rows = snapshot.database.table(id).iter();
+                rows.map(move |row| (table, row))
+            })
+        };
+        let gone = all(older).map(|(table, row)| RowChange::of(table, Some(row), None));
+        let come = all(self).map(|(table, row)| RowChange::of(table, None, Some(row)));
+        both.chain(gone).chain(come)
+    }
+}
+
+/// A row of a [`Snapshot`].
+#[derive(Clone, Copy, Debug)]
+pub struct RowView<'a> {
+    schema: &'a TableSchema,
+    row: &'a Row,
+}
+
+impl<'a> RowView<'a> {
+    /// The row's UUID.
+    pub fn uuid(self) -> Uuid {
+        self.row.uuid()
+    }
+
+    /// The name of its table.
+    pub fn table(self) -> &'a str {
+        &self.schema.name
+    }
+
+    /// What a column holds, if the table has it.
+    pub fn datum(self, column: &str) -> Option<&'a Datum> {
+        Some(self.row.get(self.schema.column_id(column)?))
+    }
+
+    /// What the program wants from a column, for example `String`, `Option<i64>` or `BTreeMap<String, String>`.
+    ///
+    /// # Errors
+    /// There is no such column, or it holds something else.
+    pub fn get<T: FromDatum>(self, column: &str) -> Result<T, ColumnError> {
+        let datum = self.datum(column).ok_or_else(|| ColumnError::Missing {
+            column: column.into(),
+        })?;
+        datum.to().map_err(|why| ColumnError::Wrong {
+            column: column.into(),
+            value: format!("{datum:?}"),
+            why,
+        })
+    }
+}
+
+/// A row that differs between two snapshots. At least one of the two is there.
+#[derive(Clone, Copy, Debug)]
+pub struct RowChange<'a> {
+    /// The row before; `None` if it is new.
+    pub old: Option<RowView<'a>>,
+    /// The row after; `None` if it has gone.
+    pub new: Option<RowView<'a>>,
+}
+
+impl<'a> RowChange<'a> {
+    fn of(
+        schema: &'a TableSchema,
+        old: Option<&'a Arc<Row>>,
+        new: Option<&'a Arc<Row>>,
+    ) -> RowChange<'a> {
+        let view = |row: &'a Arc<Row>| RowView { schema, row };
+        RowChange {
+            old: old.map(view),
+            new: new.map(view),
+        }
+    }
+
+    /// The name of the table.
+    pub fn table(&self) -> &'a str {
+        let row = self.new.or(self.old);
+        row.expect("one of the two is there").table()
+    }
+
+    /// The row's UUID.
+    pub fn uuid(&self) -> Uuid {
+        let row = self.new.or(self.old);
+        row.expect("one of the two is there").uuid()
+    }
+}
