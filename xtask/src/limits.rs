@@ -59,10 +59,7 @@ const CHAPTERS: &[(&str, &[Source])] = &[
                     "CONNECTION_TIME_MAX",
                 ],
             ),
-            some(
-                "crates/ovsdb-tools/src/server/metrics/rows.rs",
-                &["ROWS_MAX"],
-            ),
+            some("crates/ovsdb-tools/src/metrics/rows.rs", &["ROWS_MAX"]),
         ],
     ),
     (

@@ -5,7 +5,8 @@
 use std::fs;
 use std::process::ExitCode;
 
-use ovsdb_tools::server::metrics::table::{METRICS, Metric};
+use ovsdb_tools::metrics::metric::Metric;
+use ovsdb_tools::server::metrics::table;
 
 use crate::Error;
 use crate::workspace::Workspace;
@@ -33,7 +34,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, Error> {
 
 /// The page: its path from the workspace's root, and its text.
 pub(crate) fn files() -> Vec<(String, String)> {
-    let lines = METRICS.iter().map(line);
+    let lines = table::all().map(line);
     let text = HEAD.to_owned() + &lines.collect::<String>();
     vec![(PATH.to_owned(), text)]
 }

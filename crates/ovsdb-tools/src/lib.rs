@@ -2,6 +2,7 @@
 
 pub mod appctl;
 pub mod client;
+pub mod metrics;
 pub mod server;
 pub mod table;
 mod timestamp;

@@ -14,7 +14,7 @@ use ovsdb_testkit::installation::wait_for;
 use ovsdb_testkit::port::Port;
 use ovsdb_testkit::programs::ours;
 use ovsdb_testkit::sandbox::Sandbox;
-use ovsdb_tools::server::metrics::table::METRICS;
+use ovsdb_tools::server::metrics::table;
 use prometheus_parse::{Scrape, Value};
 
 const SCHEMA: &str = r#"{"name":"NAME","version":"1.0.0","tables":{
@@ -212,7 +212,7 @@ fn every_metric_is_there_with_its_kind_and_a_meaning() {
     let others = ["OVN_Northbound.db", "OVN_Southbound.db", "Open_vSwitch.db"];
     let _daemon = serve(&sandbox, &others);
     let page = Page::of(&sandbox);
-    for metric in METRICS {
+    for metric in table::all() {
         for name in metric.names() {
             let kind = format!("# TYPE {name} {}\n", metric.kind.word());
             assert_eq!(page.text.matches(&kind).count(), 1, "{name}");
@@ -220,7 +220,7 @@ fn every_metric_is_there_with_its_kind_and_a_meaning() {
             assert_eq!(page.text.matches(&help).count(), 1, "{name}");
         }
     }
-    let known: Vec<String> = METRICS.iter().flat_map(|metric| metric.names()).collect();
+    let known: Vec<String> = table::all().flat_map(|metric| metric.names()).collect();
     for line in page
         .text
         .lines()

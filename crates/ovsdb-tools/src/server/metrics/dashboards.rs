@@ -1,7 +1,7 @@
 //! Figures under the names that dashboards for OVN and for Open vSwitch know, from exporters that stand beside the reference's
 //! server and ask it.
 //!
-//! They are told only while such a database is served. What such exporters find in rows is in [`rows`](super::rows).
+//! They are told only while such a database is served. What such exporters find in rows is in [`rows`](crate::metrics::rows).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -15,9 +15,10 @@ use ovsdb_server::database::Served;
 use ovsdb_server::server::Server;
 use parking_lot::Mutex;
 
-use super::Writing;
-use super::rows::RowFigures;
-use super::table::{self, Metric, OVN, OVS};
+use super::rows::{self, Identity};
+use crate::metrics::known;
+use crate::metrics::metric::{Metric, OVN, OVS, Writing};
+use crate::metrics::rows::{NORTHBOUND, OPEN_VSWITCH, RowFigures, SOUTHBOUND};
 use crate::server::control;
 
 /// Figures for which rows are looked at are counted anew after this time at the earliest,
@@ -34,10 +35,6 @@ const KNOWN: [(&str, &str, &str); 3] = [
     (OVS, "ovsdb-server", OPEN_VSWITCH),
 ];
 
-pub(super) const NORTHBOUND: &str = "OVN_Northbound";
-pub(super) const SOUTHBOUND: &str = "OVN_Southbound";
-pub(super) const OPEN_VSWITCH: &str = "Open_vSwitch";
-
 /// See the module's documentation.
 pub(super) struct Dashboards {
     configuration: Arc<Configuration>,
@@ -46,7 +43,7 @@ pub(super) struct Dashboards {
     /// The user and the group of the process, which may take long to find.
     owner: OnceLock<(String, String)>,
     counted: Arc<Mutex<Counted>>,
-    rows: RowFigures,
+    rows: RowFigures<Identity>,
 }
 
 /// Figures for which rows were looked at.
@@ -124,7 +121,7 @@ impl Dashboards {
         }
         if !components.is_empty() {
             let system = System::of(server);
-            self.rows.write(server, &system.id, writing);
+            rows::write(&self.rows, server, &system.id, writing);
         }
     }
 
@@ -143,10 +140,10 @@ impl Dashboards {
             |samples: &mut Samples<'_>, write: &dyn Fn(&mut Samples<'_>, &Component)| {
                 components.iter().for_each(|it| write(samples, it));
             };
-        writing.named(prefix, &table::UP, |samples| {
+        writing.named(prefix, &known::UP, |samples| {
             samples.add(&[], is_ready);
         });
-        writing.named(prefix, &table::INFO, |samples| {
+        writing.named(prefix, &known::INFO, |samples| {
             let labels = [
                 id,
                 ("rundir", &dirs::rundir().display().to_string()),
@@ -158,15 +155,15 @@ impl Dashboards {
             ];
             samples.add(&labels, true);
         });
-        writing.named(prefix, &table::FAILED_REQUESTS, |samples| {
+        writing.named(prefix, &known::FAILED_REQUESTS, |samples| {
             samples.add(&[id], false);
         });
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        writing.named(prefix, &table::NEXT_POLL, |samples| {
+        writing.named(prefix, &known::NEXT_POLL, |samples| {
             samples.add(&[id], now.as_ref().map_or(0, Duration::as_secs));
         });
         let (user, group) = self.owner.get_or_init(process::owner);
-        writing.named(prefix, &table::PID, |samples| {
+        writing.named(prefix, &known::PID, |samples| {
             by_component(samples, &|samples, it| {
                 let labels = [id, ("component", it.name), ("user", user), ("group", group)];
                 samples.add(&labels, u64::from(std::process::id()));
@@ -174,7 +171,7 @@ impl Dashboards {
         });
         let log = vlog::log_file().zip(vlog::log_file_bytes());
         let events = vlog::counts();
-        writing.named(prefix, &table::LOG_SIZE, |samples| {
+        writing.named(prefix, &known::LOG_SIZE, |samples| {
             by_component(samples, &|samples, it| {
                 if let Some((path, bytes)) = &log {
                     let path = path.display().to_string();
@@ -182,7 +179,7 @@ impl Dashboards {
                 }
             });
         });
-        writing.named(prefix, &table::LOG_EVENTS, |samples| {
+        writing.named(prefix, &known::LOG_EVENTS, |samples| {
             by_component(samples, &|samples, it| {
                 for (module, level, count) in &events {
                     let severity = level.name().to_ascii_lowercase();
@@ -191,7 +188,7 @@ impl Dashboards {
                 }
             });
         });
-        writing.named(prefix, &table::DATABASE_SIZE, |samples| {
+        writing.named(prefix, &known::DATABASE_SIZE, |samples| {
             by_component(samples, &|samples, it| {
                 if let Some((path, journal)) = it.served.path().zip(it.served.journal_meters()) {
                     let path = path.display().to_string();
@@ -201,7 +198,7 @@ impl Dashboards {
             });
         });
         let figures = coverage::figures();
-        writing.named(prefix, &table::COVERAGE_AVERAGE, |samples| {
+        writing.named(prefix, &known::COVERAGE_AVERAGE, |samples| {
             by_component(samples, &|samples, it| {
                 for figure in &figures {
                     let what = [id, ("component", it.name), ("event", figure.name)];
@@ -216,7 +213,7 @@ impl Dashboards {
                 }
             });
         });
-        writing.named(prefix, &table::COVERAGE_TOTAL, |samples| {
+        writing.named(prefix, &known::COVERAGE_TOTAL, |samples| {
             by_component(samples, &|samples, it| {
                 for figure in &figures {
                     let labels = [id, ("component", it.name), ("event", figure.name)];
@@ -225,7 +222,7 @@ impl Dashboards {
             });
         });
         let memory = self.memory(server);
-        writing.named(prefix, &table::MEMORY_USAGE, |samples| {
+        writing.named(prefix, &known::MEMORY_USAGE, |samples| {
             by_component(samples, &|samples, it| {
                 for (facility, value) in &memory {
                     let labels = [id, ("component", it.name), ("facility", facility)];
@@ -238,7 +235,7 @@ impl Dashboards {
             ("ssl", self.port("pssl:")),
             ("raft", 0),
         ];
-        writing.named(prefix, &table::NETWORK_PORT, |samples| {
+        writing.named(prefix, &known::NETWORK_PORT, |samples| {
             by_component(samples, &|samples, it| {
                 for (usage, port) in ports {
                     let labels = [id, ("component", it.name), ("usage", usage)];
@@ -247,7 +244,7 @@ impl Dashboards {
             });
         });
         if prefix == OVN {
-            writing.named(prefix, &table::CLUSTER_ENABLED, |samples| {
+            writing.named(prefix, &known::CLUSTER_ENABLED, |samples| {
                 by_component(samples, &|samples, it| {
                     samples.add(&[id, ("component", it.name)], false);
                 });
@@ -294,11 +291,11 @@ fn write_databases(server: &Server, components: &[Component], writing: &mut Writ
         });
     };
     let sessions = server.sessions() as u64;
-    by_database(&table::OVN_SESSIONS, &|_| sessions);
-    by_database(&table::OVN_MONITORS, &|served| {
+    by_database(&known::OVN_SESSIONS, &|_| sessions);
+    by_database(&known::OVN_MONITORS, &|served| {
         served.hub().monitors() as u64
     });
-    by_database(&table::OVN_SIZE, &|served| {
+    by_database(&known::OVN_SIZE, &|served| {
         served
             .journal_meters()
             .map_or(0, |journal| journal.bytes.get())
@@ -308,7 +305,7 @@ fn write_databases(server: &Server, components: &[Component], writing: &mut Writ
         let version = served.and_then(|served| served.schema().version.as_ref());
         version.map(ToString::to_string).unwrap_or_default()
     };
-    writing.metric(&table::OVN_BUILD, |samples| {
+    writing.metric(&known::OVN_BUILD, |samples| {
         let labels = [
             ("version", program::OPEN_VSWITCH_VERSION),
             ("nb_schema_version", &version_of(NORTHBOUND)),

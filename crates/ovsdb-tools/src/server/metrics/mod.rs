@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ovsdb_daemon::http::Page;
-use ovsdb_daemon::metrics::{CONTENT_TYPE, Observed, Samples, Text};
-use ovsdb_daemon::process::Figures;
+use ovsdb_daemon::metrics::{CONTENT_TYPE, Observed, Samples};
 use ovsdb_daemon::program;
 use ovsdb_server::configuration::Configuration;
 use ovsdb_server::database::Served;
@@ -20,8 +19,9 @@ use ovsdb_server::meters::{self, Histogram, JournalMeters};
 use ovsdb_server::server::Server;
 
 use self::dashboards::Dashboards;
-use self::table::Metric;
 use super::health::Health;
+use crate::metrics::metric::{Metric, Writing};
+use crate::metrics::process;
 
 /// Microseconds in a second.
 const MICROSECONDS: f64 = 1e6;
@@ -34,38 +34,18 @@ pub(super) struct Metrics {
     dashboards: Dashboards,
 }
 
-/// The page as far as it has been written.
-#[derive(Default)]
-struct Writing {
-    text: Text,
-}
-
-impl Writing {
-    /// Writes one of the names of a metric.
-    fn named(&mut self, prefix: &str, metric: &Metric, write: impl FnOnce(&mut Samples<'_>)) {
-        let name = format!("{prefix}{}", metric.name);
-        write(&mut self.text.metric(&name, metric.kind, metric.help));
-    }
-
-    fn metric(&mut self, metric: &Metric, write: impl Fn(&mut Samples<'_>)) {
-        for prefix in metric.prefix.words() {
-            self.named(prefix, metric, &write);
+/// Writes a metric that has a value for each database.
+fn by_database(
+    writing: &mut Writing,
+    databases: &[Arc<Served>],
+    metric: &Metric,
+    write: impl Fn(&mut Samples<'_>, &Served, &[(&str, &str)]),
+) {
+    writing.metric(metric, |samples| {
+        for served in databases {
+            write(samples, served, &[("database", served.name())]);
         }
-    }
-
-    /// A metric that has a value for each database.
-    fn by_database(
-        &mut self,
-        databases: &[Arc<Served>],
-        metric: &Metric,
-        write: impl Fn(&mut Samples<'_>, &Served, &[(&str, &str)]),
-    ) {
-        self.metric(metric, |samples| {
-            for served in databases {
-                write(samples, served, &[("database", served.name())]);
-            }
-        });
-    }
+    });
 }
 
 /// What a histogram holds, in another unit, which is as much as `of` of its own.
@@ -115,7 +95,7 @@ impl Metrics {
         self.write_sessions(&mut writing);
         self.write_databases(&mut writing);
         self.write_files(&mut writing);
-        self.write_process(&mut writing);
+        process::write(self.started, &mut writing);
         let is_ready = self.health.complaints().is_empty();
         self.dashboards.write(&self.server, is_ready, &mut writing);
         writing.text.finish()
@@ -178,55 +158,116 @@ impl Metrics {
     fn write_databases(&self, writing: &mut Writing) {
         let databases = self.server.databases();
         let databases = &databases[..];
-        writing.by_database(databases, &table::MONITORS, |samples, served, labels| {
-            samples.add(labels, served.hub().monitors());
-        });
-        writing.by_database(databases, &table::ROWS, |samples, served, labels| {
-            samples.add(labels, served.version().database.rows());
-        });
-        writing.by_database(databases, &table::COMMITS, |samples, served, labels| {
-            samples.add(labels, served.version().number);
-        });
-        writing.by_database(databases, &table::READS, |samples, served, labels| {
-            samples.add(labels, served.reads().total());
-        });
-        writing.by_database(databases, &table::WAITING, |samples, served, labels| {
-            samples.add(labels, served.waiting());
-        });
-        writing.by_database(databases, &table::PARKED, |samples, served, labels| {
-            samples.add(labels, served.parked());
-        });
-        writing.by_database(databases, &table::TROUBLE, |samples, served, labels| {
-            samples.add(labels, served.trouble().is_some());
-        });
-        writing.by_database(databases, &table::ANSWERED, |samples, served, labels| {
-            let meters = served.meters();
-            let by_outcome = [("ok", &meters.succeeded), ("error", &meters.failed)];
-            for (outcome, times) in by_outcome {
-                let labels = [labels[0], ("outcome", outcome)];
-                samples.observed(&labels, &observed(times, MICROSECONDS));
-            }
-        });
-        writing.by_database(databases, &table::BATCHES, |samples, served, labels| {
-            samples.observed(labels, &observed(&served.meters().batches, 1.0));
-        });
-        writing.by_database(databases, &table::SHAPES, |samples, served, labels| {
-            samples.add(labels, served.hub().shapes());
-        });
-        writing.by_database(databases, &table::RESUMED, |samples, served, labels| {
-            let resumptions = served.hub().resumptions();
-            let results = [
-                ("known", &resumptions.known),
-                ("unknown", &resumptions.unknown),
-            ];
-            for (result, count) in results {
-                samples.add(&[labels[0], ("result", result)], count.total());
-            }
-        });
-        writing.by_database(databases, &table::INDEXES, |samples, served, labels| {
-            samples.add(labels, served.version().database.indexes_by_use().len());
-        });
-        writing.by_database(
+        by_database(
+            writing,
+            databases,
+            &table::MONITORS,
+            |samples, served, labels| {
+                samples.add(labels, served.hub().monitors());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::ROWS,
+            |samples, served, labels| {
+                samples.add(labels, served.version().database.rows());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::COMMITS,
+            |samples, served, labels| {
+                samples.add(labels, served.version().number);
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::READS,
+            |samples, served, labels| {
+                samples.add(labels, served.reads().total());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::WAITING,
+            |samples, served, labels| {
+                samples.add(labels, served.waiting());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::PARKED,
+            |samples, served, labels| {
+                samples.add(labels, served.parked());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::TROUBLE,
+            |samples, served, labels| {
+                samples.add(labels, served.trouble().is_some());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::ANSWERED,
+            |samples, served, labels| {
+                let meters = served.meters();
+                let by_outcome = [("ok", &meters.succeeded), ("error", &meters.failed)];
+                for (outcome, times) in by_outcome {
+                    let labels = [labels[0], ("outcome", outcome)];
+                    samples.observed(&labels, &observed(times, MICROSECONDS));
+                }
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::BATCHES,
+            |samples, served, labels| {
+                samples.observed(labels, &observed(&served.meters().batches, 1.0));
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::SHAPES,
+            |samples, served, labels| {
+                samples.add(labels, served.hub().shapes());
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::RESUMED,
+            |samples, served, labels| {
+                let resumptions = served.hub().resumptions();
+                let results = [
+                    ("known", &resumptions.known),
+                    ("unknown", &resumptions.unknown),
+                ];
+                for (result, count) in results {
+                    samples.add(&[labels[0], ("result", result)], count.total());
+                }
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::INDEXES,
+            |samples, served, labels| {
+                samples.add(labels, served.version().database.indexes_by_use().len());
+            },
+        );
+        by_database(
+            writing,
             databases,
             &table::INDEX_ENTRIES,
             |samples, served, labels| {
@@ -252,61 +293,47 @@ impl Metrics {
             (&table::SYNCS_FAILED, |journal| journal.syncs_failed.get()),
         ];
         for (metric, figure) in figures {
-            writing.by_database(databases, metric, |samples, served, labels| {
+            by_database(writing, databases, metric, |samples, served, labels| {
                 if let Some(journal) = served.journal_meters() {
                     samples.add(labels, figure(journal));
                 }
             });
         }
-        writing.by_database(databases, &table::SYNCS, |samples, served, labels| {
-            if let Some(journal) = served.journal_meters() {
-                samples.observed(labels, &observed(&journal.syncs, MICROSECONDS));
-            }
-        });
-        writing.by_database(databases, &table::COMPACTIONS, |samples, served, labels| {
-            let times = &served.meters().compactions;
-            samples.observed(labels, &observed(times, MICROSECONDS));
-        });
-        writing.by_database(
+        by_database(
+            writing,
+            databases,
+            &table::SYNCS,
+            |samples, served, labels| {
+                if let Some(journal) = served.journal_meters() {
+                    samples.observed(labels, &observed(&journal.syncs, MICROSECONDS));
+                }
+            },
+        );
+        by_database(
+            writing,
+            databases,
+            &table::COMPACTIONS,
+            |samples, served, labels| {
+                let times = &served.meters().compactions;
+                samples.observed(labels, &observed(times, MICROSECONDS));
+            },
+        );
+        by_database(
+            writing,
             databases,
             &table::COMPACTIONS_FAILED,
             |samples, served, labels| {
                 samples.add(labels, served.meters().compactions_failed.get());
             },
         );
-        writing.by_database(databases, &table::CONVERSIONS, |samples, served, labels| {
-            let times = &served.meters().conversions;
-            samples.observed(labels, &observed(times, MICROSECONDS));
-        });
-    }
-
-    fn write_process(&self, writing: &mut Writing) {
-        let figures = Figures::now();
-        let seconds = self.started.duration_since(SystemTime::UNIX_EPOCH);
-        let whole = [
-            (&table::RESIDENT, figures.resident_bytes),
-            (&table::VIRTUAL, figures.virtual_bytes),
-            (&table::OPEN_FDS, figures.open_fds),
-            (&table::MAX_FDS, figures.max_fds),
-            (&table::THREADS, figures.threads),
-        ];
-        let real = [
-            (&table::CPU, figures.cpu_seconds),
-            (&table::START_TIME, seconds.ok().map(|it| it.as_secs_f64())),
-        ];
-        for (metric, value) in whole {
-            if let Some(value) = value {
-                writing.metric(metric, |samples| {
-                    samples.add(&[], value);
-                });
-            }
-        }
-        for (metric, value) in real {
-            if let Some(value) = value {
-                writing.metric(metric, |samples| {
-                    samples.add(&[], value);
-                });
-            }
-        }
+        by_database(
+            writing,
+            databases,
+            &table::CONVERSIONS,
+            |samples, served, labels| {
+                let times = &served.meters().conversions;
+                samples.observed(labels, &observed(times, MICROSECONDS));
+            },
+        );
     }
 }
