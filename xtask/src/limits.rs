@@ -101,6 +101,24 @@ const CHAPTERS: &[(&str, &[Source])] = &[
         ],
     ),
     (
+        "The exporter",
+        &[
+            some(
+                "crates/ovsdb-tools/src/exporter/databases.rs",
+                &["ROWS_MAX", "ROWS_BYTES_MAX"],
+            ),
+            some(
+                "crates/ovsdb-tools/src/exporter/daemons.rs",
+                &["POLL_TIME_MAX", "ANSWER_BYTES_MAX", "CLUSTERS_MAX"],
+            ),
+            some(
+                "crates/ovsdb-tools/src/exporter/log_file.rs",
+                &["LOG_BYTES_MAX", "SOURCES_MAX"],
+            ),
+            some("crates/ovsdb-tools/src/exporter/page.rs", &["KINDS_MAX"]),
+        ],
+    ),
+    (
         "Files",
         &[some("crates/ovsdb-log/src/path.rs", &["LINKS_MAX"])],
     ),

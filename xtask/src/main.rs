@@ -51,7 +51,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "metrics",
-        help: "write docs/metrics.md from the table in the code",
+        help: "write docs/metrics.md and docs/metrics-exporter.md from the tables in the code",
         run: metrics::run,
     },
     Task {

@@ -6,7 +6,7 @@ use std::fs;
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeValLike as _;
-use nix::unistd::{Group, User, getegid, geteuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
 /// The figures of a moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,9 +60,14 @@ impl Figures {
 /// Who runs the process: a user and a group, by names where they have some.
 #[must_use]
 pub fn owner() -> (String, String) {
-    let (uid, gid) = (geteuid(), getegid());
-    let user = User::from_uid(uid).ok().flatten();
-    let group = Group::from_gid(gid).ok().flatten();
+    names(geteuid().as_raw(), getegid().as_raw())
+}
+
+/// A user and a group, by names where they have some. To find them may take long.
+#[must_use]
+pub fn names(uid: u32, gid: u32) -> (String, String) {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
     (
         user.map_or_else(|| uid.to_string(), |user| user.name),
         group.map_or_else(|| gid.to_string(), |group| group.name),

@@ -1,7 +1,8 @@
-//! The programs: ovsdb-server, ovsdb-client, ovsdb-tool and ovs-appctl.
+//! The programs: ovsdb-server, ovsdb-client, ovsdb-tool, ovs-appctl and ovsdb-exporter.
 
 pub mod appctl;
 pub mod client;
+pub mod exporter;
 pub mod metrics;
 pub mod server;
 pub mod table;

@@ -2,10 +2,11 @@
 //!
 //! The figures are compared with what was done, not with each other.
 
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
+mod support {
+    pub(crate) mod page;
+}
+
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use ovsdb_testkit::client::RawClient;
@@ -15,14 +16,12 @@ use ovsdb_testkit::port::Port;
 use ovsdb_testkit::programs::ours;
 use ovsdb_testkit::sandbox::Sandbox;
 use ovsdb_tools::server::metrics::table;
-use prometheus_parse::{Scrape, Value};
+use support::page::{Page, ask, get};
 
 const SCHEMA: &str = r#"{"name":"NAME","version":"1.0.0","tables":{
     "T":{"isRoot":true,"columns":{"n":{"type":"integer"}}},
     "Open_vSwitch":{"isRoot":true,"columns":{"ovs_version":{"type":{"key":"string","min":0}},
         "external_ids":{"type":{"key":"string","value":"string","min":0,"max":"unlimited"}}}}}}"#;
-
-const GET: &str = "Host: x\r\nConnection: close\r\n\r\n";
 
 /// A sandbox with a database.
 fn sandbox() -> Sandbox {
@@ -128,74 +127,6 @@ fn serve(sandbox: &Sandbox, arguments: &[&str]) -> Daemon {
     all.extend(["--http=unix:http.sock", "-vconsole:off"]);
     all.extend(arguments);
     Daemon::start(sandbox, ours("ovsdb-server"), "ovsdb-server", &all)
-}
-
-/// The status and the text of an answer.
-fn ask(mut stream: impl Read + Write, path: &str) -> (String, String) {
-    let request = format!("GET {path} HTTP/1.1\r\n{GET}");
-    stream
-        .write_all(request.as_bytes())
-        .expect("somebody who reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, text) = answer
-        .split_once("\r\n\r\n")
-        .expect("a head and what follows it");
-    let status = head.lines().next().unwrap_or_default();
-    let status = status.trim_start_matches("HTTP/1.1 ");
-    (status.to_owned(), text.to_owned())
-}
-
-fn get(sandbox: &Sandbox, path: &str) -> (String, String) {
-    let socket = sandbox.path("http.sock");
-    ask(UnixStream::connect(socket).expect("a server"), path)
-}
-
-/// The page, with its samples by name and labels.
-struct Page {
-    text: String,
-    samples: BTreeMap<String, f64>,
-}
-
-impl Page {
-    fn of(sandbox: &Sandbox) -> Page {
-        let (status, text) = get(sandbox, "/metrics");
-        assert_eq!(status, "200 OK", "{text}");
-        Page::parse(text)
-    }
-
-    fn parse(text: String) -> Page {
-        let lines = text.lines().map(|line| Ok(line.to_owned()));
-        let scrape = Scrape::parse(lines).expect("lines that can be read");
-        let mut samples = BTreeMap::new();
-        for sample in scrape.samples {
-            let mut labels: Vec<_> = sample.labels.iter().collect();
-            labels.sort();
-            let labels = labels
-                .iter()
-                .map(|(name, value)| format!("{name}={value:?}"));
-            let labels = labels.collect::<Vec<_>>().join(",");
-            let name = match labels.is_empty() {
-                true => sample.metric,
-                false => format!("{}{{{labels}}}", sample.metric),
-            };
-            let value = match sample.value {
-                Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => value,
-                // The last bound is above everything.
-                Value::Histogram(buckets) => buckets.last().map_or(0.0, |last| last.count),
-                Value::Summary(_) => panic!("there is no summary: {name}"),
-            };
-            let before = samples.insert(name.clone(), value);
-            assert_eq!(before, None, "{name} is there twice");
-        }
-        Page { text, samples }
-    }
-
-    #[track_caller]
-    fn value(&self, name: &str) -> f64 {
-        let value = self.samples.get(name);
-        *value.unwrap_or_else(|| panic!("no {name} in\n{}", self.text))
-    }
 }
 
 fn client(sandbox: &Sandbox) -> RawClient {

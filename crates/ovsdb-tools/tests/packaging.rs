@@ -107,6 +107,25 @@ fn the_service_serves_the_sample_and_reads_its_configuration_again() {
 }
 
 #[test]
+fn the_service_of_the_exporter_tells_that_it_is_ready() {
+    let mut sandbox = Sandbox::new();
+    let manager = ServiceManager::new(&mut sandbox);
+    let folder = sandbox.folder().display().to_string();
+    let unit = unit("ovsdb-exporter.service").replace("/run/ovsdb-exporter", &folder);
+    let start = commands(&unit, "ExecStart", &sandbox);
+    let mut command = sandbox.command(&start[0][0]);
+    let address = ["--http=unix:http.sock", "--control=none"];
+    command
+        .args(&start[0][1..])
+        .args(address)
+        .stderr(Stdio::null());
+    let _exporter = Foreground(command.spawn().expect("an exporter"));
+    manager.wait_for("READY=1");
+    assert!(sandbox.path("http.sock").exists());
+    assert!(sandbox.path("ctl").exists());
+}
+
+#[test]
 fn systemd_accepts_the_units() {
     if Command::new("systemd-analyze")
         .arg("--version")
@@ -128,6 +147,9 @@ fn systemd_accepts_the_units() {
         std::fs::write(sandbox.path(format!("ovsdb-rs@.{kind}")), text).expect("a writable folder");
         names.push(path(&format!("ovsdb-rs@inventory.{kind}")));
     }
+    let exporter = unit("ovsdb-exporter.service");
+    std::fs::write(sandbox.path("ovsdb-exporter.service"), exporter).expect("a writable folder");
+    names.push(path("ovsdb-exporter.service"));
     // What goes in the place of Debian's, over units that do nothing.
     for service in ["ovsdb-server", "ovn-ovsdb-server-nb", "ovn-ovsdb-server-sb"] {
         let name = format!("{service}.service");

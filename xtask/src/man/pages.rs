@@ -15,12 +15,13 @@ pub(super) fn all() -> Vec<Page> {
         ovsdb_client(),
         ovsdb_tool(),
         ovs_appctl(),
+        super::exporter::page(),
         ovsdb_bench(),
     ]
 }
 
 /// A program's table of options as its page shows it.
-fn options<T: Clone>(table: &Table<T>) -> Vec<Options> {
+pub(super) fn options<T: Clone>(table: &Table<T>) -> Vec<Options> {
     table
         .groups()
         .iter()
@@ -35,7 +36,7 @@ fn options<T: Clone>(table: &Table<T>) -> Vec<Options> {
         .collect()
 }
 
-const FOLDERS: (&str, &[Block]) = (
+pub(super) const FOLDERS: (&str, &[Block]) = (
     "ENVIRONMENT",
     &[
         Item("OVS_RUNDIR", "Folder of sockets and pidfiles."),
@@ -57,7 +58,7 @@ const FOLDERS: (&str, &[Block]) = (
     ],
 );
 
-const TLS: (&str, &[Block]) = (
+pub(super) const TLS: (&str, &[Block]) = (
     "TLS",
     &[
         Text(

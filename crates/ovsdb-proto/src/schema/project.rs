@@ -13,8 +13,8 @@ use crate::types::{BaseType, Constraint};
 /// Tables and columns by their names, chosen before it is known which of them there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Whether all tables are chosen, those that are not in `tables` with all their columns.
-    all: bool,
+    /// The columns of all tables that are not in `tables`; `None`: those tables are not chosen.
+    rest: Option<Columns>,
     tables: BTreeMap<EcoString, Columns>,
 }
 
@@ -49,7 +49,15 @@ impl Selection {
     /// All columns of all tables.
     pub fn all() -> Selection {
         Selection {
-            all: true,
+            rest: Some(Columns::All),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// The rows of all tables, by their UUIDs.
+    pub fn rows() -> Selection {
+        Selection {
+            rest: Some(Columns::Named(Vec::new())),
             tables: BTreeMap::new(),
         }
     }
@@ -77,8 +85,7 @@ impl Selection {
 
     /// The columns chosen of the table, if it is chosen.
     fn of(&self, table: &str) -> Option<&Columns> {
-        let rest = self.all.then_some(&Columns::All);
-        self.tables.get(table).or(rest)
+        self.tables.get(table).or(self.rest.as_ref())
     }
 
     /// Whether a client wants to be told the `_version` of the rows of `table`.
