@@ -103,6 +103,7 @@ pub(crate) struct Wanted {
 struct Locks {
     by_name: BTreeMap<Arc<str>, Entry>,
     generations: u64,
+    is_connected: bool,
     is_closed: bool,
 }
 
@@ -165,13 +166,40 @@ impl Wanted {
         locks.by_name.iter().map(wish).collect()
     }
 
+    /// There is a connection that gives locks.
+    pub(crate) fn connected(&self) {
+        self.locks().is_connected = true;
+    }
+
+    /// The connection is over, and with it all that was given by it; what it has told and nobody has read yet counts for
+    /// nothing.
+    pub(crate) fn lost(&self) {
+        let mut locks = self.locks();
+        locks.is_connected = false;
+        for entry in locks.by_name.values() {
+            entry.state.send_if_modified(|state| {
+                let is_of_connection = !matches!(state, LockState::Requested | LockState::Lost);
+                if is_of_connection {
+                    *state = LockState::Lost;
+                }
+                is_of_connection
+            });
+        }
+    }
+
     /// Tells whoever wants a lock how it stands with it.
     pub(crate) fn show(&self, name: &str, generation: u64, state: LockState) {
         let locks = self.locks();
+        let is_news = locks.is_connected || state == LockState::Lost;
         if let Some(entry) = locks.by_name.get(name)
             && entry.wish.generation == generation
+            && is_news
         {
-            entry.state.send_replace(state);
+            entry.state.send_if_modified(|before| {
+                let is_other = *before != state;
+                *before = state;
+                is_other
+            });
         }
     }
 

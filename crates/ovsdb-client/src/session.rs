@@ -234,6 +234,21 @@ impl Session {
         self.outgoing.is_closed()
     }
 
+    /// Returns when the session is over.
+    pub(crate) async fn over(&self) {
+        self.outgoing.closed().await;
+    }
+
+    /// Whether the session has been ended, and is over or about to be.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.has_ended()
+    }
+
+    /// Why the session has ended.
+    pub(crate) fn end_reason(&self) -> Disconnect {
+        self.shared.end_reason()
+    }
+
     /// [`Session::close`] with a reason for those who wait.
     pub(crate) fn end(&self, why: Disconnect) {
         self.shared.end(why);

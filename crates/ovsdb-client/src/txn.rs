@@ -1,5 +1,32 @@
 //! Transactions on a replica: rows are read and changed as if there were nobody else, and sent as one request.
 //!
+//! # What is known of a transaction
+//!
+//! A transaction is sent once. If its connection ends before the reply, if the server says that it canceled it, or if the reply
+//! cannot be read, nobody knows whether it has happened ([`CommitError::Unknown`]), and it is not sent again. Servers may do
+//! more: one of a cluster of the reference that loses the lead tries by itself again what it has passed on already, so that
+//! there even a transaction that was sent once can happen twice.
+//!
+//! With a [`Marker`] a transaction happens once or never, and which of the two becomes known:
+//!
+//! 1. A marker is a key in a map of strings of the database, which nobody else writes. Its value is the token of the last
+//!    transaction with that marker; each has a random token of its own.
+//! 2. The transaction begins with two checks: that the key does not have its own token yet, and that it still has the token
+//!    that it had in the version on which the transaction stands. It ends with writing its own. All that is one transaction, and
+//!    a database carries out one after the other; so of any number of copies, by whatever way and however late they come, one at
+//!    most is carried out.
+//! 3. While nobody knows, [`Replica::commit`](crate::replica::Replica::commit) sends the same request again. That the first
+//!    check fails means that it has happened ([`Committed::repeated`]).
+//! 4. A copy may be refused while another one is still under way, and fares better later. So before anybody is told that the
+//!    transaction was refused, the key is given another token by a transaction of its own, with the same two checks: from then on
+//!    the second check of every copy fails. If the first one fails, the transaction has happened after all.
+//! 5. One transaction with a marker is under way at a time: its clones take turns.
+//!
+//! After [`CommitError::Deadline`] and after the future was dropped, a copy may still be under way. The next transaction with the
+//! same marker either comes after it, and then stands on what it has done, or keeps it from happening.
+//!
+//! # Example
+//!
 //! A [`Txn`] stands on one [`Version`] and does no I/O. What it reads is that version with its own changes. A [`Plan`] is
 //! what is to be sent: what changed and nothing else, behind checks that what the program relied on is still so; it also
 //! reads the reply.
@@ -55,7 +82,7 @@ use ovsdb_proto::value::{FromDatum, Term, Value};
 
 pub use self::commit::{CommitError, Policy, UpdateError};
 use self::edit::{Edit, Origin, Part, Write};
-pub use self::error::{ColumnKind, EditError, Refusal, Subject};
+pub use self::error::{ColumnKind, Doubt, EditError, Failure, Refusal, Subject};
 pub use self::marker::Marker;
 pub use self::outcome::Committed;
 pub use self::plan::Plan;
@@ -416,7 +443,8 @@ impl Txn {
         self.only_changes = true;
     }
 
-    /// Has the transaction carried out at most once, however often it is sent: see [`Marker`].
+    /// Has the transaction carried out at most once, however often it is sent, and has it be known whether it was: see
+    /// [`Marker`].
     pub fn once(&mut self, marker: &Marker) {
         self.marker = Some(marker.clone());
     }

@@ -354,7 +354,12 @@ impl<'a> Conversation<'a> {
 
     /// The server will do: requests may be made.
     fn be_ready(&mut self) {
+        if self.session.has_ended() {
+            // What was read here the server said before the end.
+            return;
+        }
         self.ready_at = Some(Instant::now());
+        self.shared.wanted.connected();
         self.shared.set_current(Some(self.session.clone()));
         self.status.send_replace(Status::Ready {
             server: self.server.clone(),

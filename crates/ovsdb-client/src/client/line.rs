@@ -49,6 +49,9 @@ struct Closed;
 enum End {
     /// The conversation is over.
     Over(Disconnect),
+    /// The session is over. The conversation has not come to its end yet: there is more to be read, and a replica may take its
+    /// time.
+    Gone,
     /// The conversation is to be ended.
     Ended(Disconnect),
 }
@@ -164,6 +167,7 @@ impl Line {
             let end = loop {
                 let wish = tokio::select! {
                     why = &mut talk => break End::Over(why),
+                    () = session.over() => break End::Gone,
                     never = &mut sending => match never {},
                     () = self.connector.watch(&session) => break End::Ended(Disconnect::Silent),
                     () = &mut undecided => {
@@ -194,13 +198,25 @@ impl Line {
                     Wish::LeaderOnly(_) | Wish::ResetMinIndex => {}
                 }
             };
+            // Nobody is to rely on the connection, or on what it has given, while others read what is left of it.
             self.shared.set_current(None);
+            self.shared.wanted.lost();
+            let show_connecting = |why: &Disconnect| {
+                let last = Some(why.to_string().into());
+                self.status.send_replace(Status::Connecting { last });
+            };
             match end {
                 End::Over(why) => why,
+                End::Gone => {
+                    show_connecting(&session.end_reason());
+                    tokio::select! {
+                        why = talk => why,
+                        () = wishes.closed() => return Err(Closed),
+                    }
+                }
                 End::Ended(why) => {
                     session.end(why.clone());
-                    let last = Some(why.to_string().into());
-                    self.status.send_replace(Status::Connecting { last });
+                    show_connecting(&why);
                     tokio::select! {
                         _ = talk => why,
                         () = wishes.closed() => return Err(Closed),

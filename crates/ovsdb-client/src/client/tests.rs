@@ -15,6 +15,8 @@ use crate::error::{Disconnect, Unfit};
 use crate::event::RequestId;
 use crate::upstream::{Inbound, Rejection};
 
+mod endings;
+
 /// Bytes that a stream holds in each direction.
 const STREAM_BYTES: usize = 64 << 10;
 

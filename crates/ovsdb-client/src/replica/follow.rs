@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ecow::EcoString;
 use ovsdb_proto::error::OvsdbError;
-use ovsdb_proto::json::Json;
+use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::{Projection, Schema, Selection};
 use ovsdb_proto::updates::{Fault, Form, UpdatesError, UpdatesReader};
 use ovsdb_proto::uuid::Uuid;
@@ -64,6 +64,13 @@ pub enum Input {
         /// The text of the result, which may be anything from one bracket to the one that closes it; or the error.
         result: Result<Bytes, Json>,
     },
+    /// The server answered [`Action::AskSchema`]: by the text of the result, or by an error.
+    Confirmed {
+        /// The monitor for which that was asked.
+        monitor: u64,
+        /// As in [`Input::Reply`].
+        result: Result<Bytes, Json>,
+    },
     /// The server sent an `update`, `update2`, `update3` or `monitor_canceled` for a monitor of this follower.
     Notification {
         /// The method.
@@ -96,6 +103,11 @@ pub enum Action {
         method: Method,
         /// The text of the parameters.
         params: Bytes,
+    },
+    /// Ask for the schema of the database, by `get_schema`, so that it is known what a monitor was made for.
+    AskSchema {
+        /// By which the reply names it.
+        monitor: u64,
     },
     /// Show this to readers from now on.
     Publish(Arc<Version>),
@@ -140,6 +152,9 @@ pub enum Trouble {
     /// Somebody has found that the contents are not what the server has.
     #[error("the contents are not what the server has")]
     Unequal,
+    /// The monitor was asked for by a schema that the database no longer has.
+    #[error("the database was converted before it was monitored")]
+    Outdated,
     /// The database has no such column or value as in a condition. All rows of the table are followed instead.
     #[error("table {table} cannot have the condition that was set: {error}")]
     Condition {
@@ -340,7 +355,6 @@ impl Follower {
         }
         match input {
             Input::Up(schema) => {
-                self.kind = Kind::Since;
                 self.attempts = 0;
                 self.trouble = None;
                 self.adopt(schema, &mut actions);
@@ -354,6 +368,9 @@ impl Follower {
             }
             Input::Schema(_) => {}
             Input::Reply { request, result } => self.reply(now_ms, request, result, &mut actions),
+            Input::Confirmed { monitor, result } => {
+                self.confirmed(now_ms, monitor, &result, &mut actions);
+            }
             Input::Notification {
                 method,
                 monitor,
@@ -469,9 +486,20 @@ impl Follower {
         self.conditions.ended();
     }
 
+    /// Asks whether the newest monitor was asked for by the schema that the database has.
+    fn ask_schema(&self, actions: &mut Vec<Action>) {
+        if let (Some(monitor), State::Live { .. } | State::Asked { .. } | State::Pause { .. }) =
+            (self.next_monitor.checked_sub(1), &self.state)
+        {
+            actions.push(Action::AskSchema { monitor });
+        }
+    }
+
     /// Follows what is chosen of `schema` from now on.
     fn adopt(&mut self, schema: Arc<Schema>, actions: &mut Vec<Action>) {
         self.forget_monitor();
+        // What was refused may have been refused for the sake of the schema.
+        self.kind = Kind::Since;
         if let Some((table, error)) = self.conditions.drop_invalid(&schema) {
             self.last = None;
             actions.push(Action::Refuse {
@@ -577,6 +605,8 @@ impl Follower {
                 None => {
                     self.state = State::Pause { until_ms: now_ms };
                     self.repair(now_ms, Trouble::Refused(error), actions);
+                    // It may have been asked by a schema that the database no longer has.
+                    self.ask_schema(actions);
                 }
             },
             Ok(text) => match self.begin(since, &text) {
@@ -587,11 +617,38 @@ impl Follower {
                     };
                     self.trouble = None;
                     self.conditions.began(conditions, revision);
+                    self.ask_schema(actions);
                     self.show(version, actions);
                     self.change(actions);
                 }
                 Err(trouble) => self.repair(now_ms, trouble, actions),
             },
+        }
+    }
+
+    /// Looks whether the newest monitor was asked for by the schema that the database has.
+    ///
+    /// The server tells those of a conversion whose monitors it ends: nobody who is about to ask for one.
+    fn confirmed(
+        &mut self,
+        now_ms: u64,
+        monitor: u64,
+        result: &Result<Bytes, Json>,
+        actions: &mut Vec<Action>,
+    ) {
+        let is_newest = monitor + 1 == self.next_monitor && !matches!(self.state, State::Down);
+        // An error says that the database is gone, which the client finds out by itself.
+        let (true, Ok(text), Some(known)) = (is_newest, result, &self.schema) else {
+            return;
+        };
+        let schema = json::parse(text).ok();
+        match schema.and_then(|json| Schema::from_json(&json).ok()) {
+            None => self.repair(now_ms, Trouble::Malformed(Method::GetSchema), actions),
+            Some(schema) if schema.is_equivalent(known) => {}
+            Some(schema) => {
+                self.adopt(Arc::new(schema), actions);
+                self.repair(now_ms, Trouble::Outdated, actions);
+            }
         }
     }
 

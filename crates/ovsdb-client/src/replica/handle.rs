@@ -100,7 +100,7 @@ impl Replica {
         let shared = Arc::<Shared>::default();
         let (to_readers, status) = watch::channel(Status::Empty);
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
-        let task = Task::new(upstream, Arc::clone(&shared), to_readers, ordered);
+        let task = Task::new(upstream, database, Arc::clone(&shared), to_readers, ordered);
         tokio::spawn(task.run(follower));
         Replica {
             shared,

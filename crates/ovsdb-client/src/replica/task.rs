@@ -49,18 +49,28 @@ pub(super) enum Order {
     },
 }
 
+/// What the follower knows a request by.
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    /// An [`Action::Request`].
+    Request(u64),
+    /// The [`Action::AskSchema`] for this monitor.
+    Schema(u64),
+}
+
 /// See the module's documentation.
 pub(super) struct Task {
     upstream: Upstream,
+    database: EcoString,
     shared: Arc<Shared>,
     status: watch::Sender<Status>,
     /// Ends when nobody reads any more.
     orders: mpsc::Receiver<Order>,
     connection: Option<ConnectionId>,
-    /// The follower's names for requests that have no reply yet.
-    requests: HashMap<RequestId, u64>,
+    /// What the follower has asked that has no reply yet.
+    requests: HashMap<RequestId, Question>,
     /// Requests for which the client had no room, in order.
-    unsent: VecDeque<(u64, Method, Bytes)>,
+    unsent: VecDeque<(Question, Method, Bytes)>,
     transactions: Transactions,
     /// Who waits for an index that is being made.
     indexed: Vec<oneshot::Sender<()>>,
@@ -73,12 +83,14 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         upstream: Upstream,
+        database: &str,
         shared: Arc<Shared>,
         status: watch::Sender<Status>,
         orders: mpsc::Receiver<Order>,
     ) -> Task {
         Task {
             upstream,
+            database: database.into(),
             shared,
             status,
             orders,
@@ -222,9 +234,10 @@ impl Task {
                 let is_live = matches!(follower.status(), Status::Live);
                 let generation = generation(follower);
                 let other = self.transactions.reply(id, result, is_live, generation);
-                Input::Reply {
-                    result: other.err()?,
-                    request: self.requests.remove(&id)?,
+                let result = other.err()?;
+                match self.requests.remove(&id)? {
+                    Question::Request(request) => Input::Reply { request, result },
+                    Question::Schema(monitor) => Input::Confirmed { monitor, result },
                 }
             }
             Inbound::Down { why, in_doubt, .. } => {
@@ -251,7 +264,15 @@ impl Task {
                     method,
                     params,
                 } => {
-                    self.unsent.push_back((request, method, params));
+                    let question = Question::Request(request);
+                    self.unsent.push_back((question, method, params));
+                    self.send_unsent();
+                }
+                Action::AskSchema { monitor } => {
+                    let question = Question::Schema(monitor);
+                    let params = Json::Array(vec![Json::string(self.database.clone())]);
+                    let params = params.to_bytes().into();
+                    self.unsent.push_back((question, Method::GetSchema, params));
                     self.send_unsent();
                 }
                 Action::Publish(version) => {
@@ -289,11 +310,11 @@ impl Task {
         let Some(connection) = self.connection else {
             return;
         };
-        while let Some((request, method, params)) = self.unsent.front() {
+        while let Some((question, method, params)) = self.unsent.front() {
             let requests = self.upstream.requests();
             match requests.try_request(connection, *method, params.clone()) {
                 Ok(id) => {
-                    self.requests.insert(id, *request);
+                    self.requests.insert(id, *question);
                     self.unsent.pop_front();
                 }
                 Err(NotAccepted::Full) => return,
@@ -316,6 +337,9 @@ fn bytes(input: &Input) -> usize {
     match input {
         Input::Notification { params, .. } => params.len(),
         Input::Reply {
+            result: Ok(text), ..
+        }
+        | Input::Confirmed {
             result: Ok(text), ..
         } => text.len(),
         _ => 0,

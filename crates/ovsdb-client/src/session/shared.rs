@@ -117,6 +117,11 @@ impl Shared {
         state.ended.is_none()
     }
 
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state().ended.is_some()
+    }
+
     /// Why the session has ended.
     pub(crate) fn end_reason(&self) -> Disconnect {
         self.state().ended.clone().unwrap_or(Disconnect::Closed)

@@ -12,12 +12,11 @@ use ovsdb_proto::uuid::Uuid;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use super::Txn;
-use super::error::{EditError, Refusal};
+use super::error::{Doubt, EditError, Failure, Refusal};
 use super::marker::{Marker, token_text};
 use super::outcome::Committed;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::row::RowName;
-use crate::error::Disconnect;
 use crate::replica::{Replica, SubmitError, Submitted, Trouble, Version, WaitError};
 
 /// The shortest pause before a transaction is tried again, if nothing has changed meanwhile.
@@ -26,6 +25,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// A transaction with a marker is sent again after so many answers that nobody can read. After the next one it is given up.
+const MALFORMED_MAX: u32 = 5;
+
 /// Why a transaction was not committed, or is not known to have been.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,15 +35,16 @@ pub enum CommitError {
     /// It cannot be sent.
     #[error(transparent)]
     Invalid(#[from] EditError),
-    /// It was answered, and did not happen.
+    /// It was answered, and did not happen. With a [`Marker`] it is certain that it will not happen later, either.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// There was no connection to send it by. It did not happen.
     #[error("there is no connection for the transaction")]
     NotSent,
-    /// The connection ended before the reply. Nobody knows whether it happened; with a [`Marker`] it would be known.
-    #[error("the connection was lost before the server answered: {0}")]
-    Unknown(Disconnect),
+    /// It was sent, and nobody knows whether it happened. With a [`Marker`] it would be known, unless the server went on to
+    /// answer nonsense, or no longer has the marker's row or lets it be written.
+    #[error(transparent)]
+    Unknown(#[from] Doubt),
     /// There was no reply before the deadline. It may have happened, or still happen.
     #[error("the transaction was not answered in time")]
     Deadline,
@@ -58,7 +61,7 @@ impl CommitError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            CommitError::Refused(Refusal::Conflict(_) | Refusal::Canceled) | CommitError::NotSent
+            CommitError::Refused(Refusal::Conflict(_)) | CommitError::NotSent
         )
     }
 }
@@ -107,6 +110,15 @@ impl Policy {
     }
 }
 
+impl From<Failure> for CommitError {
+    fn from(failure: Failure) -> CommitError {
+        match failure {
+            Failure::Refused(refusal) => CommitError::Refused(refusal),
+            Failure::Unknown(doubt) => CommitError::Unknown(doubt),
+        }
+    }
+}
+
 impl From<WaitError> for CommitError {
     fn from(error: WaitError) -> CommitError {
         match error {
@@ -125,8 +137,9 @@ impl Replica {
 
     /// Commits a transaction. When this returns, what it changed is in the contents, as far as it was chosen.
     ///
-    /// It is sent once, unless it has a [`Marker`]: then it is sent again until it is known what has become of it. If the
-    /// future is dropped, the server is asked to cancel the transaction, and nobody knows what becomes of it.
+    /// It is sent once, unless it has a [`Marker`]: then it is sent again until it is known what has become of it, and if it is
+    /// refused, the server is made to refuse it for good. If the future is dropped, the server is asked to cancel the
+    /// transaction, and nobody knows what becomes of it.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -145,7 +158,7 @@ impl Replica {
                 Some(marker) => {
                     // Whether one transaction has happened cannot be told any more when another one has.
                     let _turn = marker.turn().lock().await;
-                    self.send_until_known(&plan).await
+                    self.send_until_known(txn, marker, &plan).await
                 }
             }
         };
@@ -161,7 +174,8 @@ impl Replica {
     /// meanwhile what [`Txn::verify`] names, it begins anew on the newest contents.
     ///
     /// A transaction of which nobody knows whether it happened is not tried again, unless it has a [`Marker`], by which it
-    /// becomes known.
+    /// becomes known: not even if the server says that it canceled it, as it does with all that are under way when a database is
+    /// converted.
     ///
     /// ```no_run
     /// use ovsdb_client::replica::Replica;
@@ -225,6 +239,7 @@ impl Replica {
         policy: Policy,
     ) -> Result<Marker, UpdateError<EditError>> {
         let marker = Marker::new(row.clone(), column, key);
+        let mut doubts = Doubts::default();
         loop {
             let made = self.update(policy, |txn| match marker.last(txn)? {
                 Some(_) => Ok(()),
@@ -235,7 +250,9 @@ impl Replica {
             });
             match made.await {
                 // A key that is there keeps its token, so this may happen twice.
-                Err(UpdateError::Commit(CommitError::Unknown(_))) => {}
+                Err(UpdateError::Commit(CommitError::Unknown(doubt))) => {
+                    doubts.add(doubt).await.map_err(UpdateError::Commit)?;
+                }
                 Err(error) => return Err(error),
                 Ok(_) => return Ok(marker),
             }
@@ -247,24 +264,66 @@ impl Replica {
             Ok(submitted) => answered(plan, &submitted),
             Err(SubmitError::Refused(error)) => Ok(plan.outcome(Err(&error))?),
             Err(SubmitError::NotSent) => Err(CommitError::NotSent),
-            Err(SubmitError::Unknown(why)) => Err(CommitError::Unknown(why)),
+            Err(SubmitError::Unknown(why)) => Err(Doubt::Lost(why).into()),
             Err(SubmitError::Closed) => Err(CommitError::Closed),
         }
     }
 
     /// The same for a transaction that may be sent as often as it takes.
-    async fn send_until_known(&self, plan: &Plan) -> Result<Committed, CommitError> {
-        let mut in_doubt = false;
-        let mut pause = PAUSE_MIN;
+    async fn send_until_known(
+        &self,
+        txn: &Txn,
+        marker: &Marker,
+        plan: &Plan,
+    ) -> Result<Committed, CommitError> {
+        let mut doubts = Doubts::default();
         loop {
             match self.send(plan).await {
-                Err(CommitError::Unknown(_)) => in_doubt = true,
+                Err(CommitError::Unknown(doubt)) => doubts.add(doubt).await?,
                 // This time. It may have been carried out before.
-                Err(CommitError::NotSent | CommitError::Refused(Refusal::Canceled)) if in_doubt => {
-                    sleep(jittered(pause)).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
+                Err(CommitError::NotSent) if doubts.last.is_some() => doubts.pause().await,
+                Err(CommitError::Refused(refusal)) => {
+                    return self.rule_out(txn, marker, plan, refusal, doubts).await;
                 }
                 result => return result,
+            }
+            self.live(None).await?;
+        }
+    }
+
+    /// Sees to it that a transaction that was refused does not happen later, and finds out whether it has happened.
+    ///
+    /// That one copy of it was refused does not say that of all: another one may still be on its way by a connection that has
+    /// ended here, or within a cluster whose servers pass it on or try it again by themselves, and may fare better.
+    async fn rule_out(
+        &self,
+        txn: &Txn,
+        marker: &Marker,
+        plan: &Plan,
+        refusal: Refusal,
+        mut doubts: Doubts,
+    ) -> Result<Committed, CommitError> {
+        let ruling_out = plan::ruling_out(txn, marker, fresh())?;
+        loop {
+            match self.send(&ruling_out).await {
+                Ok(found) if found.repeated => {
+                    let mut committed = plan.repeated();
+                    committed.generation = found.generation;
+                    return Ok(committed);
+                }
+                // There is another token, be it by what was sent just now or before.
+                Ok(_) | Err(CommitError::Refused(Refusal::Conflict(_))) => {
+                    return Err(refusal.into());
+                }
+                Err(CommitError::Unknown(doubt)) => doubts.add(doubt).await?,
+                Err(CommitError::NotSent) => doubts.pause().await,
+                Err(CommitError::Refused(_)) => {
+                    return Err(match doubts.last {
+                        Some(doubt) => doubt.into(),
+                        None => refusal.into(),
+                    });
+                }
+                Err(error) => return Err(error),
             }
             self.live(None).await?;
         }
@@ -287,9 +346,40 @@ impl Replica {
     }
 }
 
+/// Why it is not known what has become of a transaction that is sent again for that.
+#[derive(Debug, Default)]
+struct Doubts {
+    last: Option<Doubt>,
+    n_malformed: u32,
+    pause: Duration,
+}
+
+impl Doubts {
+    /// One more. Waits for a while, unless what is waited for next is a connection; fails where it leads to nothing.
+    async fn add(&mut self, doubt: Doubt) -> Result<(), CommitError> {
+        let is_lost = matches!(doubt, Doubt::Lost(_));
+        if let Doubt::Malformed(_) = doubt {
+            self.n_malformed += 1;
+            if self.n_malformed > MALFORMED_MAX {
+                return Err(doubt.into());
+            }
+        }
+        self.last = Some(doubt);
+        if !is_lost {
+            self.pause().await;
+        }
+        Ok(())
+    }
+
+    async fn pause(&mut self) {
+        self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+        sleep(jittered(self.pause)).await;
+    }
+}
+
 fn answered(plan: &Plan, submitted: &Submitted) -> Result<Committed, CommitError> {
     let result = json::parse(&submitted.result).map_err(|error| {
-        Refusal::Malformed(Malformed {
+        Doubt::Malformed(Malformed {
             expected: "JSON",
             found: error.to_string(),
         })

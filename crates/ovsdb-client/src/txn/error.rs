@@ -7,6 +7,7 @@ use ovsdb_proto::reply::{Malformed, ServerError};
 use ovsdb_proto::value::WrongValue;
 
 use super::row::RowName;
+use crate::error::Disconnect;
 
 /// Why a row cannot be read or changed as the program wants.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -103,7 +104,7 @@ impl std::fmt::Display for ColumnKind {
     }
 }
 
-/// Why a transaction that was answered has not been committed, or cannot be said to have been.
+/// Why a transaction that was answered has not been committed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -113,9 +114,6 @@ pub enum Refusal {
     /// The client does not hold the lock that the transaction requires.
     #[error("lock {0} is not held")]
     NotLocked(EcoString),
-    /// The server cancelled the transaction. To try again may help.
-    #[error("canceled")]
-    Canceled,
     /// The server refused it, and would again.
     #[error("{}{error}", about(subject))]
     Refused {
@@ -124,9 +122,34 @@ pub enum Refusal {
         /// What the server said.
         error: ServerError,
     },
-    /// The server's answer is not of the form that the protocol has. Whether the transaction happened is unknown.
+}
+
+/// Why nobody knows whether a transaction has been committed. With a [`Marker`](super::Marker) it would be known.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The connection ended before the reply.
+    #[error("the connection was lost before the server answered: {0}")]
+    Lost(Disconnect),
+    /// The server says that it canceled the transaction. A server of a cluster of the reference says so, too, when it stops
+    /// waiting for what it has passed on already, because its leader or the schema changes.
+    #[error("the server canceled the transaction, which may have happened")]
+    Canceled,
+    /// The answer is not of the form that the protocol has.
     #[error("reply to a transaction: {0}")]
     Malformed(Malformed),
+}
+
+/// What a reply says that is no success.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The transaction did not happen.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody knows whether it happened.
+    #[error(transparent)]
+    Unknown(#[from] Doubt),
 }
 
 /// What an operation is about.

@@ -19,7 +19,8 @@ use super::{Txn, column_of};
 /// A transaction with a marker goes on from the token that the key has in the version on which the transaction stands, and
 /// gives it a token of its own. It is carried out only if the key has the former and not the latter, all in one. So the
 /// database itself, whose transactions come one after the other, sees to it that the same request happens once, by whichever
-/// server, however often and however late it comes; and whoever asks again is told whether it has happened.
+/// server, however often and however late it comes; and whoever asks again is told whether it has happened. The documentation of
+/// the [module](super) says what follows from that, step by step.
 ///
 /// That holds as long as nobody else writes the key and nobody deletes the row. Clones are the same marker: it takes part in
 /// one commit at a time.

@@ -9,7 +9,7 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::reply::{OperationReply, ServerError, TransactError};
 use ovsdb_proto::uuid::Uuid;
 
-use super::error::{Refusal, Subject};
+use super::error::{Doubt, Failure, Refusal, Subject};
 use super::plan::{Plan, Role};
 use super::row::RowName;
 
@@ -60,29 +60,23 @@ impl Plan {
     /// What has become of the transaction if this is the `result` or else the `error` of the reply.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn outcome(&self, reply: Result<&Json, &Json>) -> Result<Committed, Refusal> {
+    /// [`Failure`].
+    pub fn outcome(&self, reply: Result<&Json, &Json>) -> Result<Committed, Failure> {
         let result = match reply {
             Ok(result) => result,
             Err(error) => {
                 let error = ServerError::from_json(error.clone());
                 return Err(match error.tag() {
-                    Some(ErrorTag::Canceled) => Refusal::Canceled,
-                    _ => Refusal::Refused {
-                        subject: None,
-                        error,
-                    },
+                    Some(ErrorTag::Canceled) => Doubt::Canceled.into(),
+                    _ => refused(None, error).into(),
                 });
             }
         };
         match self.request().read_reply(result) {
             Ok(reply) => Ok(self.committed(reply.operations())),
-            Err(TransactError::Operation { at, error, .. }) => self.failed(at, error),
-            Err(TransactError::Commit(error)) => Err(Refusal::Refused {
-                subject: None,
-                error,
-            }),
-            Err(TransactError::Malformed(malformed)) => Err(Refusal::Malformed(malformed)),
+            Err(TransactError::Operation { at, error, .. }) => Ok(self.failed(at, error)?),
+            Err(TransactError::Commit(error)) => Err(refused(None, error).into()),
+            Err(TransactError::Malformed(malformed)) => Err(Doubt::Malformed(malformed).into()),
         }
     }
 
@@ -116,15 +110,12 @@ impl Plan {
             (Role::MarkerNew, Some(ErrorTag::TimedOut)) => return Ok(self.repeated()),
             (Role::Lock(lock), Some(ErrorTag::NotOwner)) => Refusal::NotLocked(lock.clone()),
             (_, Some(ErrorTag::TimedOut)) => Refusal::Conflict(role.subject()),
-            _ => Refusal::Refused {
-                subject: role.subject(),
-                error,
-            },
+            _ => refused(role.subject(), error),
         })
     }
 
     /// It has been carried out before.
-    fn repeated(&self) -> Committed {
+    pub(super) fn repeated(&self) -> Committed {
         let operations = self.request().operations().iter();
         let made = self
             .roles
@@ -140,6 +131,10 @@ impl Plan {
             ..Committed::default()
         }
     }
+}
+
+fn refused(subject: Option<Subject>, error: ServerError) -> Refusal {
+    Refusal::Refused { subject, error }
 }
 
 impl Role {

@@ -18,6 +18,7 @@ use ovsdb_proto::value::{Row, Term, Value};
 
 use super::edit::{Edit, Origin, Part, Write};
 use super::error::{EditError, Subject};
+use super::marker::Marker;
 use super::row::RowName;
 use super::{Increment, Txn};
 
@@ -69,6 +70,16 @@ impl Plan {
     }
 }
 
+/// What keeps a transaction with a marker from happening any more, unless it has happened: another token is put in the place of
+/// that from which it goes on.
+pub(super) fn ruling_out(txn: &Txn, marker: &Marker, instead: Uuid) -> Result<Plan, EditError> {
+    let mut planner = Planner::new(txn);
+    planner.push(marker.is_new(token(txn)), Role::MarkerNew);
+    planner.follow(marker)?;
+    planner.push(marker.note(instead), Role::Other);
+    planner.finish()
+}
+
 /// What `txn` comes to.
 pub(super) fn plan(txn: &Txn) -> Result<Plan, EditError> {
     let mut planner = Planner::new(txn);
@@ -77,14 +88,7 @@ pub(super) fn plan(txn: &Txn) -> Result<Plan, EditError> {
         planner.rows()?;
         planner.rest();
     }
-    let Planner { request, roles, .. } = planner;
-    let mut params = Vec::new();
-    request.write(&mut params).map_err(EditError::Unwritable)?;
-    Ok(Plan {
-        request,
-        params: params.into(),
-        roles,
-    })
+    planner.finish()
 }
 
 struct Planner<'a> {
@@ -120,6 +124,17 @@ impl<'a> Planner<'a> {
         }
         planner.find_references();
         planner
+    }
+
+    fn finish(self) -> Result<Plan, EditError> {
+        let Planner { request, roles, .. } = self;
+        let mut params = Vec::new();
+        request.write(&mut params).map_err(EditError::Unwritable)?;
+        Ok(Plan {
+            request,
+            params: params.into(),
+            roles,
+        })
     }
 
     fn find_references(&mut self) {
@@ -208,11 +223,7 @@ impl<'a> Planner<'a> {
             self.push(assert(lock.clone()), Role::Lock(lock.clone()));
         }
         if let Some(marker) = &txn.marker {
-            let row = marker.row();
-            let last = marker.last(txn)?;
-            let last = last.ok_or_else(|| EditError::NoMarker(row.clone()))?;
-            let subject = Subject::Row(row.clone());
-            self.push(marker.follows(&last), Role::Check(subject));
+            self.follow(marker)?;
         }
         for edit in &txn.edits {
             self.check(edit);
@@ -227,6 +238,16 @@ impl<'a> Planner<'a> {
             let empty = wait(name.clone()).columns(["_uuid"]).timeout_ms(0);
             self.push(empty, Role::Check(Subject::Table(name.clone())));
         }
+        Ok(())
+    }
+
+    /// That the last transaction is still the one from which this goes on.
+    fn follow(&mut self, marker: &Marker) -> Result<(), EditError> {
+        let row = marker.row();
+        let last = marker.last(self.txn)?;
+        let last = last.ok_or_else(|| EditError::NoMarker(row.clone()))?;
+        let subject = Subject::Row(row.clone());
+        self.push(marker.follows(&last), Role::Check(subject));
         Ok(())
     }
 

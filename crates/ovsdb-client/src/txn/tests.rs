@@ -590,6 +590,7 @@ fn rename(txn: &mut Txn) -> Result<(), EditError> {
 
 #[test]
 fn each_reply_says_what_has_become_of_the_transaction() {
+    const CANCELED: &str = "the server canceled the transaction, which may have happened";
     let failed = |n: usize, error: &str| {
         let before = "{},".repeat(n);
         format!(r#"[{before}{{"error":"{error}","details":"d"}},null]"#)
@@ -607,8 +608,8 @@ fn each_reply_says_what_has_become_of_the_transaction() {
             Ok(r#"[{},{},{},{"count":1},{"error":"referential integrity violation"}]"#.into()),
             "referential integrity violation".into(),
         ),
-        (Err(r#""canceled""#), "canceled".into()),
-        (Err(r#"{"error":"canceled"}"#), "canceled".into()),
+        (Err(r#""canceled""#), CANCELED.into()),
+        (Err(r#"{"error":"canceled"}"#), CANCELED.into()),
         (
             Err(r#"{"error":"unknown database","details":"no"}"#),
             "unknown database: no".into(),

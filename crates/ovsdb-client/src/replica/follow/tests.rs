@@ -84,7 +84,7 @@ fn status(follower: &Follower) -> &'static str {
 
 /// Tells `follower` what a line says, and answers in lines what it does.
 ///
-/// `up`, `up newer`, `schema newer`, `down`, `unequal`, `want {TABLE: CLAUSES}`, `tick`, `reply N TEXT`, `error N`, `METHOD MONITOR PARAMS`; each with `@MS` in
+/// `up`, `up newer`, `schema newer`, `schema_now MONITOR same|newer|TEXT`, `down`, `unequal`, `want {TABLE: CLAUSES}`, `tick`, `reply N TEXT`, `error N`, `METHOD MONITOR PARAMS`; each with `@MS` in
 /// front where time has gone by.
 fn tell(follower: &mut Follower, now_ms: &mut u64, line: &str) -> Vec<String> {
     let mut line = line;
@@ -99,6 +99,17 @@ fn tell(follower: &mut Follower, now_ms: &mut u64, line: &str) -> Vec<String> {
     let input = match word {
         "up" => Input::Up(schema()),
         "schema" => Input::Schema(schema()),
+        "schema_now" => {
+            let (monitor, now) = rest.split_once(' ').unwrap();
+            Input::Confirmed {
+                monitor: monitor.parse().unwrap(),
+                result: Ok(text(match now {
+                    "same" => SCHEMA,
+                    "newer" => NEWER,
+                    other => other,
+                })),
+            }
+        }
         "down" => Input::Down,
         "tick" => Input::Tick,
         "unequal" => Input::Unequal,
@@ -129,7 +140,11 @@ fn tell(follower: &mut Follower, now_ms: &mut u64, line: &str) -> Vec<String> {
         }
     };
     let actions = follower.step(*now_ms, input);
-    let words = actions.iter().map(|action| match action {
+    // Every monitor leads to this: see the test of it.
+    let of_interest = |action: &&Action| !matches!(action, Action::AskSchema { .. });
+    let actions = actions.iter().filter(of_interest);
+    let words = actions.map(|action| match action {
+        Action::AskSchema { monitor } => format!("schema of {monitor}?"),
         Action::Request {
             request,
             method,
@@ -629,3 +644,4 @@ fn more_memory_than_the_limit_ends_the_replica() {
 }
 
 mod conditions;
+mod outdated;
