@@ -15,6 +15,7 @@ mod probe;
 mod process;
 mod progress;
 mod replica;
+mod replicas;
 mod report;
 mod rows;
 mod section;
@@ -59,5 +60,10 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<bool, options::BenchError
             Ok(true)
         }
         options::Command::Measure(plan) => Ok(measure::measure(&plan)?),
+        options::Command::Replicas(plan) => Ok(replicas::measure(&plan)?),
+        options::Command::Keep(method) => {
+            replicas::keep(&method)?;
+            Ok(true)
+        }
     }
 }

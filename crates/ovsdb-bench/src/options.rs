@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table};
 use ovsdb_daemon::program;
 
+use crate::replicas::Named;
 use crate::rows;
 use crate::socket::PATIENCE_SECS;
 use crate::workload::{ALL, Size, Workload};
@@ -35,6 +36,16 @@ pub enum Opt {
     Json,
     /// `--schema`
     Schema,
+    /// `--replicas`
+    Replicas,
+    /// `--southbound`
+    Southbound,
+    /// `--sbctl`
+    Sbctl,
+    /// `--python`
+    Python,
+    /// `--keep`
+    Keep,
     /// One that every program has.
     Common(Common),
 }
@@ -115,6 +126,41 @@ pub fn table() -> Table<Opt> {
                 ),
             ],
         )
+        .group(
+            "Replicas",
+            [
+                Spec::long(
+                    Opt::Replicas,
+                    "replicas",
+                    Arg::No,
+                    "have PROGRAM serve 200,000 rows of OVN_Southbound,\nand measure clients that keep all of it: ours, the\nC IDL (of ovn-sbctl) and Python's, if installed",
+                ),
+                Spec::long(
+                    Opt::Southbound,
+                    "southbound",
+                    Arg::Required("FILE"),
+                    "the schema of OVN_Southbound (default:\n/usr/share/ovn/ovn-sb.ovsschema)",
+                ),
+                Spec::long(
+                    Opt::Sbctl,
+                    "sbctl",
+                    Arg::Required("PROGRAM"),
+                    "the ovn-sbctl to measure",
+                ),
+                Spec::long(
+                    Opt::Python,
+                    "python",
+                    Arg::Required("PROGRAM"),
+                    "the interpreter that has the package ovs",
+                ),
+                Spec::long(
+                    Opt::Keep,
+                    "keep",
+                    Arg::Required("METHOD"),
+                    "be the client of ours: follow the OVN_Southbound at\nMETHOD, and answer on standard output",
+                ),
+            ],
+        )
         .shared("Other options", COMMON, Opt::Common)
 }
 
@@ -134,8 +180,14 @@ pub(crate) enum BenchError {
     },
     #[error("name one program of a server to measure, or a running server with --remote")]
     Target,
+    #[error("--replicas measures one PROGRAM, without {0}")]
+    NotOfReplicas(&'static str),
     #[error(transparent)]
     Measure(#[from] crate::measure::MeasureError),
+    #[error(transparent)]
+    Replicas(#[from] crate::replicas::ReplicaError),
+    #[error(transparent)]
+    Keep(#[from] crate::replicas::OwnError),
 }
 
 /// A server to measure.
@@ -194,11 +246,30 @@ pub(crate) struct Plan {
     pub(crate) json: JsonTo,
 }
 
+/// What is to be measured of replicas.
+pub(crate) struct ReplicaPlan {
+    pub(crate) server: PathBuf,
+    /// The file with the schema.
+    pub(crate) southbound: PathBuf,
+    pub(crate) named: Named,
+    pub(crate) runs: usize,
+    pub(crate) size: Size,
+    /// How long a process may say nothing, in seconds.
+    pub(crate) patience: u64,
+    pub(crate) json: JsonTo,
+}
+
 /// What the command line asks for.
 pub(crate) enum Command {
     Print(String),
     Measure(Plan),
+    Replicas(ReplicaPlan),
+    /// Keep a replica of what is served by this method.
+    Keep(String),
 }
+
+/// The schema that packages of OVN install.
+const SOUTHBOUND: &str = "/usr/share/ovn/ovn-sb.ovsschema";
 
 /// Percent of the usual work that `--quick` does.
 const QUICK_PERCENT: usize = 5;
@@ -217,7 +288,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ben
         };
         return Ok(Command::Print(text));
     }
-    plan(parsed.options, parsed.operands).map(Command::Measure)
+    plan(parsed.options, parsed.operands)
 }
 
 fn help(table: &Table<Opt>) -> String {
@@ -228,12 +299,14 @@ fn help(table: &Table<Opt>) -> String {
         .collect();
     format!(
         "{name}: measures OVSDB servers\nusage: {name} [OPTIONS] PROGRAM\n       {name} [OPTIONS] --remote=METHOD\n\
-         PROGRAM is an ovsdb-server, started on databases in temporary folders.\n{}\nThe workloads:\n{workloads}",
+         {0:7}{name} [OPTIONS] --replicas PROGRAM\n\
+         PROGRAM is an ovsdb-server, started on databases in temporary folders.\n{1}\nThe workloads:\n{workloads}",
+        "",
         table.help()
     )
 }
 
-fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Plan, BenchError> {
+fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Command, BenchError> {
     let mut targets: Vec<Target> = operands
         .into_iter()
         .map(Target::program)
@@ -242,6 +315,9 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
     let mut chosen: Vec<&'static str> = Vec::new();
     let (mut runs, mut scale, mut quick, mut json) = (None, None, false, JsonTo::None);
     let mut patience = PATIENCE_SECS;
+    let mut of_replicas = false;
+    let mut southbound = PathBuf::from(SOUTHBOUND);
+    let mut programs = Named::default();
     for (option, value) in options {
         match (option, value) {
             (Opt::Remote, value) => targets.push(Target::Remote(value.unwrap_or_default())),
@@ -257,8 +333,42 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
                     chosen.extend(named(name)?);
                 }
             }
+            (Opt::Replicas, _) => of_replicas = true,
+            (Opt::Southbound, value) => southbound = value.unwrap_or_default().into(),
+            (Opt::Sbctl, value) => programs.sbctl = Some(named_program(value.unwrap_or_default())),
+            (Opt::Python, value) => {
+                programs.python = Some(named_program(value.unwrap_or_default()));
+            }
+            (Opt::Keep, value) => return Ok(Command::Keep(value.unwrap_or_default())),
             (Opt::Schema | Opt::Common(_), _) => {}
         }
+    }
+    let runs = runs.unwrap_or(if quick { 1 } else { 3 });
+    let size = Size {
+        percent: scale.unwrap_or(if quick { QUICK_PERCENT } else { 100 }),
+        quick,
+    };
+    if of_replicas {
+        let server = match targets.pop() {
+            Some(Target::Program(program)) if targets.is_empty() => program,
+            Some(Target::Remote(_)) => return Err(BenchError::NotOfReplicas("--remote")),
+            _ => return Err(BenchError::Target),
+        };
+        if versus.is_some() {
+            return Err(BenchError::NotOfReplicas("--vs"));
+        }
+        if !chosen.is_empty() {
+            return Err(BenchError::NotOfReplicas("--only"));
+        }
+        return Ok(Command::Replicas(ReplicaPlan {
+            server,
+            southbound: std::path::absolute(&southbound).unwrap_or(southbound),
+            named: programs,
+            runs,
+            size,
+            patience,
+            json,
+        }));
     }
     if targets.len() != 1 {
         return Err(BenchError::Target);
@@ -268,17 +378,22 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Pl
         true => workload.is_for_everyday(),
         false => chosen.contains(&workload.name()),
     };
-    Ok(Plan {
+    Ok(Command::Measure(Plan {
         targets,
         workloads: ALL.iter().copied().filter(is_chosen).collect(),
-        runs: runs.unwrap_or(if quick { 1 } else { 3 }),
-        size: Size {
-            percent: scale.unwrap_or(if quick { QUICK_PERCENT } else { 100 }),
-            quick,
-        },
+        runs,
+        size,
         patience,
         json,
-    })
+    }))
+}
+
+/// A program by its path, which is made absolute because it is started in another folder, or by its name.
+fn named_program(program: String) -> PathBuf {
+    match program.contains('/') {
+        true => std::path::absolute(&program).unwrap_or_else(|_| program.into()),
+        false => program.into(),
+    }
 }
 
 /// The workload of this name, or those whose names begin with it and an underscore.
@@ -313,6 +428,7 @@ mod tests {
         match parse(line.split_whitespace().map(OsString::from)) {
             Ok(Command::Measure(plan)) => Ok(plan),
             Ok(Command::Print(text)) => Err(text),
+            Ok(Command::Replicas(_) | Command::Keep(_)) => Err("of replicas".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -362,6 +478,10 @@ mod tests {
             ("--remote=unix:x --scale=0", "not a number above 0"),
             ("/nowhere/ovsdb-server", "No such file"),
             ("/", "not a program"),
+            ("--replicas", "name one program"),
+            ("--replicas --remote=unix:x", "without --remote"),
+            ("--replicas --only=bulk /bin/sh", "without --only"),
+            ("--replicas --vs=/bin/sh /bin/sh", "without --vs"),
         ];
         for (line, expected) in cases {
             let error = planned(line).err().unwrap_or_default();

@@ -245,7 +245,7 @@ fn ratio(medians: &[Median], figure: &Figure) -> Option<f64> {
 }
 
 /// The middle value, or the mean of the two middle values; of none, not a number.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -256,14 +256,14 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-fn shown(value: f64, digits: usize) -> String {
+pub(crate) fn shown(value: f64, digits: usize) -> String {
     if value.is_nan() {
         return "-".to_owned();
     }
     format!("{value:.digits$}")
 }
 
-fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
+pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
     let mut object = Object::with_capacity(N);
     for (name, value) in members {
         object.insert(name, value);
@@ -271,12 +271,12 @@ fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
     Json::Object(object)
 }
 
-fn integer(number: usize) -> Json {
+pub(crate) fn integer(number: usize) -> Json {
     Json::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// A number, or `null` for what is not known.
-fn number(value: f64) -> Json {
+pub(crate) fn number(value: f64) -> Json {
     if value.is_finite() {
         Json::Real(value)
     } else {

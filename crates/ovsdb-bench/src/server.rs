@@ -98,9 +98,16 @@ struct Started {
 }
 
 impl Server {
-    /// Starts `program` on an empty database.
+    /// Starts `program` on an empty database for workloads.
     pub(crate) fn start(program: &Path) -> Result<Server, ServerError> {
-        let sandbox = Sandbox::new();
+        Server::start_with(program, SCHEMA.as_bytes())
+    }
+
+    /// Starts `program` on an empty database with this schema.
+    pub(crate) fn start_with(program: &Path, schema: &[u8]) -> Result<Server, ServerError> {
+        let mut sandbox = Sandbox::new();
+        // Clients that stay are started there, too.
+        sandbox.set("OVS_CTL_TIMEOUT", "0");
         change_folders(|folders| folders.push(sandbox.folder().to_owned()));
         let mut log = Log::open(
             &sandbox.path("bench.db"),
@@ -108,7 +115,7 @@ impl Server {
             &[STANDALONE_MAGIC],
             LockPolicy::Never,
         )?;
-        let mut schema = json::parse(SCHEMA.as_bytes())?.to_bytes();
+        let mut schema = json::parse(schema)?.to_bytes();
         schema.push(b'\n');
         log.append(&schema)?;
         log.commit()?;
@@ -198,6 +205,15 @@ impl Server {
     /// Where clients connect.
     pub(crate) fn method(&self) -> &str {
         &self.method
+    }
+
+    /// Its folder. What is started there ends with this process.
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server.
+    pub(crate) fn sandbox(&self) -> Result<&Sandbox, ServerError> {
+        let started = self.started.as_ref().ok_or(ServerError::NotStartedHere)?;
+        Ok(&started.sandbox)
     }
 
     /// The process, if its use of resources may be known.
