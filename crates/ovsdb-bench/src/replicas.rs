@@ -317,3 +317,17 @@ fn compare(
         differing: differing.count(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_about_performance_names_every_figure() {
+        let page = include_str!("../../../docs/performance.md");
+        for figure in &FIGURES {
+            let line = format!("| `{}` | {} |", figure.name, figure.about);
+            assert!(page.contains(&line), "docs/performance.md lacks {line}");
+        }
+    }
+}

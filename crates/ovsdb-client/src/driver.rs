@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ovsdb_net::errno_text;
+use ovsdb_net::{ReadSize, errno_text};
 use ovsdb_proto::framer::Framer;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{Glance, Message, ParseError, glance};
@@ -92,6 +92,7 @@ impl Incoming<'_> {
         message_bytes_max: usize,
     ) -> Disconnect {
         let mut framer = Framer::new(message_bytes_max);
+        let mut read_size = ReadSize::default();
         loop {
             match framer.next() {
                 Ok(Some(bytes)) => {
@@ -106,9 +107,14 @@ impl Incoming<'_> {
                     return Disconnect::Protocol;
                 }
             }
-            match reader.read_buf(framer.buf_mut()).await {
+            let buffer = framer.buf_mut();
+            read_size.make_room(buffer);
+            match reader.read_buf(buffer).await {
                 Ok(0) => return Disconnect::EndOfFile,
-                Ok(_) => self.shared.hear(),
+                Ok(bytes) => {
+                    read_size.learn(bytes);
+                    self.shared.hear();
+                }
                 Err(error) => {
                     tracing::warn!(target: "jsonrpc", "{}: receive error: {}", self.name, errno_text(&error));
                     return Disconnect::Io(Arc::new(error));

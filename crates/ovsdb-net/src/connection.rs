@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use ovsdb_proto::framer::{FrameError, Framer};
 use ovsdb_proto::jsonrpc::{Message, ParseError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,16 +14,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::content::{Content, guess_content};
 use crate::error::{NetError, errno_text};
 use crate::method::Method;
+use crate::read_size::ReadSize;
 use crate::stream::{ReadHalf, Stream, WriteHalf};
 
 /// Longest message taken from a peer unless told otherwise, in bytes.
 pub const DEFAULT_MESSAGE_BYTES_MAX: usize = 1 << 30;
-
-/// Fewest bytes asked of the socket at a time; an idle connection holds no more.
-const READ_BYTES_MIN: usize = 4 * 1024;
-
-/// Most bytes asked of the socket at a time, by a connection that always has more.
-const READ_BYTES_MAX: usize = 256 * 1024;
 
 /// Pieces handed to the kernel in one call (its limit is 1,024).
 const WRITE_PIECES_MAX: usize = 256;
@@ -212,7 +207,7 @@ pub struct Reader {
     half: ReadHalf,
     framer: Framer,
     /// How much the next read asks for: grows with a peer that fills it, shrinks with one that does not.
-    read_bytes: usize,
+    read_size: ReadSize,
     received_bytes: u64,
     start: [u8; 2],
 }
@@ -223,7 +218,7 @@ impl Reader {
             name,
             half,
             framer: Framer::new(message_bytes_max),
-            read_bytes: READ_BYTES_MIN,
+            read_size: ReadSize::default(),
             received_bytes: 0,
             start: [0; 2],
         }
@@ -288,23 +283,13 @@ impl Reader {
     pub async fn fill(&mut self) -> Result<usize, RecvError> {
         let buffer = self.framer.buf_mut();
         let before = buffer.len();
-        if before == 0 && buffer.capacity() > 2 * self.read_bytes {
-            // Nobody knows how long the peer is silent now.
-            *buffer = BytesMut::new();
-        }
-        buffer.reserve(self.read_bytes);
+        self.read_size.make_room(buffer);
         let n = match self.half.read_buf(buffer).await {
             Ok(0) => return Err(RecvError::Eof),
             Ok(n) => n,
             Err(error) => return Err(self.fail(RecvError::Io(error))),
         };
-        self.read_bytes = if n >= self.read_bytes {
-            (self.read_bytes * 2).min(READ_BYTES_MAX)
-        } else if n < self.read_bytes / 4 {
-            (self.read_bytes / 2).max(READ_BYTES_MIN)
-        } else {
-            self.read_bytes
-        };
+        self.read_size.learn(n);
         if let Some(missing) = usize::try_from(self.received_bytes)
             .ok()
             .and_then(|at| self.start.get_mut(at..))

@@ -19,6 +19,7 @@ mod listener;
 mod memory_file;
 mod method;
 mod pidfile;
+mod read_size;
 mod reconnect;
 mod rundir;
 mod stream;
@@ -40,6 +41,7 @@ pub use method::{DEFAULT_PORT, Method};
 pub use pidfile::{
     Holder, PidfileError, control_socket_name, pidfile_holder, read_pidfile, set_own_pidfile,
 };
+pub use read_size::ReadSize;
 pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
 pub use stream::{ReadHalf, Stream, WriteHalf, move_here};

@@ -95,7 +95,8 @@ fn write_flow(
     datapath: &str,
     priority: usize,
 ) -> std::fmt::Result {
-    let (high, low) = ((number / 100 >> 8) & 255, (number / 100) & 255);
+    let datapath_number = number / 100;
+    let (high, low) = ((datapath_number >> 8) & 255, datapath_number & 255);
     let flow = number % 100;
     write!(
         text,

@@ -35,7 +35,7 @@ impl Outcome {
 }
 
 /// How wide the columns of the table are: figure, unit, value, ratio.
-const WIDTHS: [usize; 4] = [12, 4, 10, 10];
+const WIDTHS: [usize; 4] = [12, 4, 10, 13];
 
 /// How many times as much as the first library's another one's figure is.
 fn ratio(outcomes: &[(Library, Outcome)], other: &Outcome, figure: &Figure) -> f64 {

@@ -1,6 +1,7 @@
 //! The program as its users run it: on a good server, and on servers that lose or repeat something.
 
 mod proxy;
+mod replicas;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
