@@ -1,6 +1,7 @@
 //! The examples, run as programs on servers of both sides.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Stdio};
 
 use ovsdb_testkit::daemon::Server;
@@ -42,8 +43,12 @@ struct Running {
 
 impl Running {
     fn start(sandbox: &Sandbox, name: &str, server: &str) -> Running {
+        Running::start_with(sandbox, name, &[server])
+    }
+
+    fn start_with(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Running {
         let mut command = sandbox.command(example(name));
-        let command = command.arg(server).stdout(Stdio::piped());
+        let command = command.args(arguments).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the example is a program");
         let stdout = child.stdout.take().expect("it is a pipe");
         Running {
@@ -59,6 +64,12 @@ impl Running {
             let line = self.lines.next().expect("it goes on");
             assert_eq!(line.expect("it prints text"), *expected);
         }
+    }
+
+    /// The next line that it prints.
+    fn line(&mut self) -> String {
+        let line = self.lines.next().expect("it goes on");
+        line.expect("it prints text")
     }
 
     fn stop(mut self) {
@@ -217,5 +228,168 @@ fn of_several_leaders_one_works_and_another_takes_over() {
         vsctl(&["add-br", "br2"]);
         second.prints(&["managed 3 bridges"]);
         assert_eq!(ids("br2"), "managed-by=example\n");
+    });
+}
+
+/// A bridge over HTTP.
+struct Bridge {
+    _running: Running,
+    address: String,
+}
+
+impl Bridge {
+    fn start(sandbox: &Sandbox, server: &str) -> Bridge {
+        let arguments = [server, "Open_vSwitch", "127.0.0.1:0"];
+        let mut running = Running::start_with(sandbox, "rest_bridge", &arguments);
+        let line = running.line();
+        let address = line.strip_prefix("listening on ").expect("an address");
+        Bridge {
+            address: address.to_owned(),
+            _running: running,
+        }
+    }
+
+    /// The status and the body of an answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("somebody listens");
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        // Who says that a body is too long need not take it.
+        let _ = stream.write_all(request.as_bytes());
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The UUID of a row that was made.
+    #[track_caller]
+    fn made(&self, path: &str, body: &str) -> String {
+        let (status, text) = self.ask("POST", path, body);
+        assert_eq!(status, 201, "{text}");
+        let uuid = text
+            .strip_prefix("{\"_uuid\":\"")
+            .and_then(|rest| rest.strip_suffix("\"}"));
+        uuid.expect("a UUID").to_owned()
+    }
+}
+
+#[test]
+fn rest_bridge_reads_and_writes_rows() {
+    check("vswitch", |sandbox, server| {
+        let vsctl = |arguments: &[&str]| run(sandbox, "ovs-vsctl", &server, arguments);
+        let names = |bridge: &str| {
+            let database = format!("--db={}", server.remote());
+            let all = [database.as_str(), "--no-wait", "list-ports", bridge];
+            sandbox.run_ok(reference("ovs-vsctl"), &all)
+        };
+        vsctl(&["init"]);
+        let bridge = Bridge::start(sandbox, &server.remote());
+        let (status, overview) = bridge.ask("GET", "/", "");
+        assert_eq!(status, 200);
+        assert!(
+            overview.contains("\"database\":\"Open_vSwitch\"") && overview.contains("\"Bridge\"")
+        );
+        let (_, top) = bridge.ask("GET", "/Open_vSwitch", "");
+        let (_, top) = top.split_once("\"_uuid\":\"").expect("the only row");
+        let top = &top[..36];
+        // A row and all that it refers to, at once.
+        let body = r#"{"name":"br0","external_ids":{"owner":"me"},
+            "ports":[{"name":"br0","interfaces":[{"name":"br0","type":"internal"}]}]}"#;
+        let made = bridge.made(&format!("/Open_vSwitch/{top}/bridges"), body);
+        let path = format!("/Bridge/{made}");
+        let (status, row) = bridge.ask("GET", &path, "");
+        assert_eq!(status, 200, "{row}");
+        for part in [
+            "\"name\":\"br0\"",
+            "\"external_ids\":{\"owner\":\"me\"}",
+            "\"fail_mode\":null",
+        ] {
+            assert!(row.contains(part), "{part}: {row}");
+        }
+        let body = r#"{"name":"p1","tag":7,"interfaces":[{"name":"p1"}]}"#;
+        let port = bridge.made(&format!("{path}/ports"), body);
+        assert_eq!(names("br0"), "p1\n");
+        let (_, found) = bridge.ask("GET", "/Port?name=p1&tag=7", "");
+        assert!(
+            found.contains(&port) && found.contains("\"next\":null"),
+            "{found}"
+        );
+        let (_, page) = bridge.ask("GET", "/Port?_limit=1", "");
+        assert!(
+            !page.contains("\"next\":null") && page.matches("\"_uuid\"").count() == 1,
+            "{page}"
+        );
+        assert_eq!(
+            bridge.ask("PATCH", &path, r#"{"fail_mode":"secure"}"#).0,
+            204
+        );
+        assert!(
+            bridge
+                .ask("GET", &path, "")
+                .1
+                .contains("\"fail_mode\":\"secure\"")
+        );
+        // What others do is there to be read.
+        vsctl(&["add-br", "br1"]);
+        let mut found = String::new();
+        while !found.contains("\"br1\"") {
+            found = bridge.ask("GET", "/Bridge?name=br1", "").1;
+        }
+        assert_eq!(
+            bridge.ask("DELETE", &format!("{path}/ports/{port}"), "").0,
+            204
+        );
+        assert_eq!(names("br0"), "");
+        assert_eq!(bridge.ask("GET", &format!("/Port/{port}"), "").0, 404);
+    });
+}
+
+#[test]
+fn rest_bridge_says_by_the_status_what_is_wrong() {
+    check("vswitch", |sandbox, server| {
+        run(sandbox, "ovs-vsctl", &server, &["init"]);
+        let bridge = Bridge::start(sandbox, &server.remote());
+        let none = "00000000-0000-4000-8000-000000000000";
+        let long = format!("\"{}\"", "x".repeat(2 << 20));
+        let unknown = format!("/Bridge/{none}");
+        let cases = [
+            ("GET", "/Nothing", "", 404),
+            ("GET", &unknown, "", 404),
+            ("GET", "/Bridge/x", "", 400),
+            ("GET", "/Bridge?nothing=1", "", 400),
+            ("PUT", "/Bridge", "{}", 405),
+            ("POST", "/Bridge", "{", 400),
+            ("POST", "/Bridge", "[]", 400),
+            ("POST", "/Bridge", &long, 413),
+            ("POST", "/Bridge", r#"{"fail_mode":1}"#, 400),
+            ("POST", "/Bridge", r#"{"nothing":1}"#, 400),
+            // Nothing refers to it, so it would not stay.
+            ("POST", "/Bridge", r#"{"name":"br0"}"#, 409),
+            ("PATCH", &unknown, "{}", 404),
+            ("DELETE", &unknown, "", 409),
+            ("POST", "/QoS", "{}", 201),
+            // A reference to a row that is not there, as the server finds.
+            (
+                "POST",
+                "/QoS",
+                &format!(r#"{{"queues":{{"1":"{none}"}}}}"#),
+                409,
+            ),
+        ];
+        for (method, path, body, expected) in cases {
+            let (status, text) = bridge.ask(method, path, body);
+            let body: String = body.chars().take(80).collect();
+            assert_eq!(status, expected, "{method} {path} {body}: {text}");
+            assert_eq!(text.starts_with("{\"error\":"), expected >= 400, "{text}");
+        }
+        server.kill();
+        assert_eq!(bridge.ask("GET", "/Bridge", "").0, 503);
     });
 }

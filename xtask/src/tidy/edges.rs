@@ -292,8 +292,11 @@ const OUTSIDE: &[Outside] = &[
     },
 ];
 
-/// What tests may use besides what the crate itself holds.
+/// What tests and examples may use besides what the crate itself holds.
 const IN_TESTS: &[&str] = &[
+    "http-body-util",
+    "hyper",
+    "hyper-util",
     "proptest",
     "prometheus-parse",
     "rand",
