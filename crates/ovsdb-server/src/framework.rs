@@ -1,13 +1,20 @@
 //! The server as part of a program: databases of one's own, served to OVSDB clients (RFC 7047) by whatever remotes.
 //!
 //! ```text
-//!   clients -> remotes -> sessions -> gate -> database on the engine <- Engine (the program)
+//!                                 +-> gate -> database on the engine <- Engine (the program)
+//!   clients -> remotes -> session-+
+//!                                 +-> Service (the program): a task for each call
 //! ```
 //!
 //! An [`Engine`] serves [`Database`]s that it keeps, in memory or in files, on schemas of the program's own. It does for them
 //! what `ovsdb-server` does, which is built on it: transactions, monitors of all kinds, locks, access by role, conversion,
 //! compaction of files, the built-in database `_Server`. A [`Gate`] has a say before clients change one. The program reads
 //! [`Snapshot`]s, carries out transactions of its own, and hears of changes with a [`Watch`].
+//!
+//! A [`Service`] answers for further databases and methods itself, by whatever code. It says what it can do, and all else has
+//! the answer that clients know from servers that cannot. Clients see its databases beside the others, in `list_dbs` and in
+//! `_Server`. It may answer out of snapshots of its own making: [`Snapshot::read`] and [`Watcher`] do then what the engine
+//! does with transactions and monitors.
 //!
 //! ```no_run
 //! use ovsdb_server::framework::{Database, Engine};
@@ -35,20 +42,27 @@
 //!   program itself goes the same way.
 //! - Whoever has the reply to a transaction has been told of it before by the monitors of the same connection.
 //! - A snapshot is what the database was at one moment. It never changes.
-//! - Nothing that the program gets from here waits for a client.
+//! - Nothing waits for a client but what the program itself has for that client ([`Peer::notify`], [`Watcher`]).
+//! - What the program does wrong harms one request: a gate or a call that panics is answered with an `internal error`.
 //! - All that can pile up has a bound: see [`limits`](crate::limits).
 
 mod builder;
 mod engine;
 mod gate;
+mod monitor;
 mod peer;
+mod program;
+mod service;
 mod snapshot;
 mod watch;
 
 pub use self::builder::{Builder, Database, StartError};
 pub use self::engine::{Engine, ExecuteError, RemoteError};
 pub use self::gate::{Gate, Proposal};
-pub use self::peer::Peer;
+pub use self::monitor::{MonitorRequest, Watcher};
+pub use self::peer::{Gone, Peer};
+pub(crate) use self::program::{Answered, Program, Question};
+pub use self::service::{Call, LockWish, Refusal, Reply, Service};
 pub use self::snapshot::{RowChange, RowView, Snapshot};
 pub use self::watch::Watch;
 pub use crate::file::FileError;

@@ -33,6 +33,7 @@ pub mod locks;
 mod lookout;
 pub mod mailbox;
 pub mod meters;
+pub mod notice;
 mod parked;
 pub mod published;
 pub mod queue;

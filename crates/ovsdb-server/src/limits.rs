@@ -127,6 +127,16 @@ pub const SESSION_PARKED_BYTES_MAX: usize = 256 << 20;
 /// Monitors of one session. One more is refused with `resources exhausted`.
 pub const SESSION_MONITORS_MAX: usize = 1_000;
 
+/// Calls of one session to the service of a program, those that have stepped aside not included. Transactions beyond them
+/// wait.
+pub const SESSION_CALLS_MAX: usize = 16;
+
+/// What the service of a program has for one session and the session has not taken yet, in bytes. Beyond it the service waits.
+pub const SESSION_NOTICES_BYTES_MAX: usize = 1 << 20;
+
+/// How many bytes a message of a service counts for at least.
+pub const NOTICE_BYTES_MIN: usize = 256;
+
 /// Locks that one session holds or waits for. One more is refused with `resources exhausted`.
 pub const SESSION_LOCKS_MAX: usize = 10_000;
 

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ovsdb_engine::Results;
 use ovsdb_proto::error::OvsdbError;
+use ovsdb_proto::json::Json;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::limits;
+use crate::notice::Notice;
 
 /// Names a session for as long as the process lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -55,6 +57,8 @@ pub enum Answer {
     Untold,
     /// Its session has too many transactions waiting.
     Exhausted,
+    /// It was no transaction, but a call to the program's service: the text of the result, or the error.
+    Served(Arc<Result<Vec<u8>, Json>>),
     /// It was no transaction, but a conversion: the database has its new schema, or why not.
     Converted(Result<(), OvsdbError>),
 }
@@ -70,6 +74,8 @@ pub enum Letter {
     Locked(String),
     /// The session no longer owns this lock.
     Stolen(String),
+    /// The program tells the client something.
+    Notice(Arc<Notice>),
     /// A database goes away, or another schema comes in its place: its monitors end.
     DatabaseRemoved(DatabaseId),
     /// The connection is to be closed once everything before this has been sent. The text says why, for the log.

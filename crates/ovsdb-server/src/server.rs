@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::database::{Served, Storage};
 use crate::file::{self, FileError};
-use crate::framework::Gate;
+use crate::framework::{Answered, Gate, Program};
 use crate::lane::Lane;
 use crate::limits::{self, Limits};
 use crate::locks::Locks;
@@ -93,6 +93,8 @@ pub struct Server {
     column_diff: AtomicBool,
     databases: ArcSwap<Databases>,
     server_db: ServerDb,
+    /// Who answers for databases that are not among those.
+    program: ArcSwapOption<Program>,
     /// Held while the set of databases changes.
     changing: tokio::sync::Mutex<()>,
     /// Rung when a database has come or gone, or has another schema.
@@ -138,6 +140,7 @@ impl Server {
             column_diff: AtomicBool::new(false),
             databases: ArcSwap::from_pointee(databases),
             server_db,
+            program: ArcSwapOption::empty(),
             changing: tokio::sync::Mutex::default(),
             changed: Notify::new(),
             locks,
@@ -234,6 +237,17 @@ impl Server {
         self.databases.load().values().cloned().collect()
     }
 
+    /// The names of all databases, those that the program answers for among them, in order.
+    pub(crate) fn database_names(&self) -> Vec<String> {
+        let databases = self.databases.load();
+        let mut names: Vec<String> = databases.keys().cloned().collect();
+        if let Some(program) = self.program() {
+            names.extend(program.databases().keys().cloned());
+            names.sort_unstable();
+        }
+        names
+    }
+
     /// The database of this name.
     pub fn database(&self, name: &str) -> Option<Arc<Served>> {
         self.databases.load().get(name).cloned()
@@ -300,11 +314,15 @@ impl Server {
         if name.starts_with('_') {
             return Err(AddError::Reserved { name });
         }
-        if databases.contains_key(&name) {
+        let program = self.program();
+        let answered = program
+            .iter()
+            .flat_map(|program| program.databases().keys());
+        if databases.contains_key(&name) || answered.clone().any(|other| *other == name) {
             return Err(AddError::Duplicate { name });
         }
         // The built-in one does not count.
-        if databases.len() > limits::DATABASES_MAX {
+        if databases.len() + answered.count() > limits::DATABASES_MAX {
             return Err(AddError::TooMany { name });
         }
         let (locks, options) = (self.locks.clone(), self.writer_options);
@@ -356,7 +374,73 @@ impl Server {
     /// Has `_Server` say what the database `name` is now: whether it is served, and under which schema. Returns when
     /// clients can see it.
     pub async fn database_changed(&self, name: &str) {
-        self.server_db.tell(name, || self.database(name)).await;
+        self.server_db.tell(name, || self.schema(name)).await;
+    }
+
+    /// The schema of a database, whoever answers for it.
+    fn schema(&self, name: &str) -> Option<Arc<Schema>> {
+        match self.database(name) {
+            Some(served) => Some(served.schema().clone()),
+            None => Some(self.program()?.database(name)?.schema.clone()),
+        }
+    }
+
+    /// The part of the server that the program answers for, if there is one.
+    pub(crate) fn program(&self) -> Option<Arc<Program>> {
+        self.program.load_full()
+    }
+
+    /// Has a program answer for the databases that `make` names, in the place of those that it has answered for before; with
+    /// `None` for none any more.
+    ///
+    /// # Errors
+    /// A name is taken or reserved, or there are too many databases. All is as before then.
+    pub(crate) async fn set_program(
+        &self,
+        make: impl FnOnce(Option<&Program>) -> Option<Program>,
+    ) -> Result<(), AddError> {
+        let _changing = self.changing.lock().await;
+        let before = self.program.load_full();
+        let after = make(before.as_deref()).map(Arc::new);
+        let databases = |program: &Option<Arc<Program>>| {
+            let databases = program.as_ref().map(|program| program.databases().clone());
+            databases.unwrap_or_default()
+        };
+        let (old, new) = (databases(&before), databases(&after));
+        let served = self.databases.load_full();
+        for name in new.keys().cloned() {
+            if name.starts_with('_') {
+                return Err(AddError::Reserved { name });
+            }
+            if served.contains_key(&name) {
+                return Err(AddError::Duplicate { name });
+            }
+            if served.len() + new.len() > limits::DATABASES_MAX + 1 {
+                return Err(AddError::TooMany { name });
+            }
+        }
+        self.program.store(after);
+        self.changed.notify_waiters();
+        let is_in = |all: &BTreeMap<String, Arc<Answered>>, name: &String, one: &Arc<Answered>| {
+            all.get(name).is_some_and(|other| Arc::ptr_eq(other, one))
+        };
+        let gone = old.iter().filter(|(name, one)| !is_in(&new, name, one));
+        let come = new.iter().filter(|(name, one)| !is_in(&old, name, one));
+        let mut names: Vec<&String> = gone.clone().chain(come).map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        if let Some(first) = names.first() {
+            self.disconnect_all(false, &format!("changing {first} database"));
+        }
+        for known in self.sessions.lock().values() {
+            for (_, one) in gone.clone() {
+                known.mailbox.deliver(Letter::DatabaseRemoved(one.id));
+            }
+        }
+        for name in names {
+            self.database_changed(name).await;
+        }
+        Ok(())
     }
 
     /// Stops serving a database. Its monitors and waiting transactions end, and clients that do not look after such
@@ -476,6 +560,8 @@ impl Server {
             }
         }
         let databases = self.databases.swap(Arc::default());
+        // It may hold what holds the server.
+        self.program.store(None);
         self.changed.notify_waiters();
         for served in databases.values() {
             served.stop().await;

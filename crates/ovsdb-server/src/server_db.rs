@@ -58,18 +58,18 @@ impl ServerDb {
         &self.served
     }
 
-    /// Brings the row of the database `name` in line with what `find` finds. It looks when no other change is under way,
+    /// Brings the row of the database `name` in line with what `find` finds: its schema, if it is served. It looks when no other change is under way,
     /// so that the last look counts. Returns when clients can see the row, or that it is gone.
-    pub(crate) async fn tell(&self, name: &str, find: impl FnOnce() -> Option<Arc<Served>>) {
+    pub(crate) async fn tell(&self, name: &str, find: impl FnOnce() -> Option<Arc<Schema>>) {
         let _changing = self.changing.lock().await;
         let operation = match find() {
-            Some(database) if self.has_row(name) => Object::from_iter([
+            Some(schema) if self.has_row(name) => Object::from_iter([
                 ("op", Json::string("update")),
                 ("table", Json::string("Database")),
                 ("where", named(name)),
-                ("row", Json::Object(row(database.schema()))),
+                ("row", Json::Object(row(&schema))),
             ]),
-            Some(database) => insert(row(database.schema())),
+            Some(schema) => insert(row(&schema)),
             None => Object::from_iter([
                 ("op", Json::string("delete")),
                 ("table", Json::string("Database")),

@@ -6,6 +6,7 @@
 //! executes it in its turn. Updates leave before the reply (see `Session::reply`). An `echo` waits only for a moment, and
 //! the answer to a probe not at all: that somebody has much to do is no sign of death.
 
+mod calls;
 mod conversion;
 mod desk;
 mod gate;
@@ -17,6 +18,7 @@ mod monitors;
 mod outbox;
 mod requests;
 mod room;
+mod telling;
 mod transactions;
 mod waiting;
 
@@ -28,7 +30,6 @@ use bytes::Bytes;
 use ovsdb_net::{Action, Disconnect, Reconnect, Stream};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::{self, Message};
-use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::words::Method;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -37,7 +38,6 @@ use crate::access::Access;
 use crate::budget::Share;
 use crate::contents::Reader;
 use crate::database::Served;
-use crate::feed::{News, Words};
 use crate::framework::Peer;
 use crate::lane;
 use crate::limits;
@@ -52,12 +52,13 @@ use crate::writer::Job;
 pub(crate) use self::conversion::canceled as canceled_conversion;
 pub(crate) use self::joined::Joined;
 
+use self::calls::Calls;
 use self::desk::Desk;
 use self::held::Held;
 use self::link::{Link, Progress};
-use self::monitors::{Monitors, Protocol};
-use self::outbox::Outbox;
+use self::monitors::Monitors;
 use self::requests::ReadTransact;
+use self::telling::{tell, tell_text, write_news};
 use self::transactions::{IdUse, Transactions};
 use self::waiting::Ready;
 
@@ -98,8 +99,10 @@ pub struct Session {
     last_message_bytes: usize,
     /// Nothing more is expected from the peer, and it has this long to take what is due.
     lingers_until: Option<Instant>,
-    /// The client as gates see it, once one has looked.
+    /// The client as the program sees it, once it has looked.
     peer: Option<Peer>,
+    /// What the program's service is asked for this client, once it has been.
+    calls: Option<Box<Calls>>,
     /// Why nothing more is taken from the peer. What it had asked for before is still answered.
     failed: Option<End>,
 }
@@ -215,6 +218,7 @@ impl Session {
             last_message_bytes: 0,
             lingers_until: None,
             peer: None,
+            calls: None,
             failed: None,
         }
     }
@@ -499,7 +503,9 @@ impl Session {
 
     /// Whether a message that has just come has to wait.
     fn must_hold(&self, message: &Message) -> bool {
-        !is_probe_answer(message) && (!self.held.is_empty() || self.must_wait(message))
+        !is_probe_answer(message)
+            && !self.is_about_call(message)
+            && (!self.held.is_empty() || self.must_wait(message))
     }
 
     /// Whether a message has to wait for the transactions before it, or for indexes that it may need.
@@ -517,6 +523,7 @@ impl Session {
                 if Method::from_text(method) == Some(Method::Transact) =>
             {
                 self.transactions.is_flight_full()
+                    || self.are_calls_full()
                     || self.transactions.id_use(id) == IdUse::InFlight
             }
             _ => true,
@@ -602,11 +609,16 @@ impl Session {
         match letter {
             Letter::Done(token, answer) => {
                 if let Some(open) = self.transactions.close(token) {
-                    self.answer(&open.id, &answer);
+                    match open.database {
+                        Some(_) => self.answer(&open.id, &answer),
+                        None => self.end_call(token, &open.id, &answer),
+                    }
                 }
             }
+            Letter::Notice(notice) => self.pass_on(notice),
             Letter::Parked(token) => {
                 self.transactions.park(token);
+                self.step_aside(token);
                 if self.transactions.is_parking_full() {
                     self.log_refusal(requests::TOO_MANY_PARKED);
                     self.take_back(token, Answer::Exhausted);
@@ -637,6 +649,7 @@ impl Session {
                 Letter::DatabaseRemoved(database) => self.cancel_monitors(database),
                 Letter::Done(token, _) => {
                     if let Some(open) = self.transactions.close(token) {
+                        self.forget_call(token);
                         self.refuse_at_once(&open.id, &requests::canceled());
                     }
                 }
@@ -648,7 +661,9 @@ impl Session {
     /// Ends the monitors on a database that has gone, once they have told everything.
     fn cancel_monitors(&mut self, database: DatabaseId) {
         self.send_news(|served| served.id() == database);
-        for id in self.monitors.cancel_database(database, &self.mailbox) {
+        let mut ended = self.monitors.cancel_database(database, &self.mailbox);
+        ended.extend(self.end_watched(database));
+        for id in ended {
             if self.mailbox.is_db_change_aware() {
                 self.notify_at_once(Method::MonitorCanceled, vec![id]);
             }
@@ -674,6 +689,10 @@ impl Session {
             Answer::Exhausted => self.reply(id, |out| requests::exhausted().write_to(out)),
             Answer::Canceled => self.refuse_at_once(id, &requests::canceled()),
             Answer::Untold => {}
+            Answer::Served(reply) => match &**reply {
+                Ok(result) => self.reply(id, |out| out.extend_from_slice(result)),
+                Err(error) => self.refuse(id, error),
+            },
             Answer::Converted(result) => self.answer_conversion(id, result),
         }
     }
@@ -769,77 +788,14 @@ fn reply_around(id: &Json, before: &[u8], after: &[u8]) -> (Vec<u8>, usize) {
     (message, place)
 }
 
-/// Sends the notification of what is new for a monitor.
-fn tell(to: &mut Outbox, id: &Json, protocol: Protocol, news: News) {
-    let (size, version) = (news.rows() * limits::ROW_BYTES, news.version);
-    match in_place(size, || news.into_words()) {
-        Words::Nothing => {}
-        Words::Own(text) => tell_text(to, id, protocol, version.id, &text),
-        Words::Shared(text) => {
-            let bytes = text.get().map_or(&[][..], Vec::as_slice);
-            if bytes.len() < limits::OUTBOX_CHUNK_BYTES {
-                return tell_text(to, id, protocol, version.id, bytes);
-            }
-            let (mut message, mut place) = (Vec::new(), 0);
-            let write = |out: &mut Vec<u8>| place = out.len();
-            write_update(id, protocol, version.id, write, &mut message);
-            let (before, after) = message.split_at(place);
-            to.send_shared(before, text.clone(), after);
-        }
-    }
-}
-
-/// Appends the notification of what is new for a monitor, unless that is nothing.
-fn write_news(id: &Json, protocol: Protocol, news: News, out: &mut Vec<u8>) {
-    let version = news.version.id;
-    let mut write = |updates: &[u8]| {
-        let write_updates = |out: &mut Vec<u8>| out.extend_from_slice(updates);
-        write_update(id, protocol, version, write_updates, out);
-    };
-    match news.into_words() {
-        Words::Nothing => {}
-        Words::Own(text) => write(&text),
-        Words::Shared(text) => write(text.get().map_or(&[][..], Vec::as_slice)),
-    }
-}
-
-/// Sends a notification of updates.
-fn tell_text(to: &mut Outbox, id: &Json, protocol: Protocol, version: Uuid, updates: &[u8]) {
-    to.send(|out| {
-        let write = |out: &mut Vec<u8>| out.extend_from_slice(updates);
-        write_update(id, protocol, version, write, out);
-        true
-    });
-}
-
-/// Appends `update`, `update2` or `update3` (RFC 7047, section 4.1.6; ovsdb-server(7), sections 4.1.14 and 4.1.16).
-fn write_update(
-    id: &Json,
-    protocol: Protocol,
-    version: Uuid,
-    write_updates: impl FnOnce(&mut Vec<u8>),
-    out: &mut Vec<u8>,
-) {
-    let write_params = |out: &mut Vec<u8>| {
-        out.push(b'[');
-        id.write_to(out);
-        out.push(b',');
-        if protocol == Protocol::CondSince {
-            out.push(b'"');
-            out.extend_from_slice(&version.to_text());
-            out.extend_from_slice(b"\",");
-        }
-        write_updates(out);
-        out.push(b']');
-    };
-    jsonrpc::write_notification_with(protocol.update().as_str(), write_params, out);
-}
-
 impl Drop for Session {
     /// However a session ends, nobody goes on waiting for it, or it for anybody.
     fn drop(&mut self) {
         // Should the task have been given up while it waited.
         self.return_to_desk();
+        if let Some(peer) = &self.peer {
+            peer.close();
+        }
         let id = self.mailbox.id();
         let has_parked = self.mailbox.abandon();
         self.server.locks().release_all(id);

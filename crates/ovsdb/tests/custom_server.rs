@@ -1,9 +1,12 @@
 //! The example of a server of one's own, with clients of the reference and with ours.
 
 use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 
+use ovsdb_testkit::client::RawClient;
 use ovsdb_testkit::programs::{Side, example};
+use ovsdb_testkit::python;
 use ovsdb_testkit::sandbox::Sandbox;
 
 /// The example as it runs.
@@ -50,6 +53,19 @@ impl Drop for Running {
     }
 }
 
+/// A program that goes on, and what it prints.
+fn lines(
+    sandbox: &Sandbox,
+    side: Side,
+    arguments: &[&str],
+) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = sandbox.command(side.program("ovsdb-client"));
+    let command = command.args(arguments).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("it is a program");
+    let stdout = child.stdout.take().expect("it is a pipe");
+    (child, BufReader::new(stdout).lines())
+}
+
 /// Runs a test with the program `ovsdb-client` of each side.
 fn check(test: impl Fn(&Sandbox, &dyn Fn(&[&str]) -> String)) {
     for side in Side::BOTH {
@@ -67,7 +83,10 @@ fn clients_change_and_watch_a_database_of_the_program_behind_its_gate() {
     check(|sandbox, client| {
         let (mut server, port) = Running::start(sandbox, &["punix:db.sock", "ptcp:0:[::1]"]);
         let remote = format!("tcp:[::1]:{}", port.expect("it has a port"));
-        assert_eq!(client(&["list-dbs", &remote]), "Inventory\n_Server\n");
+        assert_eq!(
+            client(&["list-dbs", &remote]),
+            "Facts\nInventory\n_Server\n"
+        );
         let schema = client(&["get-schema", "unix:db.sock", "Inventory"]);
         assert!(schema.contains("\"minInteger\":1"), "{schema}");
         let insert = |columns: &str| {
@@ -99,4 +118,104 @@ fn clients_change_and_watch_a_database_of_the_program_behind_its_gate() {
         let dumped = client(&dump);
         assert!(dumped.contains("1     4     h1"), "{dumped}");
     });
+}
+
+#[test]
+fn a_service_answers_what_clients_ask_of_its_database() {
+    check(|sandbox, client| {
+        let (server, _) = Running::start(sandbox, &["punix:db.sock"]);
+        let remote = "unix:db.sock";
+        let schema = client(&["get-schema", remote, "Facts"]);
+        assert!(schema.contains("\"Fact\""), "{schema}");
+        let dumped = client(&["dump", remote, "Facts", "Fact", "name", "value"]);
+        let pid = server.child.id().to_string();
+        for word in ["hostname", "kernel", "pid", &pid] {
+            assert!(dumped.contains(word), "{dumped}");
+        }
+        let select = r#"["Facts",{"op":"select","table":"Fact","where":[["name","==","pid"]],"columns":["value"]}]"#;
+        let expected = format!("[{{\"rows\":[{{\"value\":\"{pid}\"}}]}}]\n");
+        assert_eq!(client(&["transact", remote, select]), expected);
+        let write = r#"["Facts",{"op":"delete","table":"Fact","where":[]}]"#;
+        let refused = client(&["transact", remote, write]);
+        assert!(refused.contains(r#""error":"not allowed""#), "{refused}");
+        let server_row = r#"["_Server",{"op":"select","table":"Database","where":[["name","==","Facts"]],"columns":["connected","model"]}]"#;
+        assert_eq!(
+            client(&["transact", remote, server_row]),
+            "[{\"rows\":[{\"connected\":true,\"model\":\"standalone\"}]}]\n"
+        );
+    });
+}
+
+#[test]
+fn clients_that_monitor_a_service_are_told_what_is_new() {
+    for side in Side::BOTH {
+        let sandbox = Sandbox::new();
+        let (_server, _) = Running::start(&sandbox, &["punix:db.sock"]);
+        for method in ["monitor", "monitor-cond", "monitor-cond-since"] {
+            let mut raw = RawClient::connect(&sandbox.path("db.sock"));
+            let mut call = |request: &str| {
+                raw.send(request.as_bytes()).expect("it reads");
+                let reply = raw.receive().expect("it answers").expect("it stays");
+                String::from_utf8(reply).expect("JSON is UTF-8")
+            };
+            let done = r#"{"error":null,"id":1,"result":true}"#;
+            assert_eq!(
+                call(r#"{"id":1,"method":"set_fact","params":["a","one"]}"#),
+                done
+            );
+            let mut arguments = vec![
+                "--format=csv",
+                "--no-headings",
+                method,
+                "unix:db.sock",
+                "Facts",
+            ];
+            match method {
+                "monitor" => arguments.extend(["Fact", "name,value"]),
+                "monitor-cond" => {
+                    arguments.extend([r#"[["name","==","a"]]"#, "Fact", "name,value"])
+                }
+                _ => arguments.extend([
+                    "00000000-0000-0000-0000-000000000000",
+                    r#"[["name","==","a"]]"#,
+                    "Fact",
+                    "name,value",
+                ]),
+            }
+            let (mut child, mut lines) = lines(&sandbox, side, &arguments);
+            let mut until = |wanted: &str| loop {
+                let line = lines.next().expect("it goes on").expect("it prints text");
+                if line.contains(wanted) {
+                    return line;
+                }
+            };
+            until("initial,a,one");
+            assert_eq!(
+                call(r#"{"id":1,"method":"set_fact","params":["a","two"]}"#),
+                done
+            );
+            until("insert,a,two");
+            child.kill().expect("it runs");
+            child.wait().expect("it is a child");
+        }
+    }
+}
+
+#[test]
+fn clients_in_python_use_databases_and_locks_of_a_program() {
+    let sandbox = Sandbox::new();
+    let (_server, _) = Running::start(&sandbox, &["punix:db.sock"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/custom_server.py");
+    let remote = format!("unix:{}", sandbox.path("db.sock").display());
+    let transcript = python::run(&sandbox, &script, &[("REMOTE", &remote)], |question| {
+        panic!("it asks {question:?}")
+    });
+    let expected = [
+        "Facts: hostname kernel pid",
+        "Inventory: py cores 2 asset 1",
+        "locked by the first",
+        "locked by the second",
+        "refused: permission error",
+    ];
+    assert_eq!(transcript, expected);
 }

@@ -8,6 +8,8 @@ use ovsdb_proto::schema::Schema;
 
 use super::engine::{Engine, RemoteError};
 use super::gate::Gate;
+use super::program::Answering;
+use super::service::Service;
 use crate::database::Storage;
 use crate::file::{self, FileError};
 use crate::limits::Limits;
@@ -103,11 +105,12 @@ pub enum StartError {
 }
 
 /// Says what an engine is to serve, and where. See [`Engine::builder`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Builder {
     options: WriterOptions,
     limits: Limits,
     databases: Vec<Database>,
+    service: Option<Arc<dyn Answering>>,
     remotes: Vec<(String, RemoteOptions)>,
     tls: Option<TlsSources>,
 }
@@ -117,6 +120,13 @@ impl Builder {
     #[must_use]
     pub fn database(mut self, database: Database) -> Builder {
         self.databases.push(database);
+        self
+    }
+
+    /// Has a service answer for databases of its own, and for methods that nobody else knows. There can be one.
+    #[must_use]
+    pub fn service(mut self, service: impl Service) -> Builder {
+        self.service = Some(Arc::new(service));
         self
     }
 
@@ -166,10 +176,14 @@ impl Builder {
     pub async fn start(mut self) -> Result<Engine, StartError> {
         let databases = std::mem::take(&mut self.databases);
         let remotes = std::mem::take(&mut self.remotes);
+        let service = self.service.take();
         let engine = self.prepare().await?;
         let started = async {
             for database in databases {
                 engine.add_database(database).await?;
+            }
+            if let Some(service) = service {
+                engine.set_service(service).await?;
             }
             for (name, options) in remotes {
                 engine.add_remote_with(&name, options).await?;

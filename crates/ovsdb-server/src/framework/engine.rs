@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::builder::{Builder, Database};
+use super::program::{Answering, Program};
 use super::snapshot::Snapshot;
 use super::watch::Watch;
 use crate::configuration::Configuration;
@@ -108,11 +109,9 @@ impl Engine {
         }
     }
 
-    /// The names of the databases that the engine keeps, `_Server` among them, in order.
+    /// The names of all databases, those of the service and `_Server` among them, in order.
     pub fn databases(&self) -> Vec<String> {
-        let databases = self.shared.server.databases();
-        let names = databases.iter().map(|database| database.name().to_owned());
-        names.collect()
+        self.shared.server.database_names()
     }
 
     /// Serves one more database. Clients that do not look after such changes themselves are disconnected, so that they
@@ -132,6 +131,26 @@ impl Engine {
         let removed = self.shared.server.remove(name, &comment).await;
         self.shared.configuration.refresh();
         removed
+    }
+
+    /// Has the service say anew for which databases it answers. Those whose schemas differ are others from now on: monitors on
+    /// what has gone end, and clients that do not look after such changes themselves are disconnected, so that they notice.
+    ///
+    /// # Errors
+    /// A name is taken or reserved, or there are too many databases. All is as before then.
+    pub async fn refresh_service(&self) -> Result<(), AddError> {
+        let make = |before: Option<&Program>| {
+            let before = before?;
+            let (service, engine) = (before.service.clone(), before.engine.clone());
+            Some(Program::new(service, engine, Some(before)))
+        };
+        self.shared.server.set_program(make).await
+    }
+
+    /// Has a service answer for databases and methods.
+    pub(super) async fn set_service(&self, service: Arc<dyn Answering>) -> Result<(), AddError> {
+        let make = |_: Option<&Program>| Some(Program::new(service, self.clone(), None));
+        self.shared.server.set_program(make).await
     }
 
     /// A database as it is now, if the engine keeps one of this name.

@@ -3,8 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ovsdb_proto::json::Json;
+use ovsdb_proto::jsonrpc::Message;
+use tokio::sync::Semaphore;
+
 use crate::access::Access;
-use crate::mailbox::{Mailbox, SessionId};
+use crate::limits;
+use crate::mailbox::{Letter, Mailbox, SessionId};
+use crate::notice::Notice;
+
+/// The client has gone, or its monitor has ended: nobody can be told anything.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("nobody is there any more")]
+pub struct Gone;
 
 /// A client. Clones are the same client; a new connection is another one.
 #[derive(Clone)]
@@ -16,6 +27,8 @@ struct Inner {
     mailbox: Arc<Mailbox>,
     name: String,
     access: Access,
+    /// In bytes, for what the program tells the client and the session has not taken yet.
+    room: Arc<Semaphore>,
 }
 
 impl Peer {
@@ -24,6 +37,7 @@ impl Peer {
             mailbox,
             name,
             access,
+            room: Arc::new(Semaphore::new(limits::SESSION_NOTICES_BYTES_MAX)),
         };
         Peer {
             inner: Arc::new(inner),
@@ -45,6 +59,39 @@ impl Peer {
     /// if it has proved nothing.
     pub fn identity(&self) -> Option<&str> {
         self.inner.access.client_id.as_deref()
+    }
+
+    /// Sends the client a notification, behind all that it has been sent so far. Waits as long as there is much that it has not
+    /// taken yet: [`SESSION_NOTICES_BYTES_MAX`](crate::limits::SESSION_NOTICES_BYTES_MAX).
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub async fn notify(&self, method: &str, params: Vec<Json>) -> Result<(), Gone> {
+        let mut text = Vec::new();
+        Message::notification(method, params).write_to(&mut text);
+        self.send(None, text).await
+    }
+
+    /// Sends the text of a message, which ends with the monitor that it belongs to.
+    pub(super) async fn send(&self, monitor: Option<Json>, text: Vec<u8>) -> Result<(), Gone> {
+        let bounds = limits::NOTICE_BYTES_MIN..=limits::SESSION_NOTICES_BYTES_MAX;
+        // One that is too long has the room for itself.
+        let bytes = text.len().clamp(*bounds.start(), *bounds.end());
+        let bytes = u32::try_from(bytes).expect("the limit is far below that");
+        let room = self.inner.room.clone().acquire_many_owned(bytes);
+        let room = room.await.map_err(|_| Gone)?;
+        let notice = Notice::new(monitor, text, room);
+        self.inner.mailbox.deliver(Letter::Notice(Arc::new(notice)));
+        Ok(())
+    }
+
+    /// The client has gone.
+    pub(crate) fn close(&self) {
+        self.inner.room.close();
+    }
+
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.inner.mailbox
     }
 
     /// The role that clients of this remote have; `None` may do everything. What a role means to databases on the engine

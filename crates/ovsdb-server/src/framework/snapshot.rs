@@ -4,11 +4,17 @@
 
 use std::sync::Arc;
 
-use ovsdb_engine::{Database, Row};
+use ovsdb_engine::{Context, Database, Outcome, Row, execute};
+use ovsdb_proto::build::Transaction;
 use ovsdb_proto::datum::Datum;
+use ovsdb_proto::json::{self, Json};
+use ovsdb_proto::operation::parse_transact;
 use ovsdb_proto::schema::{Schema, TableId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::value::{ColumnError, FromDatum};
+
+use super::engine::ExecuteError;
+use crate::runtime::fresh_uuid;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
@@ -23,6 +29,50 @@ impl From<Database> for Snapshot {
 }
 
 impl Snapshot {
+    /// A database without rows, which nobody serves: a service can answer with such ones.
+    pub fn empty(schema: impl Into<Arc<Schema>>) -> Snapshot {
+        Snapshot::from(Database::new(schema.into()))
+    }
+
+    /// What this would be after a transaction. The snapshot itself, and a database from which it was taken, stay as they are.
+    ///
+    /// # Errors
+    /// The transaction is on a database of another name, or fails. So does a `wait` that is not met.
+    pub fn with(&self, transaction: &Transaction) -> Result<Snapshot, ExecuteError> {
+        let name = transaction.database();
+        if *name != *self.schema().name {
+            return Err(ExecuteError::UnknownDatabase {
+                name: name.to_string(),
+            });
+        }
+        let params = transaction.to_params()?;
+        let (results, next) = self.run(&params[1..], false);
+        transaction.read_reply(&results)?;
+        Ok(Snapshot::from(next))
+    }
+
+    /// What a client gets for these operations (RFC 7047, section 4.1.3): an array of one result an operation. Those that could
+    /// change something are refused, and a `wait` that is not met fails at once.
+    pub fn read(&self, operations: &[Json]) -> Json {
+        self.run(operations, true).0
+    }
+
+    fn run(&self, operations: &[Json], read_only: bool) -> (Json, Database) {
+        let mut fresh = fresh_uuid;
+        let transact = parse_transact(self.schema(), operations, &mut fresh);
+        let mut context = Context {
+            read_only,
+            ..Context::unrestricted(&mut fresh)
+        };
+        let (results, next) = match execute(&self.database, &transact, &mut context) {
+            Outcome::Prepared(prepared) => (prepared.results, prepared.next),
+            Outcome::Failed(results) => (results, self.database.clone()),
+            Outcome::Blocked { .. } => unreachable!("the context forbids that"),
+        };
+        let results = json::parse(&results.to_bytes()).expect("results are JSON");
+        (results, next)
+    }
+
     /// The schema, which may be another one in another snapshot of the same database: it may have been converted.
     pub fn schema(&self) -> &Arc<Schema> {
         self.database.schema()

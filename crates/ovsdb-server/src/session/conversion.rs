@@ -32,7 +32,7 @@ impl Session {
             Ok(schema) => schema,
             Err(error) => return self.refuse(&id, &refusal(error)),
         };
-        let token = self.transactions.open(id, database.clone(), bytes);
+        let token = self.transactions.open(id, Some(database.clone()), bytes);
         self.is_converting = true;
         let mailbox = self.mailbox.clone();
         let converts = self.server.convert(&database, schema, mailbox, token);

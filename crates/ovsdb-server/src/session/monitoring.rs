@@ -110,17 +110,12 @@ impl Session {
             (Protocol::CondSince, [_, id, requests, since]) => (id, requests, Some(since)),
             _ => return Err(bad_params(params, String::from("invalid parameters"))),
         };
-        if !matches!(requests, Json::Object(_)) {
-            return Err(refusal(OvsdbError::syntax(
-                requests,
-                "monitor-requests must be object",
-            )));
-        }
-        if self.monitors.find(id).is_some() {
+        check_requests(requests)?;
+        if self.has_monitor(id) {
             return Err(duplicate(id));
         }
-        if self.monitors.len() >= limits::SESSION_MONITORS_MAX {
-            return Err(self.exhausted("this session has too many monitors"));
+        if self.monitors() >= limits::SESSION_MONITORS_MAX {
+            return Err(self.exhausted(TOO_MANY));
         }
         let schema = database.schema();
         let requests = MonitorRequests::from_json(schema, requests, protocol.with_conditions())
@@ -171,7 +166,7 @@ impl Session {
         };
         let unknown = || refusal(OvsdbError::syntax(old_id, "unknown monitor session"));
         let place = self.monitors.find(old_id).ok_or_else(unknown)?;
-        if id != old_id && self.monitors.find(id).is_some() {
+        if id != old_id && self.has_monitor(id) {
             return Err(duplicate(id));
         }
         let (database, protocol, monitor) = self.monitors.at(place);
@@ -237,7 +232,21 @@ impl Session {
     }
 }
 
-fn duplicate(id: &Json) -> Json {
+/// What a session is told that wants more monitors than it may have.
+pub(super) const TOO_MANY: &str = "this session has too many monitors";
+
+/// Refuses what is no `<monitor-requests>` at all.
+pub(super) fn check_requests(requests: &Json) -> Result<(), Json> {
+    match requests {
+        Json::Object(_) => Ok(()),
+        _ => Err(refusal(OvsdbError::syntax(
+            requests,
+            "monitor-requests must be object",
+        ))),
+    }
+}
+
+pub(super) fn duplicate(id: &Json) -> Json {
     refusal(OvsdbError::syntax(id, "duplicate monitor ID"))
 }
 

@@ -1,6 +1,7 @@
 //! The methods of the server (RFC 7047, section 4.1; ovsdb-server(7)): a line for each, then what each does.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -84,7 +85,13 @@ impl Session {
             _ => true,
         });
         let Some(method) = known else {
-            return self.refuse(&id, &Json::string(UNKNOWN_METHOD));
+            return match Method::from_text(method) {
+                None => self.ask_unknown(method, params, id),
+                Some(_) => self.refuse(&id, &Json::string(UNKNOWN_METHOD)),
+            };
+        };
+        let Some((params, id)) = self.ask_service(method.as_str(), params, id) else {
+            return;
         };
         let reply = match method {
             Method::Transact => return self.transact(params, id),
@@ -112,6 +119,13 @@ impl Session {
         match reply {
             Ok(result) => self.reply(&id, |out| result.write_to(out)),
             Err(error) => self.refuse(&id, &error),
+        }
+    }
+
+    /// Answers a request for a method that the server does not know.
+    fn ask_unknown(&mut self, method: &str, params: Vec<Json>, id: Json) {
+        if let Some((_, id)) = self.ask_service(method, params, id) {
+            self.refuse(&id, &Json::string(UNKNOWN_METHOD));
         }
     }
 
@@ -277,7 +291,7 @@ impl Session {
             received,
             has_passed: _,
         } = read;
-        let token = self.transactions.open(id, database.clone(), bytes);
+        let token = self.transactions.open(id, Some(database.clone()), bytes);
         let job = Job {
             mailbox: self.mailbox.clone(),
             token,
@@ -300,7 +314,12 @@ impl Session {
     }
 
     /// The error of a request with the id of one that is not answered yet.
-    pub(super) fn duplicate_id(&self, method: Method, params: &[Json], id: &Json) -> Option<Json> {
+    pub(super) fn duplicate_id(
+        &self,
+        method: impl Display,
+        params: &[Json],
+        id: &Json,
+    ) -> Option<Json> {
         match self.transactions.id_use(id) {
             IdUse::Free => None,
             IdUse::Parked(_) | IdUse::InFlight => Some(bad_params(
@@ -356,7 +375,10 @@ impl Session {
     pub(super) fn take_back(&mut self, token: Token, answer: Answer) {
         // Its answer is on its way now, and comes before those of later requests.
         if let Some(open) = self.transactions.resume(token) {
-            open.database.cancel(self.mailbox.id(), token, answer);
+            match &open.database {
+                Some(database) => database.cancel(self.mailbox.id(), token, answer),
+                None => self.abort_call(token, answer),
+            }
         }
     }
 
@@ -364,16 +386,16 @@ impl Session {
         let [id] = params else { return };
         if let IdUse::Parked(token) = self.transactions.id_use(id) {
             self.take_back(token, Answer::Canceled);
+        } else if let Some(token) = self.transactions.call(id) {
+            self.abort_call(token, Answer::Canceled);
         }
     }
 
     fn list_dbs(&mut self) -> Reply {
         // Before the look, not after it: who has heard of a database, or of its end, gets a list that agrees.
         self.send_updates();
-        let databases = self.server.databases();
-        Ok(Json::array(
-            databases.iter().map(|database| database.name()),
-        ))
+        let names = self.server.database_names();
+        Ok(Json::array(names.iter().map(String::as_str)))
     }
 
     fn get_schema(&mut self, params: &[Json], id: &Json) {
@@ -385,7 +407,11 @@ impl Session {
         }
     }
 
-    fn lock_name<'a>(&self, method: Method, params: &'a [Json]) -> Result<&'a str, Json> {
+    pub(super) fn lock_name<'a>(
+        &self,
+        method: Method,
+        params: &'a [Json],
+    ) -> Result<&'a str, Json> {
         if self.options.access.read_only {
             return Err(Json::string(
                 "lock and unlock methods not allowed, DB server is read only.",

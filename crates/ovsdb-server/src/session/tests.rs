@@ -9,6 +9,7 @@ use ovsdb_proto::schema::Schema;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use super::monitors::Protocol;
 use super::*;
 use crate::database::Storage;
 use crate::remotes::{self, RemoteOptions};

@@ -13,7 +13,8 @@ use crate::mailbox::Token;
 /// A transaction that is not answered yet.
 pub(super) struct Open {
     pub(super) id: Json,
-    pub(super) database: Arc<Served>,
+    /// `None`: it is a call to the program's service.
+    pub(super) database: Option<Arc<Served>>,
     parked: bool,
     /// The size of the request.
     bytes: usize,
@@ -112,8 +113,14 @@ impl Transactions {
         }
     }
 
+    /// The call to the program's service that has this request id, if it is one.
+    pub(super) fn call(&self, id: &Json) -> Option<Token> {
+        let token = self.by_id.get(&Id::of(id))?;
+        self.open.get(token)?.database.is_none().then_some(*token)
+    }
+
     /// Opens a transaction whose id is free.
-    pub(super) fn open(&mut self, id: Json, database: Arc<Served>, bytes: usize) -> Token {
+    pub(super) fn open(&mut self, id: Json, database: Option<Arc<Served>>, bytes: usize) -> Token {
         self.last += 1;
         let token = Token(self.last);
         self.by_id.insert(Id::of(&id), token);
