@@ -71,7 +71,7 @@ const CHAPTERS: &[(&str, &[Source])] = &[
             ),
             some(
                 "crates/ovsdb-client/src/driver.rs",
-                &["ECHOES_MAX", "ECHO_BYTES_MAX"],
+                &["ECHOES_MAX", "ECHO_BYTES_MAX", "UNUSUAL_BYTES_MAX"],
             ),
             some(
                 "crates/ovsdb-client/src/client/conversation.rs",
@@ -94,6 +94,11 @@ const CHAPTERS: &[(&str, &[Source])] = &[
                 "crates/ovsdb-client/src/replica/submit.rs",
                 &["TRANSACTIONS_MAX"],
             ),
+            some(
+                "crates/ovsdb-client/src/replica/follow.rs",
+                &["ATTEMPTS_MAX"],
+            ),
+            some("crates/ovsdb-client/src/txn/commit.rs", &["MALFORMED_MAX"]),
             some(
                 "crates/ovsdb-client/src/control/mod.rs",
                 &["ANSWER_BYTES_MAX", "ANSWER_TIME_MAX"],

@@ -29,6 +29,10 @@ pub(crate) const BATCH_BYTES: usize = 64 << 10;
 /// Bytes of the longest message that is read in place. A longer one would keep other tasks of this thread waiting.
 const READ_HERE_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes of the longest message that is read as a tree though it has another form than messages usually have, or is an error
+/// or a request. A tree takes many times as much memory as its text. Replies that somebody awaits may be longer.
+const UNUSUAL_BYTES_MAX: usize = 32 << 20;
+
 /// A message on its way out.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
@@ -156,6 +160,13 @@ impl Incoming<'_> {
                         let result = Ok(result);
                         return Ok(id.map(|id| RawEvent::Reply { owner, id, result }));
                     }
+                    if !self.shared.is_awaited(&id) {
+                        return Ok(None);
+                    }
+                }
+                Look::Other if bytes.len() > UNUSUAL_BYTES_MAX => {
+                    tracing::warn!(target: "jsonrpc", "{}: a message of {} bytes is too long for its form", self.name, bytes.len());
+                    return Err(Disconnect::Protocol);
                 }
                 Look::Other => {}
             }

@@ -99,8 +99,11 @@ pub(crate) struct Link {
     rows: Rows,
     /// The row and the text of the schema in `_Server` for which the schema was asked for last.
     asked_for: Option<(Uuid, Arc<str>)>,
-    /// The newest question for the schema, if it has no answer yet.
+    /// The question for the schema, if it has no answer yet.
     schema_question: Option<u64>,
+    /// Whether the schema may have become another one since that was asked. There is one question at a time, so that a server
+    /// that tells much and answers nothing does not fill the memory with them.
+    asks_again: bool,
     /// The schema that was told last on this connection.
     told: Option<Json>,
     /// Whether monitors have ended since the schema was told, which therefore is to be told again whatever it is.
@@ -125,6 +128,7 @@ impl Link {
             rows: Rows::default(),
             asked_for: None,
             schema_question: None,
+            asks_again: false,
             told: None,
             is_canceled: false,
             next_question: 0,
@@ -149,6 +153,7 @@ impl Link {
             Input::Connected => {
                 self.asked_for = None;
                 self.schema_question = None;
+                self.asks_again = false;
                 self.told = None;
                 self.is_canceled = false;
                 self.begin(&mut actions);
@@ -211,6 +216,10 @@ impl Link {
     }
 
     fn ask_schema(&mut self, actions: &mut Vec<Action>) {
+        if self.schema_question.is_some() {
+            self.asks_again = true;
+            return;
+        }
         let params = vec![Json::string(&self.database)];
         self.schema_question = Some(self.ask(Method::GetSchema, params, actions));
     }
@@ -226,6 +235,9 @@ impl Link {
     fn reply(&mut self, question: u64, result: Result<Json, Json>, actions: &mut Vec<Action>) {
         if self.schema_question == Some(question) {
             self.schema_question = None;
+            if std::mem::take(&mut self.asks_again) {
+                return self.ask_schema(actions);
+            }
             return self.schema(result, actions);
         }
         match self.state {

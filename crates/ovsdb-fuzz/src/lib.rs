@@ -96,6 +96,26 @@ pub const TARGETS: &[Target] = &[
         run: targets::updates::run,
         variations: 5_000,
     },
+    Target {
+        name: "client_glance",
+        run: targets::client_glance::run,
+        variations: 20_000,
+    },
+    Target {
+        name: "client_session",
+        run: targets::client_session::run,
+        variations: 1_000,
+    },
+    Target {
+        name: "client_replica",
+        run: targets::client_replica::run,
+        variations: 5_000,
+    },
+    Target {
+        name: "schema_project",
+        run: targets::schema_project::run,
+        variations: 5_000,
+    },
 ];
 
 #[cfg(test)]

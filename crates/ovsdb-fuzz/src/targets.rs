@@ -1,5 +1,8 @@
 //! The targets, one a module.
 
+pub mod client_glance;
+pub mod client_replica;
+pub mod client_session;
 pub mod condition;
 pub mod control_answers;
 pub mod control_socket;
@@ -13,5 +16,6 @@ pub mod monitor_requests;
 pub mod operations;
 pub mod record;
 pub mod schema;
+pub mod schema_project;
 pub mod session;
 pub mod updates;

@@ -421,8 +421,9 @@ fn after_monitors_of_the_database_have_ended_the_schema_is_told_again_even_if_it
             > 4 get_schema ["db"]
             < data canceled
             < row 0 {{"modify":{{"schema":"new"}}}}
-            > 5 get_schema ["db"]
+            < row 0 {{"modify":{{"schema":"newer"}}}}
             < reply 4 {DB}
+            > 5 get_schema ["db"]
             < reply 5 {DB}
             > schema db
             < data canceled

@@ -127,6 +127,11 @@ impl Shared {
         self.state().ended.clone().unwrap_or(Disconnect::Closed)
     }
 
+    /// Whether anybody awaits the reply to the request with this id.
+    pub(crate) fn is_awaited(&self, id: &Json) -> bool {
+        request_id(id).is_some_and(|id| self.state().waiting.contains_key(&id))
+    }
+
     /// Whose the awaited reply among the events is; `None` if it goes to a caller or nobody awaits it.
     pub(crate) fn owner(&self, id: &Json) -> Option<u64> {
         let id = request_id(id)?;
