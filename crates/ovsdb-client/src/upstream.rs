@@ -331,6 +331,12 @@ impl Requests {
         Ok(id)
     }
 
+    /// Returns when there may be room for a request again, or the client has ended. Safe to cancel.
+    pub async fn room(&self) {
+        // The place is given back at once. Somebody else may take it; then there is another wait.
+        drop(self.outbound.reserve().await);
+    }
+
     /// Gives a connection up: the client ends it and looks for another server. Without effect on later ones.
     pub fn reject(&self, connection: ConnectionId, why: Rejection) {
         self.rejected.send_if_modified(|last| {

@@ -114,8 +114,11 @@ impl Changes {
         let is_same = Arc::ptr_eq(self.older.projection(), self.newer.projection());
         type Place<'a> = Option<(TableId, &'a TableSchema)>;
         let tables: Box<dyn Iterator<Item = (Place<'a>, Place<'a>)>> = if is_same {
-            // They are numbered in the order of their names.
-            let tables = newer.table_ids().map(|id| Some((id, newer.table(id))));
+            // They are numbered in the order of their names. Most are as they were, and are not looked at further.
+            let tables = newer
+                .table_ids()
+                .filter(|&id| !self.older.rows(id).is_shared_with(self.newer.rows(id)));
+            let tables = tables.map(|id| Some((id, newer.table(id))));
             Box::new(tables.map(|table| (table, table)))
         } else {
             // In most cases one table after another of both.

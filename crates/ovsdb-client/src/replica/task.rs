@@ -20,12 +20,10 @@ use super::handle::Shared;
 use super::index::Index;
 use super::submit::{Submission, Transactions};
 use crate::event::RequestId;
-use crate::upstream::{ConnectionId, Inbound, NotAccepted, Rejection, Upstream};
+use crate::upstream::{ConnectionId, Inbound, NotAccepted, Rejection, Requests, Upstream};
 
 /// Longer messages are read on a thread for such work, so that a runtime of one thread goes on meanwhile.
 const IN_PLACE_BYTES_MAX: usize = 256 << 10;
-/// So long after the client had no room for a request it is asked again.
-const NO_ROOM_PAUSE: Duration = Duration::from_millis(100);
 
 /// What readers want of the task.
 #[derive(Debug)]
@@ -109,8 +107,7 @@ impl Task {
         loop {
             let wakes_at = follower.wakes_at().map(Duration::from_millis);
             let wakes_at = wakes_at.map(|since| self.began + since);
-            let again_at = (!self.unsent.is_empty()).then(|| Instant::now() + NO_ROOM_PAUSE);
-            let wakes_at = wakes_at.into_iter().chain(again_at).min();
+            let full = (!self.unsent.is_empty()).then(|| self.upstream.requests().clone());
             let inbound = tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(order) => self.order(order, &follower),
@@ -124,6 +121,7 @@ impl Task {
                     Some(inbound) => self.input(inbound, &follower),
                     None => return,
                 },
+                () = room(full) => None,
                 () = sleep_until(wakes_at) => Some(Input::Tick),
             };
             self.send_unsent();
@@ -343,6 +341,14 @@ fn bytes(input: &Input) -> usize {
             result: Ok(text), ..
         } => text.len(),
         _ => 0,
+    }
+}
+
+/// Returns when there may be room where there was none.
+async fn room(full: Option<Requests>) {
+    match full {
+        Some(requests) => requests.room().await,
+        None => std::future::pending().await,
     }
 }
 

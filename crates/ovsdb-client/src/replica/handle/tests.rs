@@ -26,7 +26,7 @@ const TXN: &str = "10000000-0000-0000-0000-000000000000";
 
 /// The other end of a replica.
 struct Client {
-    _registrar: Registrar,
+    registrar: Registrar,
     asked: Asked,
     replica: Downstream,
 }
@@ -36,7 +36,7 @@ fn start() -> (Client, Replica) {
     let (upstream, downstream) = registrar.register();
     let replica = Replica::start(upstream, "db", Selection::all(), Limits::default());
     let client = Client {
-        _registrar: registrar,
+        registrar,
         asked,
         replica: downstream,
     };
@@ -127,6 +127,40 @@ impl Client {
         })
         .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_for_which_there_was_no_room_are_sent_as_soon_as_there_is() {
+    let (mut client, replica) = start();
+    let (other, _other_end) = client.registrar.register();
+    let fill = || {
+        let params = Bytes::from_static(b"[]");
+        let requests = other.requests();
+        requests.try_request(ConnectionId(1), Method::Echo, params)
+    };
+    while fill().is_ok() {}
+    let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
+    client
+        .tell(Inbound::Up {
+            connection: ConnectionId(1),
+            server: Server::new("tcp:127.0.0.1:6640"),
+            schema: Arc::new(schema),
+        })
+        .await;
+    // The task sees it, and finds no room.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    let asked = loop {
+        let request = client.asked.requests.recv().await.unwrap();
+        if request.replica == client.replica.replica() {
+            break request.method;
+        }
+    };
+    assert_eq!(asked, Method::MonitorCondSince);
+    assert_eq!(Instant::now(), began, "it was not a matter of time");
+    drop(replica);
 }
 
 #[tokio::test]
@@ -248,7 +282,7 @@ async fn whoever_waits_learns_that_it_is_in_vain() {
     };
     let replica = Replica::start(upstream, "db", Selection::all(), limits);
     let mut client = Client {
-        _registrar: registrar,
+        registrar,
         asked,
         replica: downstream,
     };
