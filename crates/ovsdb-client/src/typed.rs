@@ -6,8 +6,11 @@
 //! - Reading: [`Version::table`](crate::replica::Version::table) binds a model to what a replica has, once: a column of another
 //!   type is an error there ([`BindError`]), and one that is not there reads as the default value
 //!   ([`Table::has`] tells). After that reading a column is two look-ups by number, and copies nothing ([`RowView::get`]).
+//! - Changes: [`Changes::of`](crate::replica::Changes::of) shows what changed of a model, with the rows as they were and as they
+//!   are; [`Interest::model`](crate::replica::Interest::model) has a watcher woken by nothing else.
 //! - Writing: [`Txn::create`](crate::txn::Txn::create), [`Txn::write`](crate::txn::Txn::write) and
-//!   [`Txn::store`](crate::txn::Txn::store) check what the schema demands before anything is sent.
+//!   [`Txn::store`](crate::txn::Txn::store) check what the schema demands before anything is sent. Parts of sets and maps are
+//!   changed by [`Txn::put_element`](crate::txn::Txn::put_element), [`Txn::put_key`](crate::txn::Txn::put_key) and their like.
 //!
 //! Which type a column has:
 //!
@@ -24,6 +27,7 @@
 //! What a server sends never makes any of this panic: a value that does not fit its type, which a server does not send that
 //! means well, reads as the default value.
 
+mod change;
 mod check;
 mod column;
 mod reference;
@@ -32,6 +36,7 @@ mod table;
 mod txn;
 mod value;
 
+pub use change::{ModelChange, ModelChanges};
 pub use check::{Check, Violation};
 pub use column::{Column, ColumnInfo};
 pub use reference::Ref;

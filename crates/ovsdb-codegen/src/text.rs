@@ -85,6 +85,25 @@ pub(crate) fn write(database: &Database) -> String {
     out.line(1, "Ok(())");
     out.line(0, "}");
     out.empty();
+    let doc = "Whether a replica has all tables and columns of the types here, for programs that cannot do without one.";
+    out.doc(0, doc);
+    out.doc(0, "");
+    out.doc(0, "# Errors");
+    out.doc(
+        0,
+        "A table or a column is missing, or a column holds something else.",
+    );
+    out.line(
+        0,
+        "pub fn fits_in_full(version: &::ovsdb::replica::Version) -> Result<(), ::ovsdb::typed::BindError> {",
+    );
+    for table in &database.tables {
+        let call = format!("version.table_in_full::<{}>()?;", table.type_name);
+        out.line(1, &call);
+    }
+    out.line(1, "Ok(())");
+    out.line(0, "}");
+    out.empty();
     out.0 + body.0.trim_end() + "\n"
 }
 

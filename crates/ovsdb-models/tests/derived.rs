@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ovsdb::json;
-use ovsdb::replica::Version;
+use ovsdb::replica::{ChangeKind, Changes, Interest, Version};
 use ovsdb::schema::{Schema, Selection};
 use ovsdb::txn::Txn;
-use ovsdb::typed::{Model as _, Ref};
+use ovsdb::typed::{BindError, Model as _, Ref, RowView};
 use ovsdb::updates::{Form, UpdatesReader};
 use ovsdb::uuid::Uuid;
 
@@ -36,23 +36,40 @@ struct Machine {
     r#type: String,
 }
 
+/// A site with a host.
 fn example() -> Arc<Version> {
+    let (site, host) = (Uuid::from_bytes([1; 16]), Uuid::from_bytes([2; 16]));
+    let selection = Machine::select(Place::select(Selection::new()));
+    versions(
+        &selection,
+        &[&format!(
+            r#"{{"Site":{{"{site}":{{"initial":{{"name":"north","labels":["map",[["tier","1"]]],"hosts":["uuid","{host}"]}}}}}},
+            "Host":{{"{host}":{{"initial":{{"name":"a","cores":8,"state":"running"}}}}}}}}"#
+        )],
+    )
+    .remove(0)
+}
+
+/// The versions that updates lead to, the first of them from nothing.
+fn versions(selection: &Selection, updates: &[&str]) -> Vec<Arc<Version>> {
     let schema = include_str!("../../../examples/inventory.ovsschema");
     let schema = json::parse(schema.as_bytes()).expect("JSON");
     let schema = Schema::from_json(&schema).expect("a schema");
-    let selection = Machine::select(Place::select(Selection::new()));
-    let projection = Arc::new(schema.project(&selection));
-    let (site, host) = (Uuid::from_bytes([1; 16]), Uuid::from_bytes([2; 16]));
-    let updates = format!(
-        r#"{{"Site":{{"{site}":{{"initial":{{"name":"north","labels":["map",[["tier","1"]]],"hosts":["uuid","{host}"]}}}}}},
-            "Host":{{"{host}":{{"initial":{{"name":"a","cores":8,"state":"running"}}}}}}}}"#
-    );
+    let projection = Arc::new(schema.project(selection));
     let mut reader = UpdatesReader::new(Arc::clone(&projection.schema));
-    let updates = reader
-        .read(Form::Updates2, updates.as_bytes())
-        .expect("updates");
-    let empty = Version::empty(Arc::clone(&projection));
-    Arc::new(empty.replaced(projection, updates).expect("new rows"))
+    let mut version = Version::empty(Arc::clone(&projection));
+    let mut versions = Vec::new();
+    for text in updates {
+        let updates = reader.read(Form::Updates2, text.as_bytes());
+        let updates = updates.expect("updates");
+        version = match versions.is_empty() {
+            true => version.replaced(Arc::clone(&projection), updates),
+            false => version.updated(updates),
+        }
+        .expect("they fit");
+        versions.push(Arc::new(version.clone()));
+    }
+    versions
 }
 
 #[test]
@@ -106,4 +123,97 @@ fn what_may_not_be_written_is_left_out() {
     );
     assert!(text.contains(r#""labels":["map",[]]"#), "{text}");
     assert!(!text.contains("south") && !text.contains("99"), "{text}");
+}
+
+#[test]
+fn changes_are_those_of_the_columns_that_a_model_has() {
+    let name = |number: u8| Uuid::from_bytes([number; 16]);
+    let [one, two, three, four] = [1, 2, 3, 4].map(name);
+    let versions = versions(
+        &Selection::all(),
+        &[
+            &format!(
+                r#"{{"Host":{{"{one}":{{"initial":{{"name":"a","cores":8,"state":"running"}}}},
+                    "{two}":{{"initial":{{"name":"b","cores":8,"state":"running"}}}},
+                    "{three}":{{"initial":{{"name":"c","cores":8,"state":"running"}}}}}}}}"#
+            ),
+            &format!(
+                r#"{{"Host":{{"{one}":{{"modify":{{"cores":16,"addresses":"192.0.2.1"}}}},
+                    "{two}":{{"modify":{{"addresses":"192.0.2.2"}}}},
+                    "{three}":{{"delete":null}},
+                    "{four}":{{"insert":{{"name":"d","cores":1}}}}}},
+                    "Site":{{"{one}":{{"insert":{{"name":"north"}}}}}}}}"#
+            ),
+        ],
+    );
+    let changes = Changes::between(Arc::clone(&versions[0]), Arc::clone(&versions[1]));
+    let of_machines = changes.of::<Machine>().expect("machines");
+    let told: Vec<(ChangeKind, Uuid, Option<i64>, Option<i64>)> = of_machines
+        .iter()
+        .map(|change| {
+            let cores = |row: Option<RowView<'_, Machine>>| Some(row?.get(Machine::CORES));
+            let (old, new) = (cores(change.old()), cores(change.new()));
+            (change.kind(), change.id().uuid(), old, new)
+        })
+        .collect();
+    // Of the second host nothing changed that the model has.
+    let expect = [
+        (ChangeKind::Modify, one, Some(8), Some(16)),
+        (ChangeKind::Delete, three, Some(8), None),
+        (ChangeKind::Insert, four, None, Some(1)),
+    ];
+    assert_eq!(told, expect);
+    let first = of_machines.iter().next().expect("a change");
+    assert!(first.has_changed(Machine::CORES));
+    assert!(!first.has_changed(Machine::NAME));
+    assert_eq!(changes.of::<Place>().expect("places").iter().count(), 1);
+
+    let quiet = Interest::all().all_but("Host", ["addresses"]);
+    let changes: Vec<Uuid> = changes.iter(&quiet).map(|change| change.uuid()).collect();
+    assert_eq!(changes, [one, three, four]);
+}
+
+#[test]
+fn a_model_can_be_had_in_full_or_not_at_all() {
+    let selection = Selection::new().columns("Host", ["name", "state"]);
+    let version = versions(&selection, &["{}"]).remove(0);
+    let machines = version.table::<Machine>().expect("machines");
+    assert_eq!(machines.missing().collect::<Vec<_>>(), ["cores"]);
+    assert!(machines.has(Machine::NAME) && !machines.has(Machine::CORES));
+    let no_column = BindError::NoColumn {
+        table: "Host",
+        column: "cores",
+    };
+    assert_eq!(version.table_in_full::<Machine>().err(), Some(no_column));
+    let no_table = BindError::NoTable { table: "Site" };
+    assert_eq!(version.table_in_full::<Place>().err(), Some(no_table));
+    assert!(example().table_in_full::<Place>().is_ok());
+}
+
+#[test]
+fn parts_of_sets_and_maps_are_changed_and_checked() {
+    let version = example();
+    let (site, host) = (
+        Ref::new(Uuid::from_bytes([1; 16])),
+        Ref::new(Uuid::from_bytes([2; 16])),
+    );
+    let mut txn = Txn::on(version, Uuid::from_random_bytes([7; 16]));
+    txn.take_element(site, Place::HOSTS, host).expect("a set");
+    let other = Ref::new(Uuid::from_bytes([9; 16]));
+    txn.put_element(site, Place::HOSTS, other).expect("a set");
+    txn.put_key(site, Place::TAGS, "rack", "7").expect("a map");
+    let kept = txn.put_key_if_absent(site, Place::TAGS, "tier", "9");
+    kept.expect("a map");
+    txn.take_key(site, Place::TAGS, "gone").expect("a map");
+    let hosts = txn.read(site, Place::HOSTS).expect("a set");
+    assert_eq!(hosts, BTreeSet::from([other]));
+    let tags = txn.read(site, Place::TAGS).expect("a map");
+    let expect = [("rack", "7"), ("tier", "1")].map(|(key, value)| (key.into(), value.into()));
+    assert_eq!(tags, BTreeMap::from(expect));
+    let plan = txn.plan().expect("a plan");
+    let text = plan.request().to_text().expect("text");
+    assert!(
+        text.contains(r#""op":"mutate""#) && !text.contains(r#""op":"update""#),
+        "{text}"
+    );
 }

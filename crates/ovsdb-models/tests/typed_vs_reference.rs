@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ovsdb::Client;
-use ovsdb::replica::{Limits, Replica};
+use ovsdb::replica::{ChangeKind, Interest, Limits, Replica};
 use ovsdb::txn::Txn;
 use ovsdb::typed::Ref;
 use ovsdb::uuid::Uuid;
@@ -116,5 +116,75 @@ async fn bridges_and_ports_are_read_and_written_by_their_types() {
         let ports = version.table::<Port>().expect("ports");
         let tags: Vec<Option<i64>> = ports.rows().map(|row| row.get(port::TAG)).collect();
         assert!(tags.contains(&Some(7)), "{side:?}: {tags:?}");
+    }
+}
+
+#[tokio::test]
+async fn changes_and_parts_of_columns_go_by_their_types() {
+    for side in Side::BOTH {
+        let sandbox = Sandbox::new();
+        let schema = reference_schema("vswitch");
+        let server = Server::start(&sandbox, side, &[("conf.db", &schema)]);
+        let database = format!("--db={}", server.remote());
+        let vsctl = |words: &[&str]| {
+            let words: Vec<&str> = [&[database.as_str(), "--no-wait"], words].concat();
+            sandbox.run_ok(reference("ovs-vsctl"), &words)
+        };
+        vsctl(&["init"]);
+        vsctl(&[
+            "add-br",
+            "br0",
+            "--",
+            "set",
+            "bridge",
+            "br0",
+            "other_config:b=2",
+        ]);
+
+        let client = Client::builder(&server.remote()).database("Open_vSwitch");
+        let client = client.connect(soon()).await.expect("the server is up");
+        let replica = Replica::start(
+            client.attach(),
+            "Open_vSwitch",
+            vswitch::selection(),
+            Limits::default(),
+        );
+        let version = replica.live(soon()).await.expect("contents");
+        assert_eq!(vswitch::fits_in_full(&version), Ok(()), "{side:?}");
+        let mut watcher = replica.watch(Interest::all().all_but("Bridge", ["other_config"]));
+
+        // Two write to one map, and neither undoes what the other did.
+        let br0 = {
+            let bridges = version.table::<Bridge>().expect("bridges");
+            bridges.rows().next().expect("a bridge").id()
+        };
+        vsctl(&["set", "bridge", "br0", "other_config:a=1"]);
+        let mut txn = Txn::on(version, Uuid::from_random_bytes([9; 16]));
+        let config = bridge::OTHER_CONFIG;
+        txn.put_key(br0, config, "c", "3").expect("a pair");
+        txn.take_key(br0, config, "b").expect("a key");
+        let vlan = bridge::FLOOD_VLANS;
+        txn.put_element(br0, vlan, 7).expect("a number");
+        assert!(txn.put_element(br0, vlan, 4096).is_err(), "{side:?}");
+        let plan = txn.plan().expect("a plan");
+        let sent = replica.submit(plan.params().clone()).await;
+        sent.expect("it is carried out");
+        let config = vsctl(&["get", "bridge", "br0", "other_config"]);
+        assert_eq!(config, "{a=\"1\", c=\"3\"}\n", "{side:?}");
+        vsctl(&["del-br", "br0"]);
+
+        // The change of the first map alone is not told; the last is that the row is gone.
+        let mut told = Vec::new();
+        while !told.contains(&(ChangeKind::Delete, br0)) {
+            let changes = watcher.next().await.expect("changes");
+            for change in changes.of::<Bridge>().expect("bridges").iter() {
+                if change.kind() == ChangeKind::Modify {
+                    let vlans = change.new().expect("a row").get(vlan);
+                    assert!(change.has_changed(vlan) && vlans.contains(7), "{side:?}");
+                }
+                told.push((change.kind(), change.id()));
+            }
+        }
+        assert!(told.len() <= 2, "{side:?}: {told:?}");
     }
 }

@@ -14,13 +14,24 @@ use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 
 use super::version::{Row, Version};
+use crate::typed::Model;
 
 /// What somebody wants to know of what changes: everything, or the tables that are named.
 #[derive(Clone, Debug, Default)]
 pub struct Interest {
-    /// With the columns that matter; `None`: all.
-    tables: BTreeMap<EcoString, Option<BTreeSet<EcoString>>>,
+    tables: BTreeMap<EcoString, Columns>,
 }
+
+/// Which columns of a table matter.
+#[derive(Clone, Debug)]
+enum Columns {
+    All,
+    Only(BTreeSet<EcoString>),
+    AllBut(BTreeSet<EcoString>),
+}
+
+/// The column whose value is new whenever a row changes.
+const VERSION: &str = "_version";
 
 impl Interest {
     /// Everything is of interest.
@@ -30,7 +41,7 @@ impl Interest {
 
     /// A table is of interest, beside others that are named.
     pub fn table(mut self, name: impl Into<EcoString>) -> Interest {
-        self.tables.insert(name.into(), None);
+        self.tables.insert(name.into(), Columns::All);
         self
     }
 
@@ -41,8 +52,27 @@ impl Interest {
         columns: impl IntoIterator<Item = C>,
     ) -> Interest {
         let columns = columns.into_iter().map(Into::into).collect();
-        self.tables.insert(table.into(), Some(columns));
+        self.tables.insert(table.into(), Columns::Only(columns));
         self
+    }
+
+    /// A table is of interest: new rows, rows that went, and those of which another column than these changed. This is for
+    /// columns that the program itself writes, or that change often and say little.
+    pub fn all_but<C: Into<EcoString>>(
+        mut self,
+        table: impl Into<EcoString>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Interest {
+        let columns = columns.into_iter().map(Into::into);
+        // It changes with every other.
+        let columns = columns.chain([VERSION.into()]).collect();
+        self.tables.insert(table.into(), Columns::AllBut(columns));
+        self
+    }
+
+    /// The table of a model is of interest, with the columns that the model has.
+    pub fn model<M: Model>(self) -> Interest {
+        self.columns(M::TABLE, M::COLUMNS.iter().map(|column| column.name))
     }
 
     fn has_table(&self, name: &str) -> bool {
@@ -50,9 +80,13 @@ impl Interest {
     }
 
     fn has(&self, change: &Change<'_>) -> bool {
+        let is_modified = change.kind() == ChangeKind::Modify;
         match self.tables.get(change.table()) {
-            Some(Some(columns)) if change.kind() == ChangeKind::Modify => {
+            Some(Columns::Only(columns)) if is_modified => {
                 change.columns().any(|name| columns.contains(name))
+            }
+            Some(Columns::AllBut(columns)) if is_modified => {
+                change.columns().any(|name| !columns.contains(name))
             }
             Some(_) => true,
             None => self.tables.is_empty(),

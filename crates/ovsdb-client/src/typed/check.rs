@@ -94,7 +94,7 @@ impl Check {
         }
     }
 
-    fn check(&self, term: &Term) -> Result<(), Violation> {
+    pub(super) fn check(&self, term: &Term) -> Result<(), Violation> {
         match term {
             Term::Atom(atom) if !self.allows(atom) => Err(Violation::Value {
                 value: atom.clone(),

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use ovsdb_proto::atom::Atom;
 use ovsdb_proto::build::{self, Clause};
-use ovsdb_proto::value::Value;
+use ovsdb_proto::value::{Term, Value};
 
 use super::check::{Check, Demand, Violation};
 use super::value::{ColumnValue, Shape};
@@ -91,6 +92,18 @@ impl<M, V: ColumnValue> Column<M, V> {
     pub fn check(&self, value: &V) -> Result<Value, Violation> {
         let value = value.to_value();
         self.demand.check(&value).map(|()| value)
+    }
+
+    /// An element of a set, or a key of a map, as the protocol has it, if the schema allows it.
+    pub(super) fn check_key(&self, key: Atom) -> Result<Term, Violation> {
+        let key = Term::Atom(key);
+        self.demand.key.check(&key).map(|()| key)
+    }
+
+    /// A value of a map as the protocol has it, if the schema allows it.
+    pub(super) fn check_mapped(&self, value: Atom) -> Result<Term, Violation> {
+        let value = Term::Atom(value);
+        self.demand.value.check(&value).map(|()| value)
     }
 
     /// The clause that rows meet with exactly this value.

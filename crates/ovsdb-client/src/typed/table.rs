@@ -40,16 +40,34 @@ pub trait Model: Sized {
 
 /// A model does not fit what a replica has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("column {column} of table {table} holds {found}, which is not {expected}")]
-pub struct BindError {
-    /// The table.
-    pub table: &'static str,
-    /// The column.
-    pub column: &'static str,
-    /// What the model has.
-    pub expected: Shape,
-    /// The column's type, as its schema has it.
-    pub found: EcoString,
+#[non_exhaustive]
+pub enum BindError {
+    /// A column holds something else.
+    #[error("column {column} of table {table} holds {found}, which is not {expected}")]
+    Type {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What the model has.
+        expected: Shape,
+        /// The column's type, as its schema has it.
+        found: EcoString,
+    },
+    /// There is no such table, for those who want all that the model has.
+    #[error("there is no table {table}")]
+    NoTable {
+        /// The table.
+        table: &'static str,
+    },
+    /// There is no such column, for those who want all that the model has.
+    #[error("there is no column {column} in table {table}")]
+    NoColumn {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
 }
 
 /// The rows of a table at one moment, as a model has them.
@@ -60,10 +78,12 @@ pub struct Table<'v, M> {
 }
 
 impl Version {
-    /// The table of a model. One that the replica does not have is like one without rows.
+    /// The table of a model. One that the replica does not have is like one without rows, and a column that it does not have
+    /// reads as the default value: a program goes on with servers whose schema is older or newer. Which columns those are
+    /// [`Table::missing`] says; [`Version::table_in_full`] takes nothing less.
     ///
     /// # Errors
-    /// See [`BindError`].
+    /// [`BindError::Type`].
     pub fn table<M: Model>(&self) -> Result<Table<'_, M>, BindError> {
         let Some((id, schema)) = self.schema().table_by_name(M::TABLE) else {
             return Ok(Table {
@@ -80,7 +100,7 @@ impl Version {
             if column.shape.holds(ty) {
                 return Ok(Some(id));
             }
-            Err(BindError {
+            Err(BindError::Type {
                 table: M::TABLE,
                 column: column.name,
                 expected: column.shape,
@@ -95,7 +115,34 @@ impl Version {
     }
 }
 
+impl Version {
+    /// The table of a model, with each of its columns.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn table_in_full<M: Model>(&self) -> Result<Table<'_, M>, BindError> {
+        let table = self.table::<M>()?;
+        if table.rows.is_none() {
+            return Err(BindError::NoTable { table: M::TABLE });
+        }
+        let missing = table.missing().next();
+        match missing {
+            None => Ok(table),
+            Some(column) => Err(BindError::NoColumn {
+                table: M::TABLE,
+                column,
+            }),
+        }
+    }
+}
+
 impl<M: Model> Table<'_, M> {
+    /// The names of the columns that the replica does not have, which read as default values.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let columns = M::COLUMNS.iter().zip(&self.columns);
+        columns.filter_map(|(column, id)| id.is_none().then_some(column.name))
+    }
+
     /// Whether the replica has a column; otherwise it reads as the default value.
     pub fn has<V>(&self, column: Column<M, V>) -> bool {
         self.columns.get(column.at()).is_some_and(Option::is_some)
@@ -160,6 +207,11 @@ impl<'t, M: Model> RowView<'t, M> {
     pub fn read<V: ColumnValue>(&self, column: Column<M, V>) -> V {
         let id = self.columns.get(column.at()).copied().flatten();
         V::read(id.map(|id| self.row.get(id)))
+    }
+
+    /// The row, without types.
+    pub fn row(&self) -> &'t Row {
+        self.row
     }
 
     /// A copy of the row.

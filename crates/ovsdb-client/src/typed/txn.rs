@@ -1,9 +1,14 @@
 //! Changes of rows by their models.
 
-use ovsdb_proto::error::OvsdbError;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ovsdb_proto::error::OvsdbError;
+use ovsdb_proto::value::Term;
+
+use super::check::Violation;
 use super::column::Column;
 use super::reference::Ref;
+use super::scalar::Scalar;
 use super::table::Model;
 use super::value::ColumnValue;
 use crate::txn::{EditError, Txn};
@@ -66,12 +71,81 @@ impl Txn {
         value: &V,
     ) -> Result<(), EditError> {
         let value = column.check(value);
-        let value = value.map_err(|violation| EditError::Value {
-            table: M::TABLE.into(),
-            column: column.name().into(),
-            error: OvsdbError::constraint(violation.to_string()),
-        })?;
+        let value = value.map_err(|violation| refused(column, &violation))?;
         self.set(&row.name(), column.name(), value)
+    }
+
+    /// Puts an element into a set, and leaves its others as the server has them.
+    ///
+    /// # Errors
+    /// [`EditError::Value`] if the schema of the model does not allow the element, and whatever [`Txn::insert_element`] says.
+    pub fn put_element<M: Model, S: Scalar + Ord>(
+        &mut self,
+        row: Ref<M>,
+        column: Column<M, BTreeSet<S>>,
+        element: impl Into<S>,
+    ) -> Result<(), EditError> {
+        let element = column.check_key(element.into().to_atom());
+        let element = element.map_err(|violation| refused(column, &violation))?;
+        self.insert_element(&row.name(), column.name(), element)
+    }
+
+    /// Takes an element out of a set, if it is there, and leaves its others as the server has them.
+    ///
+    /// # Errors
+    /// As [`Txn::remove_element`].
+    pub fn take_element<M: Model, S: Scalar + Ord>(
+        &mut self,
+        row: Ref<M>,
+        column: Column<M, BTreeSet<S>>,
+        element: impl Into<S>,
+    ) -> Result<(), EditError> {
+        let element = Term::Atom(element.into().to_atom());
+        self.remove_element(&row.name(), column.name(), element)
+    }
+
+    /// Gives a key of a map a value, and leaves the other keys as the server has them.
+    ///
+    /// # Errors
+    /// [`EditError::Value`] if the schema of the model does not allow key or value, and whatever [`Txn::set_key`] says.
+    pub fn put_key<M: Model, K: Scalar + Ord, V: Scalar>(
+        &mut self,
+        row: Ref<M>,
+        column: Column<M, BTreeMap<K, V>>,
+        key: impl Into<K>,
+        value: impl Into<V>,
+    ) -> Result<(), EditError> {
+        let (key, value) = checked_pair(column, &key.into(), &value.into())?;
+        self.set_key(&row.name(), column.name(), key, value)
+    }
+
+    /// Gives a key of a map a value unless it is there, and leaves the other keys as the server has them.
+    ///
+    /// # Errors
+    /// As [`Txn::put_key`].
+    pub fn put_key_if_absent<M: Model, K: Scalar + Ord, V: Scalar>(
+        &mut self,
+        row: Ref<M>,
+        column: Column<M, BTreeMap<K, V>>,
+        key: impl Into<K>,
+        value: impl Into<V>,
+    ) -> Result<(), EditError> {
+        let (key, value) = checked_pair(column, &key.into(), &value.into())?;
+        self.insert_key(&row.name(), column.name(), key, value)
+    }
+
+    /// Takes a key out of a map, if it is there, and leaves the others as the server has them.
+    ///
+    /// # Errors
+    /// As [`Txn::remove_key`].
+    pub fn take_key<M: Model, K: Scalar + Ord, V: Scalar>(
+        &mut self,
+        row: Ref<M>,
+        column: Column<M, BTreeMap<K, V>>,
+        key: impl Into<K>,
+    ) -> Result<(), EditError> {
+        let key = Term::Atom(key.into().to_atom());
+        self.remove_key(&row.name(), column.name(), key)
     }
 
     /// What a column of a row holds, by the version that the transaction stands on and its own changes.
@@ -86,4 +160,25 @@ impl Txn {
         let datum = self.datum(&row.name(), column.name())?;
         Ok(V::read(Some(&datum)))
     }
+}
+
+/// What is said of a value that the schema of a model does not allow.
+fn refused<M: Model, V>(column: Column<M, V>, violation: &Violation) -> EditError {
+    EditError::Value {
+        table: M::TABLE.into(),
+        column: column.name().into(),
+        error: OvsdbError::constraint(violation.to_string()),
+    }
+}
+
+/// A pair of a map as the protocol has it, if the schema of the model allows it.
+fn checked_pair<M: Model, K: Scalar + Ord, V: Scalar>(
+    column: Column<M, BTreeMap<K, V>>,
+    key: &K,
+    value: &V,
+) -> Result<(Term, Term), EditError> {
+    let pair = column
+        .check_key(key.to_atom())
+        .and_then(|key| Ok((key, column.check_mapped(value.to_atom())?)));
+    pair.map_err(|violation| refused(column, &violation))
 }
