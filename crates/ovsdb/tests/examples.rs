@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Stdio};
 
 use ovsdb_testkit::daemon::Server;
+use ovsdb_testkit::installation::wait_for;
 use ovsdb_testkit::programs::{Side, example, reference, reference_schema};
 use ovsdb_testkit::sandbox::Sandbox;
 
@@ -338,10 +339,10 @@ fn rest_bridge_reads_and_writes_rows() {
         );
         // What others do is there to be read.
         vsctl(&["add-br", "br1"]);
-        let mut found = String::new();
-        while !found.contains("\"br1\"") {
-            found = bridge.ask("GET", "/Bridge?name=br1", "").1;
-        }
+        wait_for("br1", || {
+            let (_, found) = bridge.ask("GET", "/Bridge?name=br1", "");
+            found.contains("\"br1\"").then_some(())
+        });
         assert_eq!(
             bridge.ask("DELETE", &format!("{path}/ports/{port}"), "").0,
             204
@@ -390,6 +391,9 @@ fn rest_bridge_says_by_the_status_what_is_wrong() {
             assert_eq!(text.starts_with("{\"error\":"), expected >= 400, "{text}");
         }
         server.kill();
-        assert_eq!(bridge.ask("GET", "/Bridge", "").0, 503);
+        // It may take a moment until the bridge knows.
+        wait_for("a 503", || {
+            (bridge.ask("GET", "/Bridge", "").0 == 503).then_some(())
+        });
     });
 }
