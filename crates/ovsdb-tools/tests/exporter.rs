@@ -4,6 +4,7 @@ mod support {
     pub(crate) mod page;
 }
 
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use ovsdb_testkit::client::RawClient;
@@ -155,6 +156,49 @@ fn nothing_is_told_of_usual_places_where_nothing_is() {
     assert!(!log.contains("|WARN|") && !log.contains("|ERR|"), "{log}");
     exporter.stop();
     assert!(!sandbox.path("http.sock").exists());
+}
+
+#[test]
+fn a_daemon_that_is_silent_is_down_and_holds_nobody_up_for_long() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("silent.ctl");
+    // Who connects is never accepted, and never answered.
+    let _silent = UnixListener::bind(&path).expect("a socket in the sandbox");
+    let server = serve(&sandbox);
+    let controls = [
+        format!("--control=silent={}", path.display()),
+        format!("--control=inventory={}", server.control().display()),
+    ];
+    let _exporter = export(&sandbox, &["A=unix:db.sock", &controls[0], &controls[1]]);
+    let page = page_with(&sandbox, DAEMON_UP, 1.0);
+    assert_eq!(page.value("ovsdb_daemon_up{component=\"silent\"}"), 0.0);
+    assert!(page.value("ovsdb_failed_req_count{system_id=\"\"}") >= 1.0);
+}
+
+#[test]
+fn a_database_with_another_schema_is_followed_on() {
+    let sandbox = Sandbox::new();
+    let server = serve(&sandbox);
+    let _exporter = export_server(&sandbox);
+    page_with(&sandbox, ROWS, 0.0);
+    let wider = SCHEMA.replace(
+        "\"U\":",
+        "\"V\":{\"columns\":{\"n\":{\"type\":\"integer\"}}},\"U\":",
+    );
+    std::fs::write(sandbox.path("wider"), wider.replace("1.2.3", "1.3.0"))
+        .expect("a writable folder");
+    let arguments = ["convert", &server.remote(), "wider"];
+    sandbox.run_ok(ours("ovsdb-client"), &arguments);
+    let page = page_with(
+        &sandbox,
+        "ovsdb_database_rows{database=\"A\",table=\"V\"}",
+        0.0,
+    );
+    assert!(
+        page.text.contains("schema_version=\"1.3.0\""),
+        "{}",
+        page.text
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use ovsdb_testkit::daemon::{Daemon, Server};
 use ovsdb_testkit::installation::wait_for;
+use ovsdb_testkit::pki::Pki;
 use ovsdb_testkit::port::Port;
 use ovsdb_testkit::programs::{Side, ours, reference, reference_schema};
 use ovsdb_testkit::sandbox::Sandbox;
@@ -265,4 +266,37 @@ fn a_server_of_a_cluster_tells_how_it_sees_it() {
     let number = address.rsplit(':').next().and_then(|it| it.parse().ok());
     assert_eq!(Some(page.value(raft)), number);
     drop(server);
+}
+
+#[test]
+fn servers_are_reached_over_tls() {
+    let pki = Pki::shared();
+    for side in Side::BOTH {
+        let sandbox = Sandbox::new();
+        let port = Port::reserve();
+        let remote = format!("--remote=pssl:{}:127.0.0.1", port.number());
+        let [key, certificate] = pki.pair("server");
+        let ca = pki.ca("ca.pem");
+        let schema = reference_schema("ovn-nb");
+        let _server = Server::start_as(
+            &sandbox,
+            side,
+            "ovsdb-server",
+            "db.sock",
+            &[("nb.db", &schema)],
+            &[&remote, &key, &certificate, &ca],
+        );
+        let database = format!("OVN_Northbound=ssl:127.0.0.1:{}", port.number());
+        let [key, certificate] = pki.pair("client");
+        let _exporter = export(
+            &sandbox,
+            &[&database, &key, &certificate, &ca, "--control=none"],
+        );
+        let rows = "ovsdb_database_rows{database=\"OVN_Northbound\",table=\"Logical_Switch\"}";
+        let page = page_once(&sandbox, rows, |page| page.samples.contains_key(rows));
+        assert_eq!(
+            page.value("ovsdb_database_up{database=\"OVN_Northbound\"}"),
+            1.0
+        );
+    }
 }

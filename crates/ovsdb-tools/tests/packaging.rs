@@ -208,7 +208,8 @@ fn the_container_serves_and_tells_how_it_is() {
         assert!(parsed.is_ok_and(|json| json.is_object()), "{line}");
     }
     // What is copied into the image is what is built for it.
-    for program in ["ovsdb-server", "ovsdb-client", "ovsdb-tool", "ovs-appctl"] {
+    let programs = ["ovsdb-server", "ovsdb-client", "ovsdb-tool", "ovs-appctl"];
+    for program in programs.into_iter().chain(["ovsdb-exporter"]) {
         let copied = format!("/source/target/release/{program} ");
         assert!(text.contains(&copied), "{program}");
     }
