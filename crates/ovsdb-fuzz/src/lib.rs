@@ -92,6 +92,11 @@ pub const TARGETS: &[Target] = &[
         variations: 2_000,
     },
     Target {
+        name: "service",
+        run: targets::service::run,
+        variations: 2_000,
+    },
+    Target {
         name: "updates",
         run: targets::updates::run,
         variations: 5_000,

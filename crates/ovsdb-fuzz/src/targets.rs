@@ -17,5 +17,6 @@ pub mod operations;
 pub mod record;
 pub mod schema;
 pub mod schema_project;
+pub mod service;
 pub mod session;
 pub mod updates;

@@ -87,5 +87,5 @@ macro_rules! targets {
 
 targets! {
     framing json_text message schema datum datum_text condition operations monitor_requests record log_file
-    control_socket control_answers session updates client_glance client_session client_replica schema_project
+    control_socket control_answers session service updates client_glance client_session client_replica schema_project
 }

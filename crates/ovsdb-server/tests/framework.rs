@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
+use ovsdb_net::Stream;
 use ovsdb_proto::build::{Transaction, column, delete, insert, update, wait};
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
@@ -16,6 +17,7 @@ use ovsdb_server::framework::{
     Proposal, RemoteError, RemoteOptions, Reply, Service, Snapshot, StartError,
 };
 use ovsdb_server::limits;
+use ovsdb_testkit::client::RawClient;
 use parking_lot::Mutex;
 use support::{Client, schema};
 use tokio::runtime::Runtime;
@@ -267,6 +269,117 @@ fn what_cannot_be_served_is_an_error_and_leaves_nothing_behind() {
     assert_eq!(runtime.block_on(engine.ports()), BTreeMap::new());
 }
 
+/// Lets those in whose names begin with an "a", and says who was there.
+struct Names(mpsc::UnboundedSender<String>);
+
+impl Gate for Names {
+    fn transact(&self, proposal: &Proposal<'_>) -> Result<(), OvsdbError> {
+        let peer = proposal.peer();
+        let (identity, role) = (peer.identity(), peer.role());
+        let _ = self.0.send(format!(
+            "{identity:?} {role:?} {} {}",
+            peer.is_read_only(),
+            proposal.is_read_only()
+        ));
+        match identity {
+            Some(name) if name.starts_with('a') => Ok(()),
+            _ => Err(OvsdbError::new(ErrorTag::PermissionError, "who is that?")),
+        }
+    }
+
+    fn convert(&self, peer: &Peer, schema: &Schema) -> Result<(), OvsdbError> {
+        assert_eq!(schema.name, "D");
+        match peer.identity() {
+            Some(_) => Ok(()),
+            None => Err(OvsdbError::new(ErrorTag::NotAllowed, "who is that?")),
+        }
+    }
+}
+
+#[test]
+fn a_gate_knows_who_asks_and_what_he_may_do() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let database = Database::in_memory(schema("D")).behind(Names(sender));
+    let fixture = Fixture::new(Engine::builder().database(database));
+    let connect = |name: Option<&str>, options: RemoteOptions| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+        let _runtime = fixture.runtime.enter();
+        let mut stream = Stream::from_unix(ours).expect("room for a socket");
+        if let Some(name) = name {
+            stream = stream.with_client_id(name);
+        }
+        fixture.engine.serve(stream, &options);
+        Client {
+            raw: RawClient::over(theirs),
+        }
+    };
+    let row = r#"{"op":"insert","table":"U","row":{}}"#;
+    let read = r#"{"op":"select","table":"U","where":[],"columns":["n"]}"#;
+    let stranger = r#"[{"details":"who is that?","error":"permission error"}]"#;
+    let convert = format!(r#"["D",{}]"#, schema("D").to_json());
+
+    let mut anna = connect(Some("anna"), RemoteOptions::default());
+    anna.check(row, r#"[{"uuid":["uuid","U"]}]"#);
+    anna.check(read, r#"[{"rows":[{"n":0}]}]"#);
+    // The schema is another one after that, and the gate the same.
+    assert_eq!(anna.call("convert", &convert), ok("{}"));
+    let mut anna = connect(Some("anna"), RemoteOptions::default());
+    anna.check(read, r#"[{"rows":[{"n":0}]}]"#);
+    let mut bert = connect(Some("bert"), RemoteOptions::default());
+    bert.check(read, stranger);
+    let mut nobody = connect(None, RemoteOptions::default());
+    nobody.check(row, stranger);
+    let not_allowed = r#"{"details":"who is that?","error":"not allowed"}"#;
+    assert_eq!(nobody.call("convert", &convert), failed(not_allowed));
+    // What the gate lets through, the engine may refuse.
+    let mut reader = connect(
+        Some("alma"),
+        RemoteOptions {
+            read_only: true,
+            role: Some(String::from("guest")),
+            ..RemoteOptions::default()
+        },
+    );
+    let refused = reader.transact(row);
+    assert!(refused.contains("not allowed"), "{refused}");
+    fixture.runtime.block_on(fixture.engine.close());
+    let mut who = Vec::new();
+    while let Ok(one) = seen.try_recv() {
+        who.push(one);
+    }
+    let expected = [
+        r#"Some("anna") None false false"#,
+        r#"Some("anna") None false true"#,
+        r#"Some("anna") None false true"#,
+        r#"Some("bert") None false true"#,
+        r#"None None false false"#,
+        r#"Some("alma") Some("guest") true false"#,
+    ];
+    assert_eq!(who, expected);
+}
+
+#[test]
+fn an_engine_connects_to_clients_that_listen() {
+    let fixture = Fixture::new(Engine::builder().database(Database::in_memory(schema("D"))));
+    let path = fixture.folder.path().join("client.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("a new socket");
+    let remote = format!("unix:{}", path.display());
+    let (engine, runtime) = (&fixture.engine, &fixture.runtime);
+    runtime
+        .block_on(engine.add_remote(&remote))
+        .expect("a method");
+    let (stream, _) = listener.accept().expect("the engine connects");
+    let mut client = Client {
+        raw: RawClient::over(stream),
+    };
+    client.check(
+        r#"{"op":"insert","table":"U","row":{}}"#,
+        r#"[{"uuid":["uuid","U"]}]"#,
+    );
+    assert!(runtime.block_on(engine.remove_remote(&remote)));
+    assert_eq!(client.next(), "end");
+}
+
 /// What happens in a [`Desk`], for the test to wait for.
 #[derive(Debug, Eq, PartialEq)]
 enum Event {
@@ -296,10 +409,6 @@ struct Test {
 
 impl Test {
     fn new() -> Test {
-        Test::with_options(RemoteOptions::default())
-    }
-
-    fn with_options(options: RemoteOptions) -> Test {
         let (sender, events) = mpsc::unbounded_channel();
         let schemas = Arc::new(Mutex::new(vec![shared("S")]));
         let contents = Arc::new(watch::Sender::new(Snapshot::empty(
@@ -316,7 +425,7 @@ impl Test {
         let (contents, begins) = (desk.contents.clone(), desk.begins.clone());
         let builder = Engine::builder().database(Database::in_memory(schema("D")));
         Test {
-            fixture: Fixture::with_options(builder.service(desk), options),
+            fixture: Fixture::new(builder.service(desk)),
             schemas,
             events,
             ends,
@@ -627,6 +736,42 @@ fn server_tells_of_databases_of_a_service_as_they_come_change_and_go() {
     let reply = aware.call("transact", r#"["S","one"]"#);
     assert!(reply.contains("unknown database"), "{reply}");
     test.expect(Event::Gone);
+}
+
+#[test]
+fn closing_an_engine_ends_calls_and_monitors_of_its_service() {
+    let mut test = Test::new();
+    let mut client = test.fixture.connect();
+    test.begins.notify_one();
+    assert_eq!(client.call("monitor", r#"["S","m",{"T":{}}]"#), ok("{}"));
+    client.request("1", "transact", r#"["S","one"]"#);
+    test.begins("one");
+    test.fixture.runtime.block_on(test.fixture.engine.close());
+    assert_eq!(client.next(), "end");
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        ends.push(test.events.blocking_recv().expect("the service is there"));
+    }
+    // The client has gone, and so has its monitor.
+    let gone = ends.iter().filter(|it| **it == Event::Gone).count();
+    assert_eq!(
+        (gone, ends.contains(&Event::Dropped(String::from("one")))),
+        (2, true)
+    );
+}
+
+#[test]
+fn clients_that_may_only_read_hold_no_locks_of_a_service() {
+    let options = RemoteOptions {
+        read_only: true,
+        ..RemoteOptions::default()
+    };
+    let fixture = Fixture::with_options(Engine::builder().service(Quiet), options);
+    let mut client = fixture.connect();
+    let error = r#""lock and unlock methods not allowed, DB server is read only.""#;
+    for method in ["lock", "steal", "unlock"] {
+        assert_eq!(client.call(method, r#"["x"]"#), failed(error));
+    }
 }
 
 /// Says nothing but which databases it has, and about locks.

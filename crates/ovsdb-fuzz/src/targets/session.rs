@@ -62,8 +62,13 @@ impl runtime::World for World {
 
 /// See the module's documentation. The input is what the client writes.
 pub fn run(input: &[u8]) {
+    simulate(serve(input));
+}
+
+/// Runs something in a world in which the same happens every time.
+pub(super) fn simulate(what: impl Future<Output = ()>) {
     let _simulation = runtime::enter(Rc::new(World::default()));
-    RUNTIME.with(|runtime| runtime.block_on(serve(input)));
+    RUNTIME.with(|runtime| runtime.block_on(what));
 }
 
 async fn serve(input: &[u8]) {
@@ -79,22 +84,7 @@ async fn serve(input: &[u8]) {
         .await
         .expect("the first of its name");
 
-    let answer = say(&server, input).await;
-    check_messages(&answer);
-    let answer = say(
-        &server,
-        br#"{"method":"echo","params":["still there"],"id":7}"#,
-    )
-    .await;
-    let answer = String::from_utf8_lossy(&answer);
-    assert!(
-        answer.contains("still there") && answer.contains("\"id\":7"),
-        "{answer}"
-    );
-
-    while server.sessions() > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    talk(&server, input).await;
     for database in server.databases() {
         assert_eq!(
             database.parked(),
@@ -103,6 +93,22 @@ async fn serve(input: &[u8]) {
         );
     }
     server.close().await;
+}
+
+/// Serves a client who writes this, and then one who asks whether anybody is there. Returns when they have gone.
+pub(super) async fn talk(server: &Arc<Server>, input: &[u8]) {
+    let answer = say(server, input).await;
+    check_messages(&answer);
+    let echo = br#"{"method":"echo","params":["still there"],"id":7}"#;
+    let answer = say(server, echo).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.contains("still there") && answer.contains("\"id\":7"),
+        "{answer}"
+    );
+    while server.sessions() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// What a client is told who writes this and nothing more.

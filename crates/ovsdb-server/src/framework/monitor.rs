@@ -137,7 +137,8 @@ impl Watcher {
 
     /// Tells the client what differs between two snapshots, if that concerns it. The client must have been told of the older
     /// one, and both must be of the schema that the watcher was made for. Waits as long as the client has much that it has
-    /// not taken yet.
+    /// not taken yet. That may be until the reply has left with which the monitor begins, so that the call that gives it must
+    /// not wait for this.
     ///
     /// # Errors
     /// The monitor has ended, be it with its client.
