@@ -4,7 +4,12 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 
+use ovsdb::error::{ErrorTag, OvsdbError};
+use ovsdb::json;
+use ovsdb::schema::Schema;
+use ovsdb::server::{Database, Engine, Gate, Proposal, TlsSources};
 use ovsdb_testkit::client::RawClient;
+use ovsdb_testkit::pki::Pki;
 use ovsdb_testkit::programs::{Side, example};
 use ovsdb_testkit::python;
 use ovsdb_testkit::sandbox::Sandbox;
@@ -199,6 +204,48 @@ fn clients_that_monitor_a_service_are_told_what_is_new() {
             child.wait().expect("it is a child");
         }
     }
+}
+
+/// Says who asks, by refusing him.
+struct WhoIsThat;
+
+impl Gate for WhoIsThat {
+    fn transact(&self, proposal: &Proposal<'_>) -> Result<(), OvsdbError> {
+        let who = format!("{:?}", proposal.peer().identity());
+        Err(OvsdbError::new(ErrorTag::PermissionError, who))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_prove_by_tls_who_they_are_to_a_gate() {
+    let pki = Pki::shared();
+    let path = |name: &str| pki.path(name).display().to_string();
+    let sources = TlsSources {
+        private_key: Some(path("server-privkey.pem")),
+        certificate: Some(path("server-cert.pem")),
+        ca: Some(path("ca.pem")),
+        ..TlsSources::default()
+    };
+    let schema = json::parse(br#"{"name":"D","tables":{}}"#).expect("valid JSON");
+    let schema = Schema::from_json(&schema).expect("a valid schema");
+    let engine = Engine::builder()
+        .database(Database::in_memory(schema).behind(WhoIsThat))
+        .tls(sources)
+        .remote("pssl:0:[::1]")
+        .start();
+    let engine = engine.await.expect("it starts");
+    let ports = engine.ports().await;
+    let remote = format!("ssl:[::1]:{}", ports["pssl:0:[::1]"]);
+    for side in Side::BOTH {
+        let [key, certificate] = pki.pair("client");
+        let arguments = [key, certificate, pki.ca("ca.pem"), String::from("transact")];
+        let arguments = [&arguments[..], &[remote.clone(), String::from(r#"["D"]"#)]].concat();
+        let client = move || Sandbox::new().run_ok(side.program("ovsdb-client"), &arguments);
+        let refused = tokio::task::spawn_blocking(client).await.expect("it runs");
+        let expected = r#"[{"details":"Some(\"client id:"#;
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+    engine.close().await;
 }
 
 #[test]

@@ -15,6 +15,7 @@ use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::Message;
 use ovsdb_proto::words::Method;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -57,13 +58,15 @@ enum Route {
     Ask(Question, Then),
     /// To the service, for a monitor, which lasts until the sender is dropped.
     Begin(MonitorRequest, DatabaseId, watch::Sender<()>),
-    /// Nowhere: this is the answer.
-    Answer(Result<Vec<u8>, Json>),
+    /// Nowhere, for this reason.
+    Refuse(Json),
 }
 
 /// The calls of one session, and the monitors of the service that it has.
 pub(super) struct Calls {
     program: Arc<Program>,
+    /// Where calls run.
+    runtime: Handle,
     peer: Peer,
     open: HashMap<Token, Open, RandomState>,
     /// How many of them have not stepped aside.
@@ -104,12 +107,10 @@ impl Drop for Calls {
         for open in self.open.values() {
             open.task.abort();
         }
-        let (program, peer) = (self.program.clone(), self.peer.clone());
+        let (service, peer) = (self.program.service.clone(), self.peer.clone());
         // In a task of its own, in which it may panic as it likes.
-        program.engine.server().lane().outside().spawn({
-            let program = program.clone();
-            async move { program.service.disconnected(&peer) }
-        });
+        self.runtime
+            .spawn(async move { service.disconnected(&peer) });
     }
 }
 
@@ -171,11 +172,7 @@ impl Session {
         let mut watched = None;
         let (question, then) = match self.route(&program, method, &params) {
             None => return Some((params, id)),
-            Some(Route::Answer(Ok(text))) => {
-                self.reply(&id, |out| out.extend_from_slice(&text));
-                return None;
-            }
-            Some(Route::Answer(Err(error))) => {
+            Some(Route::Refuse(error)) => {
                 self.refuse(&id, &error);
                 return None;
             }
@@ -217,7 +214,6 @@ impl Session {
         let database = first.and_then(|name| program.database(name.as_str()?));
         let monitor = |id: Option<&Json>| self.calls.as_ref()?.find(id?);
         let question = match known {
-            Method::GetSchema => return Some(Route::Answer(Ok(database?.schema_text.clone()))),
             Method::Transact => Question::Transact {
                 database: database?.schema.name.to_string(),
                 operations: params[1..].to_vec(),
@@ -232,17 +228,17 @@ impl Session {
                 let name = &database.schema.name;
                 return Some(match self.monitor_request(known, name, params) {
                     Ok((request, end)) => Route::Begin(request, database.id, end),
-                    Err(error) => Route::Answer(Err(error)),
+                    Err(error) => Route::Refuse(error),
                 });
             }
             Method::MonitorCondChange => {
                 monitor(first)?;
                 let [old_id, new_id, conditions] = params else {
                     let error = bad_params(params, String::from("invalid parameters"));
-                    return Some(Route::Answer(Err(error)));
+                    return Some(Route::Refuse(error));
                 };
                 if new_id != old_id && self.has_monitor(new_id) {
-                    return Some(Route::Answer(Err(monitoring::duplicate(new_id))));
+                    return Some(Route::Refuse(monitoring::duplicate(new_id)));
                 }
                 let then = Then::Rename(old_id.clone(), new_id.clone());
                 let question = Question::MonitorCondChange {
@@ -267,7 +263,7 @@ impl Session {
                 };
                 match self.lock_name(known, params) {
                     Ok(name) => Question::Lock(name.to_owned(), wish),
-                    Err(error) => return Some(Route::Answer(Err(error))),
+                    Err(error) => return Some(Route::Refuse(error)),
                 }
             }
             _ => return None,
@@ -323,7 +319,8 @@ impl Session {
         let (begun, has_begun) = oneshot::channel();
         let calls = self.calls.as_deref_mut();
         let before = calls.and_then(|calls| calls.last_begun.take());
-        let task = self.server.lane().outside().spawn(async move {
+        let runtime = self.server.lane().outside();
+        let task = runtime.spawn(async move {
             // Within the task: whatever the service does, it does to this call alone.
             let answer = async { service.answer(call, question).await };
             delivery.of(answer, before, begun).await;
@@ -331,6 +328,7 @@ impl Session {
         let calls = self.calls.get_or_insert_with(|| {
             Box::new(Calls {
                 program: program.clone(),
+                runtime: runtime.clone(),
                 peer,
                 open: HashMap::default(),
                 busy: 0,

@@ -401,6 +401,12 @@ impl Session {
     fn get_schema(&mut self, params: &[Json], id: &Json) {
         // As for the list: whoever has heard that the database has gone, or has another schema, finds it so.
         self.send_updates();
+        let program = self.server.program();
+        let name = params.first().and_then(Json::as_str);
+        let answered = program.as_ref().zip(name);
+        if let Some(database) = answered.and_then(|(program, name)| program.database(name)) {
+            return self.reply(id, |out| out.extend_from_slice(&database.schema_text));
+        }
         match self.database(Method::GetSchema, params) {
             Ok(database) => self.reply(id, |out| out.extend_from_slice(database.schema_text())),
             Err(error) => self.refuse(id, &error),
