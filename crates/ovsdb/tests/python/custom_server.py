@@ -56,6 +56,8 @@ facts = replica(FACTS, "Fact", ["name", "value"])
 print("Facts:", *sorted(row.name for row in facts.tables["Fact"].rows.values()))
 
 first = replica(INVENTORY, "Host", HOST, "the_lock")
+# Without it an IDL that wants it sends nothing.
+until(first, lambda: first.has_lock)
 transaction = ovs.db.idl.Transaction(first)
 host = transaction.insert(first.tables["Host"])
 host.name, host.cores = "py", 2
@@ -71,7 +73,6 @@ until(first, lambda: hosts(first) and hosts(first)[0].asset)
 host = hosts(first)[0]
 print("Inventory:", host.name, "cores", host.cores, "asset", host.asset[0])
 
-until(first, lambda: first.has_lock)
 print("locked by the first")
 second = replica(INVENTORY, "Host", HOST, "the_lock")
 until(second, lambda: second.is_lock_contended)
