@@ -152,7 +152,7 @@ fn changes_are_those_of_the_columns_that_a_model_has() {
         .iter()
         .map(|change| {
             let cores = |row: Option<RowView<'_, Machine>>| Some(row?.get(Machine::CORES));
-            let (old, new) = (cores(change.old()), cores(change.new()));
+            let (old, new) = (cores(change.old_row()), cores(change.new_row()));
             (change.kind(), change.id().uuid(), old, new)
         })
         .collect();

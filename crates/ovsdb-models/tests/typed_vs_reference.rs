@@ -179,7 +179,7 @@ async fn changes_and_parts_of_columns_go_by_their_types() {
             let changes = watcher.next().await.expect("changes");
             for change in changes.of::<Bridge>().expect("bridges").iter() {
                 if change.kind() == ChangeKind::Modify {
-                    let vlans = change.new().expect("a row").get(vlan);
+                    let vlans = change.new_row().expect("a row").get(vlan);
                     assert!(change.has_changed(vlan) && vlans.contains(7), "{side:?}");
                 }
                 told.push((change.kind(), change.id()));

@@ -33,7 +33,7 @@ impl Changes {
     /// loop {
     ///     let changes = watcher.next().await?;
     ///     for change in changes.of::<Port>()?.iter() {
-    ///         match (change.old(), change.new()) {
+    ///         match (change.old_row(), change.new_row()) {
     ///             (None, Some(new)) => println!("{} is there", new.id()),
     ///             (Some(old), None) => println!("{} is gone", old.id()),
     ///             (_, Some(new)) => println!("{} is another", new.id()),
@@ -90,12 +90,12 @@ impl<'a, M: Model> ModelChange<'a, M> {
     }
 
     /// The row as it was, if it was there.
-    pub fn old(&self) -> Option<RowView<'a, M>> {
+    pub fn old_row(&self) -> Option<RowView<'a, M>> {
         self.change.old_row().map(|row| self.older.view(row))
     }
 
     /// The row as it is, if it is there.
-    pub fn new(&self) -> Option<RowView<'a, M>> {
+    pub fn new_row(&self) -> Option<RowView<'a, M>> {
         self.change.new_row().map(|row| self.newer.view(row))
     }
 
