@@ -249,8 +249,9 @@ const CASES: &[Case] = &[
         name: "updates of monitors that are nobody's",
         stage: Stage::Live,
         harm: harm!(String::new(), |nth| {
+            let text = "x".repeat(500);
             format!(
-                r#"{{"id":null,"method":"update3","params":[["ovsdb-rs",{nth},{nth}],"{TXN}",{{}}]}}{{"id":null,"method":"update2","params":["{nth}",{{}}]}}"#
+                r#"{{"id":null,"method":"update3","params":[["ovsdb-rs",{nth},{nth}],"{TXN}",{{}}]}}{{"id":null,"method":"update2","params":["{nth}{text}",{{}}]}}"#
             )
         }),
         ending: Ending::Takes,
@@ -270,8 +271,9 @@ const CASES: &[Case] = &[
         name: "locks that were never asked for",
         stage: Stage::Live,
         harm: harm!(String::new(), |nth| {
+            let text = "x".repeat(500);
             format!(
-                r#"{{"id":null,"method":"locked","params":["{nth}"]}}{{"id":null,"method":"stolen","params":["{nth}"]}}{{"id":null,"method":"other{nth}","params":[]}}"#
+                r#"{{"id":null,"method":"locked","params":["{nth}{text}"]}}{{"id":null,"method":"stolen","params":["{nth}{text}"]}}{{"id":null,"method":"other{nth}","params":[]}}"#
             )
         }),
         ending: Ending::Takes,
@@ -334,8 +336,9 @@ const CASES: &[Case] = &[
         stage: Stage::Live,
         harm: harm!(String::new(), |nth| {
             format!(
-                r#"{{"id":null,"method":"update3","params":[["ovsdb-rs",0,{}],"{TXN}",{{"T":{{"{TXN}":{{"modify":{{"s":"x"}}}}}}}}]}}"#,
-                nth % 8
+                r#"{{"id":null,"method":"update3","params":[["ovsdb-rs",0,{}],"{TXN}",{{"T":{{"{TXN}":{{"modify":{{"s":"{}"}}}}}}}}]}}"#,
+                nth % 8,
+                "x".repeat(500)
             )
         }),
         ending: Ending::Takes,
