@@ -71,6 +71,12 @@ pub enum AddError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The server has been closed, or is about to be.
+    #[error("{name}: the server is closed")]
+    Closed {
+        /// The database.
+        name: String,
+    },
 }
 
 struct Known {
@@ -310,6 +316,9 @@ impl Server {
 
     async fn add(&self, gate: Option<Arc<dyn Gate>>, storage: Storage) -> Result<(), AddError> {
         let name = storage.schema().name.to_string();
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(AddError::Closed { name });
+        }
         let databases = self.databases.load_full();
         if name.starts_with('_') {
             return Err(AddError::Reserved { name });
@@ -409,6 +418,9 @@ impl Server {
         let (old, new) = (databases(&before), databases(&after));
         let served = self.databases.load_full();
         for name in new.keys().cloned() {
+            if self.is_closed.load(Ordering::Relaxed) {
+                return Err(AddError::Closed { name });
+            }
             if name.starts_with('_') {
                 return Err(AddError::Reserved { name });
             }

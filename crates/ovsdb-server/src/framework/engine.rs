@@ -72,6 +72,9 @@ pub enum ExecuteError {
 }
 
 /// A running engine. Clones are the same one, which serves until [`Engine::close`] or the end of the runtime.
+///
+/// Adding and removing databases, [`Engine::refresh_service`] and [`Engine::close`] go on to their end once they have begun, also
+/// if their future is dropped.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -120,17 +123,25 @@ impl Engine {
     /// # Errors
     /// See [`AddError`].
     pub async fn add_database(&self, database: Database) -> Result<(), AddError> {
-        database.add_to(&self.shared.server).await?;
-        self.shared.configuration.refresh();
-        Ok(())
+        let shared = self.shared.clone();
+        let added = async move {
+            database.add_to(&shared.server).await?;
+            shared.configuration.refresh();
+            Ok(())
+        };
+        to_the_end(added).await
     }
 
     /// Stops serving a database. Returns when its file is closed and unlocked; false if there is none of this name.
     pub async fn remove_database(&self, name: &str) -> bool {
-        let comment = format!("removing {name} database");
-        let removed = self.shared.server.remove(name, &comment).await;
-        self.shared.configuration.refresh();
-        removed
+        let (shared, name) = (self.shared.clone(), name.to_owned());
+        let removed = async move {
+            let comment = format!("removing {name} database");
+            let removed = shared.server.remove(&name, &comment).await;
+            shared.configuration.refresh();
+            removed
+        };
+        to_the_end(removed).await
     }
 
     /// Has the service say anew for which databases it answers. Those whose schemas differ are others from now on: monitors on
@@ -144,7 +155,8 @@ impl Engine {
             let (service, engine) = (before.service.clone(), before.engine.clone());
             Some(Program::new(service, engine, Some(before)))
         };
-        self.shared.server.set_program(make).await
+        let server = self.shared.server.clone();
+        to_the_end(async move { server.set_program(make).await }).await
     }
 
     /// Has a service answer for databases and methods.
@@ -285,16 +297,20 @@ impl Engine {
     /// Returns when files are closed and unlocked and nobody is served any more. Whoever calls it a second time waits as
     /// well.
     pub async fn close(&self) {
-        // From here on remotes and their status in databases are as they were.
-        let keeper = self.shared.keeper.lock().take();
-        if let Some(keeper) = keeper {
-            keeper.abort();
-            // That it was aborted is no news.
-            let _ = keeper.await;
-        }
-        self.shared.server.close().await;
-        self.shared.configuration.close().await;
-        self.shared.server.deserted().await;
+        let shared = self.shared.clone();
+        let closed = async move {
+            // From here on remotes and their status in databases are as they were.
+            let keeper = shared.keeper.lock().take();
+            if let Some(keeper) = keeper {
+                keeper.abort();
+                // That it was aborted is no news.
+                let _ = keeper.await;
+            }
+            shared.server.close().await;
+            shared.configuration.close().await;
+            shared.server.deserted().await;
+        };
+        to_the_end(closed).await;
     }
 
     /// The server itself, for programs that look at its parts.
@@ -305,5 +321,18 @@ impl Engine {
     /// The remotes and settings of TLS as they are wanted, for programs that have a configuration of their own.
     pub fn configuration(&self) -> &Arc<Configuration> {
         &self.shared.configuration
+    }
+}
+
+/// Does what must not be left half done, also if nobody waits for it any more: a call of a service ends with its client, and
+/// that may be cut off by just this.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -11,7 +11,10 @@ use super::peer::Peer;
 use super::snapshot::Snapshot;
 use crate::database::Served;
 
-/// Asked before anything of a client reaches a database.
+/// Asked before a transaction or a conversion of a client reaches a database.
+///
+/// Monitors pass no gate: whoever can connect can read everything. What not all may read belongs into another database, on an
+/// engine with remotes of its own.
 ///
 /// What it lets through has to pass the checks of the engine as well. What the program does itself
 /// ([`Engine::transact`](super::Engine::transact)) passes no gate.
