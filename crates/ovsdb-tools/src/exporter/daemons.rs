@@ -120,7 +120,7 @@ impl Daemons {
 }
 
 impl Daemon {
-    async fn report(&self) -> Report {
+    async fn report(self: Arc<Daemon>) -> Report {
         let mut report = Report {
             component: self.component.clone(),
             is_told: false,
@@ -146,11 +146,10 @@ impl Daemon {
         self.was_found.fetch_or(report.is_up, Ordering::Relaxed);
         report.is_told = self.was_found.load(Ordering::Relaxed);
         if report.is_told {
-            report.log = self.read_log();
-            report.database_file = first(&self.component.database_files).and_then(|path| {
-                let metadata = path.metadata().ok()?;
-                Some((path.to_owned(), metadata.len()))
-            });
+            let daemon = self.clone();
+            let files = move || (daemon.read_log(), daemon.database_file());
+            let files = off_the_thread(files).await;
+            (report.log, report.database_file) = files.unwrap_or_default();
         }
         report.failures = self.failures.load(Ordering::Relaxed);
         report
@@ -227,6 +226,12 @@ impl Daemon {
         report.is_up = self.failures.load(Ordering::Relaxed) == before;
     }
 
+    fn database_file(&self) -> Option<(PathBuf, u64)> {
+        let path = first(&self.component.database_files)?;
+        let metadata = path.metadata().ok()?;
+        Some((path.to_owned(), metadata.len()))
+    }
+
     fn read_log(&self) -> Option<Logged> {
         let path = first(&self.component.log_files)?;
         let read = self.log.lock().read(path);
@@ -234,6 +239,18 @@ impl Daemon {
             tracing::debug!(target: "ovsdb_exporter", "{}: {}", path.display(), errno_text(error));
         })
         .ok()
+    }
+}
+
+/// Does what may take long on a thread of its own: there is one for all pages, databases and daemons together. `None` if the
+/// program is about to end.
+async fn off_the_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
     }
 }
 
@@ -253,11 +270,16 @@ async fn connect(path: &Path) -> Result<(Control, Option<Process>), String> {
     let failed = |error: std::io::Error| format!("{target}: {}", errno_text(&error));
     let stream = UnixStream::connect(path).await.map_err(failed)?;
     // Who listens there is who has it, also behind the wall of a container.
-    let process = stream.peer_cred().ok().and_then(|peer| {
-        let pid = u32::try_from(peer.pid()?).ok()?;
-        let (user, group) = process::names(peer.uid(), peer.gid());
-        Some(Process { pid, user, group })
-    });
+    let process = match stream.peer_cred().ok() {
+        Some(peer) => off_the_thread(move || {
+            let pid = u32::try_from(peer.pid()?).ok()?;
+            let (user, group) = process::names(peer.uid(), peer.gid());
+            Some(Process { pid, user, group })
+        })
+        .await
+        .flatten(),
+        None => None,
+    };
     let stream = stream.into_std().map_err(failed)?;
     let stream = Stream::from_unix(stream).map_err(failed)?;
     Ok((Control::over(stream, target.as_str(), &options), process))
