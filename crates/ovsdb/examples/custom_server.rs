@@ -9,7 +9,7 @@
 //!
 //! `cargo run -p ovsdb --features server --example custom_server -- punix:/tmp/inventory.sock ptcp:6640:127.0.0.1`
 //!
-//! `ovsdb-client transact unix:/tmp/inventory.sock '["Inventory",{"op":"insert","table":"Host","row":{"name":"h1"}}]'`
+//! `ovsdb-client transact unix:/tmp/inventory.sock '["Inventory",{"op":"insert","table":"Host","row":{"name":"h1","cores":8}}]'`
 
 use std::error::Error;
 use std::sync::Arc;
