@@ -5,8 +5,8 @@ mod support;
 use std::pin::pin;
 use std::sync::Arc;
 
-use ovsdb_proto::build::{Transaction, wait};
-use ovsdb_proto::json::Json;
+use ovsdb_proto::build::{Transaction, insert, wait};
+use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::Schema;
 use ovsdb_server::framework::{
     AddError, Builder, Call, Database, Engine, ExecuteError, MonitorRequest, Reply, Service,
@@ -186,5 +186,52 @@ fn a_database_that_comes_too_late_is_not_served() {
         fixture.engine.databases().is_empty(),
         "{:?}",
         fixture.engine.databases()
+    );
+}
+
+/// Serves a database whose contents the test changes, and tells whoever monitors it.
+struct Converted(watch::Sender<Snapshot>);
+
+impl Service for Converted {
+    fn schemas(&self) -> Vec<Arc<Schema>> {
+        vec![self.0.borrow().schema().clone()]
+    }
+
+    async fn monitor(&self, call: &Call, request: &MonitorRequest) -> Reply {
+        let contents = self.0.subscribe();
+        let told = contents.borrow().clone();
+        let watcher = request.watcher(call.peer(), told.schema())?;
+        let initial = watcher.initial(&told);
+        tokio::spawn(async move { watcher.follow(told, contents).await });
+        Ok(initial)
+    }
+
+    async fn call(&self, _: &Call, _: &str, _: &[Json]) -> Reply {
+        self.0.closed().await;
+        Ok(Json::Null)
+    }
+}
+
+#[test]
+fn a_watcher_tells_nothing_of_snapshots_of_another_schema() {
+    let older = schema("S");
+    let text = older.to_json().to_string();
+    let newer = text.replace(r#""n":{"#, r#""a":{"type":"integer"},"n":{"#);
+    let newer = json::parse(newer.as_bytes()).expect("it is JSON");
+    let newer = Schema::from_json(&newer).expect("a schema");
+    let filled = |schema: Schema| {
+        let row = Transaction::new("S").with(insert("T").set("name", "x"));
+        Snapshot::empty(schema).with(&row).expect("a new name")
+    };
+    let contents = watch::Sender::new(filled(older));
+    let fixture = Fixture::new(Engine::builder().service(Converted(contents.clone())));
+    let mut client = fixture.connect();
+    client.call("monitor", r#"["S",1,{"T":{"columns":["name"]}}]"#);
+    contents.send_replace(filled(newer));
+    // Until nobody follows any more.
+    assert_eq!(
+        client.call("followed", "[]"),
+        r#"{"error":null,"id":0,"result":null}"#,
+        "and not an update"
     );
 }

@@ -71,6 +71,7 @@ impl MonitorRequest {
             method: self.method,
             id: self.id.clone(),
             monitor: Arc::new(Monitor::new(schema.clone(), &requests, form)),
+            schema: schema.clone(),
             life: self.life.clone(),
         })
     }
@@ -85,6 +86,8 @@ pub struct Watcher {
     method: Method,
     id: Json,
     monitor: Arc<Monitor>,
+    /// Of all that is told.
+    schema: Arc<Schema>,
     life: watch::Receiver<()>,
 }
 
@@ -116,7 +119,9 @@ impl Watcher {
     }
 
     /// Tells the client of one snapshot after the other, beginning with what differs from the one that it was told last. Those
-    /// that come while it is slow are told at once. Returns when the monitor has ended, or when no snapshot can come any more.
+    /// that come while it is slow are told at once. Returns when the monitor has ended, when no snapshot can come any more, or
+    /// when one is of another schema than the watcher: the monitor ends with the next
+    /// [`Engine::refresh_service`](super::Engine::refresh_service).
     pub async fn follow(&self, mut told: Snapshot, mut contents: watch::Receiver<Snapshot>) {
         loop {
             let newer = contents.borrow_and_update().clone();
@@ -135,14 +140,23 @@ impl Watcher {
         }
     }
 
+    fn is_of_schema(&self, contents: &Snapshot) -> bool {
+        let schema = contents.schema();
+        Arc::ptr_eq(schema, &self.schema) || schema.is_equivalent(&self.schema)
+    }
+
     /// Tells the client what differs between two snapshots, if that concerns it. The client must have been told of the older
     /// one, and both must be of the schema that the watcher was made for. Waits as long as the client has much that it has
     /// not taken yet. That may be until the reply has left with which the monitor begins, so that the call that gives it must
     /// not wait for this.
     ///
     /// # Errors
-    /// The monitor has ended, be it with its client.
+    /// The monitor has ended, be it with its client, or can tell nothing of a snapshot that is of another schema.
     pub async fn tell(&self, older: &Snapshot, newer: &Snapshot) -> Result<(), Gone> {
+        // Rows are told by the numbers of their columns.
+        if !self.is_of_schema(older) || !self.is_of_schema(newer) {
+            return Err(Gone);
+        }
         let mut updates = Vec::new();
         {
             let mut pending = Pending::default();
