@@ -20,9 +20,10 @@ def replica(schema, table, columns, lock=None):
     helper = ovs.db.idl.SchemaHelper(schema_json=schema)
     helper.register_columns(table, columns)
     idl = ovs.db.idl.Idl(REMOTE, helper)
-    if lock:
-        idl.set_lock(lock)
     until(idl, lambda: idl.change_seqno != 0)
+    if lock:
+        # Only now: what becomes of a lock counts as a change, too.
+        idl.set_lock(lock)
     return idl
 
 
