@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use ovsdb_engine::monitor::{Kept, Monitor, Pending};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
 use crate::mailbox::Mailbox;
@@ -521,26 +521,12 @@ impl Feed {
         Some((slot, news))
     }
 
-    /// Adds a commit that concerns a monitor. Says whether to [ring](Feed::ring) once its version is current.
-    #[must_use]
-    pub(crate) fn push(&self, id: WatchId, published: &Arc<Published>, concern: Concern) -> bool {
-        let mut state = self.state.lock();
-        let Some(place) = state.place(id) else {
-            return false;
-        };
-        let monitors = state.watches.len();
-        let Watch { monitor, news, .. } = &mut state.watches[place];
-        let was_long = news.is_long(monitors);
-        news.push(Recent {
-            published: published.clone(),
-            concern,
-        });
-        let is_long = news.is_long(monitors);
-        // A session merges on its own time what it cannot send. Only for one that does not come to it is it done here.
-        if news.is_too_long(monitors) {
-            news.merge(monitor);
+    /// Takes the feed in order to add commits. Whoever takes news waits until this is dropped.
+    pub(crate) fn open(&self) -> Opened<'_> {
+        Opened {
+            state: self.state.lock(),
+            next: 0,
         }
-        !std::mem::replace(&mut state.rung, true) || is_long && !was_long
     }
 
     /// Lets the session know that there is something to tell.
@@ -706,6 +692,49 @@ impl Feed {
                     .for_each(|recent| watch.news.push(recent));
             }
         }
+    }
+}
+
+/// A feed to which commits are added. A session may have thousands of monitors that one commit concerns, and to take the
+/// feed for each of them again would make the writer wait as often for the session's teller.
+pub(crate) struct Opened<'a> {
+    state: MutexGuard<'a, State>,
+    /// Where the monitor after the last one is. Mostly they come in the order of their ids.
+    next: usize,
+}
+
+impl Opened<'_> {
+    /// Adds a commit that concerns a monitor. Says whether to [ring](Feed::ring) once its version is current.
+    #[must_use]
+    pub(crate) fn push(
+        &mut self,
+        id: WatchId,
+        published: &Arc<Published>,
+        concern: Concern,
+    ) -> bool {
+        let state = &mut *self.state;
+        let is_next = |watch: &Watch| watch.id == id;
+        let place = match state.watches.get(self.next).is_some_and(is_next) {
+            true => self.next,
+            false => match state.place(id) {
+                Some(place) => place,
+                None => return false,
+            },
+        };
+        self.next = place + 1;
+        let monitors = state.watches.len();
+        let Watch { monitor, news, .. } = &mut state.watches[place];
+        let was_long = news.is_long(monitors);
+        news.push(Recent {
+            published: published.clone(),
+            concern,
+        });
+        let is_long = news.is_long(monitors);
+        // A session merges on its own time what it cannot send. Only for one that does not come to it is it done here.
+        if news.is_too_long(monitors) {
+            news.merge(monitor);
+        }
+        !std::mem::replace(&mut state.rung, true) || is_long && !was_long
     }
 }
 

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::contents::{Contents, Reader};
-use crate::feed::{Bell, Feed, News, NotCurrent, Range, Taken, WatchId};
+use crate::feed::{Bell, Feed, News, NotCurrent, Opened, Range, Taken, WatchId};
 use crate::history::{Forgotten, History, Missed, Shown};
 use crate::indexing::Indexing;
 use crate::limits;
@@ -231,7 +231,8 @@ impl Hub {
     /// may be much to drop.
     pub fn publish_all(&self, database: Database, commits: &[(Arc<Commit>, Uuid)]) -> Forgotten {
         let (mut forgotten, mut to_ring) = (Forgotten::default(), Vec::new());
-        let mut registry = self.registry.lock();
+        let mut locked = self.registry.lock();
+        let registry = &mut *locked;
         let mut name = self.current.load().name();
         let version = Version {
             number: name.number + commits.len() as u64,
@@ -249,15 +250,24 @@ impl Hub {
             registry.history.push(*id, commit.clone(), &mut forgotten);
             // Often it concerns nobody.
             let mut published = None;
+            let mut opened: Option<(&Arc<Feed>, Opened<'_>)> = None;
             registry.routes.concerned(commit, |(feed, watch), concern| {
+                if opened
+                    .as_ref()
+                    .is_none_or(|(open, _)| !Arc::ptr_eq(open, feed))
+                {
+                    // One at a time: the last is closed before the next is opened.
+                    opened = None;
+                }
+                let (_, open) = opened.get_or_insert_with(|| (feed, feed.open()));
                 let new = || Arc::new(Published::new(commit.clone(), name));
-                if feed.push(*watch, published.get_or_insert_with(new), concern) {
+                if open.push(*watch, published.get_or_insert_with(new), concern) {
                     to_ring.push(feed.clone());
                 }
             });
         }
         self.current.store(Arc::new(version));
-        drop(registry);
+        drop(locked);
         to_ring.iter().for_each(|feed| feed.ring());
         let mut tripwires = self.tripwires.lock();
         if tripwires.is_empty() {

@@ -165,7 +165,7 @@ impl<T> Routes<T> {
     }
 
     /// Calls `tell` for each monitor that `commit` can concern, with the part that can.
-    pub(crate) fn concerned(&self, commit: &Commit, mut tell: impl FnMut(&T, Concern)) {
+    pub(crate) fn concerned<'a>(&'a self, commit: &Commit, mut tell: impl FnMut(&'a T, Concern)) {
         let mut whole: Vec<Slot> = Vec::new();
         let mut partial: Vec<(Slot, u32)> = Vec::new();
         for table in commit.tables() {
