@@ -306,3 +306,72 @@ fn write_by_database(seen: &[Seen<'_>], writing: &mut Writing) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::component::Component;
+    use super::*;
+
+    const LEADER: &str = "\
+afd1
+Name: OVN_Northbound
+Cluster ID: 438e (438ea17d-ec54-4623-b320-06ba4def7149)
+Server ID: afd1 (afd1e221-d0f0-4618-a1f6-8cf630bf0857)
+Address: tcp:127.0.0.1:17101
+Status: cluster member
+Role: leader
+Term: 3
+Leader: self
+Vote: self
+
+Election timer: 4000
+Log: [2, 9]
+Entries not yet committed: 1
+Entries not yet applied: 0
+Connections: <-5c1d ->5c1d (->77aa)
+Disconnections: 2
+Servers:
+    afd1 (afd1 at tcp:127.0.0.1:17101) (self) next_index=2 match_index=8
+    5c1d (5c1d at tcp:127.0.0.1:17102) next_index=9 match_index=7 last msg 9 ms ago
+    77aa (77aa at tcp:127.0.0.1:17103) next_index=4 match_index=3
+";
+
+    #[test]
+    fn a_leader_tells_of_itself_and_of_the_others() {
+        let component = Component::named("ovsdb-server-northbound", "/nb.ctl");
+        let mut report = Report::new(component);
+        report.is_told = true;
+        report.clusters = vec![ClusterStatus::parse(LEADER).expect("a status")];
+        let mut writing = Writing::default();
+        write(&[report], "me", &mut writing);
+        let text = writing.text.finish();
+        let of = "system_id=\"me\",component=\"ovsdb-server-northbound\",server_id=\"afd1\",cluster_id=\"438e\"";
+        let ids = "db_name=\"OVN_Northbound\",cluster_id=\"438ea17d-ec54-4623-b320-06ba4def7149\",\
+                   server_id=\"afd1e221-d0f0-4618-a1f6-8cf630bf0857\"";
+        for line in [
+            "cluster_term{OF} 3",
+            "cluster_peer_count{OF} 2",
+            "cluster_next_index{OF} 2",
+            "cluster_match_index{OF} 8",
+            "cluster_log_low_index{OF} 2",
+            "cluster_log_high_index{OF} 9",
+            "cluster_uncommitted_entry_count{OF} 1",
+            "cluster_inbound_peer_conn_total{OF} 1",
+            "cluster_outbound_peer_conn_total{OF} 1",
+            "cluster_peer_next_index{OF,peer_id=\"77aa\"} 4",
+            "cluster_peer_match_index{OF,peer_id=\"5c1d\"} 7",
+            "cluster_inbound_peer_connected{OF,peer_id=\"5c1d\",peer_address=\"tcp:127.0.0.1:17102\"} 1",
+            "db_cluster_election_timer{IDS} 4000",
+            "db_cluster_log_index_next{IDS} 9",
+            "db_cluster_outbound_connections_error_total{IDS} 1",
+            "db_cluster_inbound_connections_error_total{IDS} 0",
+            "db_cluster_server_role{IDS,server_role=\"leader\"} 1",
+        ] {
+            let line = line.replace("OF", of).replace("IDS", ids);
+            assert!(text.contains(&format!("\novn_{line}\n")), "{line}: {text}");
+        }
+        let peers = text.matches("\novn_cluster_outbound_peer_connected{");
+        assert_eq!(peers.count(), 1, "{text}");
+        assert!(!text.contains("ovn_cluster_group{"), "{text}");
+    }
+}

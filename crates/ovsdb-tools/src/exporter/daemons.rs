@@ -82,6 +82,29 @@ pub(super) struct Process {
     pub(super) group: String,
 }
 
+impl Report {
+    /// That of a daemon that has said nothing.
+    pub(super) fn new(component: Component) -> Report {
+        Report {
+            component,
+            is_told: false,
+            is_up: false,
+            failures: 0,
+            process: None,
+            version: None,
+            memory: None,
+            coverage: None,
+            sync: None,
+            clusters: Vec::new(),
+            remotes: Vec::new(),
+            datapaths: None,
+            statistics: Vec::new(),
+            log: None,
+            database_file: None,
+        }
+    }
+}
+
 impl Daemons {
     pub(super) fn new(components: &[Component]) -> Daemons {
         let daemon = |component: &Component| {
@@ -121,23 +144,7 @@ impl Daemons {
 
 impl Daemon {
     async fn report(self: Arc<Daemon>) -> Report {
-        let mut report = Report {
-            component: self.component.clone(),
-            is_told: false,
-            is_up: false,
-            failures: 0,
-            process: None,
-            version: None,
-            memory: None,
-            coverage: None,
-            sync: None,
-            clusters: Vec::new(),
-            remotes: Vec::new(),
-            datapaths: None,
-            statistics: Vec::new(),
-            log: None,
-            database_file: None,
-        };
+        let mut report = Report::new(self.component.clone());
         let asked = timeout(POLL_TIME_MAX, self.ask(&mut report)).await;
         if asked.is_err() {
             self.failed("it does not answer");
