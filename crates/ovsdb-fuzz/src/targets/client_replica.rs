@@ -21,7 +21,7 @@ const ACTIONS_MAX: usize = 8;
 /// A transaction's id.
 const TXN: &str = "10000000-0000-0000-0000-000000000000";
 
-/// See the module's documentation. Each line is something that happens, named by its first byte: see [`World::input`].
+/// See the module's documentation. Each line is something that happens, named by its first byte: see `World::input`.
 pub fn run(input: &[u8]) {
     let mut world = World::new();
     for line in input.split(|byte| *byte == b'\n') {

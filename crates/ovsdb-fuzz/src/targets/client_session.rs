@@ -44,7 +44,7 @@ thread_local! {
         .expect("a runtime");
 }
 
-/// See the module's documentation. The input is what the first server does, line by line: see [`hostile`].
+/// See the module's documentation. The input is what the first server does, line by line: see `hostile`.
 pub fn run(input: &[u8]) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
