@@ -46,4 +46,5 @@ pub use reconnect::{Action, Disconnect, Reconnect, ReconnectStats, State};
 pub use rundir::{DEFAULT_RUNDIR, absolute, rundir};
 pub use stream::{ReadHalf, Stream, WriteHalf, move_here};
 pub use tls::{CaFile, Gate, Tls, TlsSettings};
+pub use unix::connect as connect_unix;
 pub use unix_stream::Glance;

@@ -65,8 +65,12 @@ pub(crate) fn listen(path: &Path, backlog: i32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Connects to the socket at `path`, without blocking then and later.
-pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
+/// Connects to the socket at `path`, however long that is, without blocking then and later. For who wants to know of the
+/// socket itself whose it is; others want [`Stream::connect`](crate::Stream::connect).
+///
+/// # Errors
+/// Those of connect(2). A path that is too long, also from its folder, is `ENAMETOOLONG`.
+pub fn connect(path: &Path) -> io::Result<UnixStream> {
     let (address, _folder) = address(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

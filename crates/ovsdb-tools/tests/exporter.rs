@@ -68,6 +68,27 @@ const ROWS: &str = "ovsdb_database_rows{database=\"A\",table=\"T\"}";
 const CONNECTIONS: &str = "ovsdb_database_connections_total{database=\"A\"}";
 
 #[test]
+fn the_path_of_a_control_socket_may_be_as_long_as_it_likes() {
+    let sandbox = Sandbox::new();
+    let server = serve(&sandbox);
+    // Longer than an address of the system.
+    let folder = sandbox.path(&"long".repeat(40));
+    std::fs::create_dir(&folder).expect("a writable folder");
+    let socket = folder.join("ctl");
+    std::os::unix::fs::symlink(sandbox.path("ovsdb-server.ctl"), &socket).expect("a new name");
+    let control = format!("--control=inventory={}", socket.display());
+    let _exporter = export(&sandbox, &[&control]);
+    let page = page_with(&sandbox, DAEMON_UP, 1.0);
+    let pids: Vec<f64> = page
+        .samples
+        .iter()
+        .filter(|(name, _)| name.starts_with("ovsdb_pid{"))
+        .map(|(_, value)| *value)
+        .collect();
+    assert_eq!(pids, [f64::from(server.daemon().pid())]);
+}
+
+#[test]
 fn a_server_that_goes_is_down_and_up_again_when_it_is_back() {
     let sandbox = Sandbox::new();
     let server = serve(&sandbox);

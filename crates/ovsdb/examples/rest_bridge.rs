@@ -355,6 +355,8 @@ fn percent_decoded(text: &str) -> Result<String, Failure> {
     for piece in pieces {
         let code = piece
             .get(..2)
+            // A sign is no digit.
+            .filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))
             .and_then(|code| u8::from_str_radix(code, 16).ok());
         bytes.push(code.ok_or_else(|| bad("a % without two digits"))?);
         bytes.extend_from_slice(&piece.as_bytes()[2..]);

@@ -12,7 +12,7 @@ use ovsdb_client::control::{
     CallError, ClusterStatus, Control, Coverage, Datapaths, Memory, Options, SyncStatus, Version,
 };
 use ovsdb_daemon::process;
-use ovsdb_net::{Stream, errno_text};
+use ovsdb_net::{Stream, connect_unix, errno_text};
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -30,8 +30,6 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Databases of one server that are asked for the state of their clusters.
 const CLUSTERS_MAX: usize = 16;
-/// Paths of sockets that are longer have to be shortened first.
-const PATH_BYTES_MAX: usize = 107;
 
 /// The daemons, and what they said last.
 pub(super) struct Daemons {
@@ -267,15 +265,9 @@ async fn connect(path: &Path) -> Result<(Control, Option<Process>), String> {
         .answer_bytes_max(ANSWER_BYTES_MAX)
         .answer_time_max(None);
     let target = path.display().to_string();
-    if target.len() > PATH_BYTES_MAX {
-        let connected = Control::connect_with(&target, &options).await;
-        return match connected {
-            Ok(control) => Ok((control, None)),
-            Err(error) => Err(error.to_string()),
-        };
-    }
     let failed = |error: std::io::Error| format!("{target}: {}", errno_text(&error));
-    let stream = UnixStream::connect(path).await.map_err(failed)?;
+    let stream = connect_unix(path).map_err(failed)?;
+    let stream = UnixStream::from_std(stream).map_err(failed)?;
     // Who listens there is who has it, also behind the wall of a container.
     let process = match stream.peer_cred().ok() {
         Some(peer) => off_the_thread(move || {
