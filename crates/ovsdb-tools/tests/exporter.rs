@@ -72,7 +72,7 @@ fn the_path_of_a_control_socket_may_be_as_long_as_it_likes() {
     let sandbox = Sandbox::new();
     let server = serve(&sandbox);
     // Longer than an address of the system.
-    let folder = sandbox.path(&"long".repeat(40));
+    let folder = sandbox.path("long".repeat(40));
     std::fs::create_dir(&folder).expect("a writable folder");
     let socket = folder.join("ctl");
     std::os::unix::fs::symlink(sandbox.path("ovsdb-server.ctl"), &socket).expect("a new name");
