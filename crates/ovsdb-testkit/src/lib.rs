@@ -3,6 +3,7 @@
 //! For development only; no program links it. Helpers panic with a full message where a test could not go on
 //! anyway, so that tests read as what they claim.
 
+pub mod alike;
 pub mod client;
 pub mod control;
 pub mod daemon;
