@@ -98,6 +98,34 @@ fn database_file_lives_from_creation_to_compaction() {
 }
 
 #[test]
+fn schema_is_described_and_drawn_from_its_file_and_from_a_database() {
+    let sandbox = toys();
+    let of = |arguments: &[&str]| sandbox.run_ok(Side::Ours.program("ovsdb-tool"), arguments);
+    for (command, start) in [
+        ("schema-doc", "# Database Toys\n"),
+        ("schema-dot", "digraph \"Toys\" {\n"),
+    ] {
+        let text = of(&[command, "schema"]);
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.contains("Toy"), "{text}");
+        assert_eq!(of(&[command, "db"]), text);
+    }
+    let page = of(&["--format=html", "schema-doc", "db"]);
+    assert!(page.starts_with("<!DOCTYPE html>\n"), "{page}");
+    check(
+        &sandbox,
+        &["-f", "pdf", "schema-doc", "db"],
+        "ovsdb-tool: unknown format \"pdf\" (known here: markdown, html)\n",
+    );
+    check(
+        &sandbox,
+        &["schema-doc", "none"],
+        "ovsdb-tool: failed to read schema: \"none\" could not be read as JSON (error opening \"none\": No such file \
+         or directory)\n",
+    );
+}
+
+#[test]
 fn damaged_record_stops_every_command_and_nothing_is_lost_of_the_file() {
     let sandbox = toys();
     check(

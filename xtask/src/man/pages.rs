@@ -526,6 +526,13 @@ fn ovsdb_tool() -> Page {
                          {\"op\":\"insert\",\"table\":\"Site\",\"row\":{\"name\":\"north\"}}]'\n\
                          ovsdb-tool -m show-log inventory.db",
                     ),
+                    Text(
+                        "A page about what a database holds, and a picture of what refers to what:",
+                    ),
+                    Example(
+                        "ovsdb-tool --format=html schema-doc inventory.db > inventory.html\n\
+                         ovsdb-tool schema-dot inventory.db | dot -Tsvg > inventory.svg",
+                    ),
                 ],
             ),
             (

@@ -77,6 +77,14 @@ pub enum ToolError {
     /// Not a comparison.
     #[error("{0}: not a relational operator")]
     Operator(String),
+    /// The command does not write in that format.
+    #[error("unknown format \"{format}\" (known here: {known})")]
+    UnknownFormat {
+        /// The value of `--format`.
+        format: String,
+        /// What could have been given.
+        known: &'static str,
+    },
     /// Nobody takes what is printed.
     #[error("write to stdout failed")]
     Output(#[from] io::Error),

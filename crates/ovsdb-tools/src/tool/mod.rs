@@ -12,6 +12,8 @@ mod error;
 mod progress;
 mod rewrite;
 mod schema;
+mod schema_dot;
+mod schema_page;
 mod show_log;
 mod transact;
 
@@ -29,11 +31,19 @@ pub(crate) use schema::read_schema;
 struct Call<'a> {
     /// The words after the command's name; as many as the command takes.
     arguments: &'a [String],
+    settings: Settings<'a>,
+    out: &'a mut dyn Write,
+}
+
+/// What options say to commands.
+#[derive(Clone, Copy)]
+struct Settings<'a> {
     /// How often `-m` was given.
     verbosity: usize,
     /// The role for transactions.
     role: Option<&'a str>,
-    out: &'a mut dyn Write,
+    /// The language of what is printed, for the commands that know several.
+    format: Option<&'a str>,
 }
 
 impl Call<'_> {
@@ -202,6 +212,20 @@ const COMMANDS: &[Command] = &[
         "print the checksum in SCHEMA",
     ),
     command(
+        "schema-doc",
+        "[schema]",
+        (0, 1),
+        schema_page::run,
+        "print a page about SCHEMA for people to read",
+    ),
+    command(
+        "schema-dot",
+        "[schema]",
+        (0, 1),
+        schema_dot::run,
+        "print a graph of SCHEMA's tables and references",
+    ),
+    command(
         "query",
         "[db] trns",
         (1, 2),
@@ -246,6 +270,8 @@ pub enum Opt {
     More,
     /// `--rbac-role`.
     RbacRole,
+    /// `-f`, `--format`.
+    Format,
     /// One of logging.
     Vlog(vlog::Opt),
     /// One that every program has.
@@ -271,6 +297,13 @@ pub fn options() -> Table<Opt> {
                     "rbac-role",
                     Arg::Required("ROLE"),
                     "the role under which transact and query run",
+                ),
+                Spec::both(
+                    Opt::Format,
+                    "format",
+                    'f',
+                    Arg::Required("FORMAT"),
+                    "the language that schema-doc writes in: markdown or html",
                 ),
             ],
         )
@@ -302,11 +335,13 @@ pub fn main() -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verbosity = 0;
     let mut role = None;
+    let mut format = None;
     let mut printed = None;
     for (option, value) in parsed.options {
         match option {
             Opt::More => verbosity += 1,
             Opt::RbacRole => role = value,
+            Opt::Format => format = value,
             Opt::Vlog(option) => {
                 if let Err(error) = vlog::apply(option, value.as_deref()) {
                     program::fatal(error);
@@ -326,7 +361,15 @@ pub fn main() -> ExitCode {
             .write_all(text.as_bytes())
             .map(|()| Answer::Yes)
             .map_err(ToolError::from),
-        None => run(&parsed.operands, verbosity, role.as_deref(), &mut out),
+        None => run(
+            &parsed.operands,
+            Settings {
+                verbosity,
+                role: role.as_deref(),
+                format: format.as_deref(),
+            },
+            &mut out,
+        ),
     };
     // What was printed before an error is wanted as well: the good records of a damaged file.
     let flushed = out.flush().map_err(ToolError::from);
@@ -340,8 +383,7 @@ pub fn main() -> ExitCode {
 
 fn run(
     operands: &[String],
-    verbosity: usize,
-    role: Option<&str>,
+    settings: Settings<'_>,
     out: &mut dyn Write,
 ) -> Result<Answer, ToolError> {
     let Some((name, arguments)) = operands.split_first() else {
@@ -364,8 +406,7 @@ fn run(
     }
     (command.run)(&mut Call {
         arguments,
-        verbosity,
-        role,
+        settings,
         out,
     })
 }

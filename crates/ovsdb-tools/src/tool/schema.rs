@@ -39,12 +39,29 @@ pub(super) fn needs_conversion(call: &mut Call<'_>) -> Result<Answer, ToolError>
     Ok(Answer::Yes)
 }
 
+/// How every database file begins, of whatever kind, and no schema.
+const DATABASE_START: [u8; 6] = *b"OVSDB ";
+
 /// A schema's version as it is printed: empty if it has none.
 pub(super) fn version_text(schema: &Schema) -> &str {
     schema
         .version
         .as_ref()
         .map_or("", |version| version.as_str())
+}
+
+/// Reads the schema in a file that is a schema or a database.
+pub(super) fn read_schema_of(path: &Path) -> Result<Schema, ToolError> {
+    let mut start = [0; DATABASE_START.len()];
+    let is_database = std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start))
+        // What cannot be read is reported as a schema that cannot.
+        .is_ok_and(|()| start == DATABASE_START);
+    if is_database {
+        read_database_schema(path)
+    } else {
+        Ok(read_schema(path)?)
+    }
 }
 
 /// Reads a schema file.

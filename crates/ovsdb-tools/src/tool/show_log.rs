@@ -82,7 +82,7 @@ impl Printer<'_, '_> {
         if let Some(Json::String(comment)) = members.get("_comment") {
             write!(self.call.out, " \"{comment}\"")?;
         }
-        if self.call.verbosity > 0 {
+        if self.call.settings.verbosity > 0 {
             self.tables(members)
         } else {
             Ok(())
@@ -129,7 +129,7 @@ impl Printer<'_, '_> {
 
         match columns {
             Json::Object(columns) => {
-                if self.call.verbosity > 1 {
+                if self.call.settings.verbosity > 1 {
                     self.columns(table, columns)?;
                 }
                 if let Some(name) = new_name {

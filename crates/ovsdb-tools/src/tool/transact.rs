@@ -38,7 +38,7 @@ fn run(call: &mut Call<'_>, mode: OpenMode) -> Result<Answer, ToolError> {
         text: text.clone(),
         source,
     })?;
-    let mut reply = reply(&database, &mut log, &request, call.role);
+    let mut reply = reply(&database, &mut log, &request, call.settings.role);
     reply.push(b'\n');
     call.out.write_all(&reply)?;
     Ok(Answer::Yes)
