@@ -250,6 +250,11 @@ impl Lock {
         self.lock.state().borrow().clone()
     }
 
+    /// The lock itself, as [`Txn::wait_for_lock`](crate::txn::Txn::wait_for_lock) takes it.
+    pub fn as_lock(&self) -> &lock::Lock {
+        &self.lock
+    }
+
     /// Waits until it is held.
     ///
     /// # Errors

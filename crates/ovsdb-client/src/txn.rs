@@ -19,7 +19,9 @@
 //!    check fails means that it has happened ([`Committed::repeated`]).
 //! 4. A copy may be refused while another one is still under way, and fares better later. So before anybody is told that the
 //!    transaction was refused, the key is given another token by a transaction of its own, with the same two checks: from then on
-//!    the second check of every copy fails. If the first one fails, the transaction has happened after all.
+//!    the second check of every copy fails. If the first one fails, the transaction has happened after all. Of a transaction that
+//!    requires a lock this one requires it, too: whoever has lost it writes nothing. Then [`Refusal::NotLocked`] says of the
+//!    copies that were answered that they did not happen, and where there are others, it stays unknown.
 //! 5. One transaction with a marker is under way at a time: its clones take turns.
 //!
 //! After [`CommitError::Deadline`] and after the future was dropped, a copy may still be under way. The next transaction with the
@@ -61,6 +63,7 @@
 mod commit;
 mod edit;
 mod error;
+mod guard;
 mod marker;
 mod outcome;
 mod plan;
@@ -83,10 +86,12 @@ use ovsdb_proto::value::{FromDatum, Term, Value};
 pub use self::commit::{CommitError, Policy, UpdateError};
 use self::edit::{Edit, Origin, Part, Write};
 pub use self::error::{ColumnKind, Doubt, EditError, Failure, Refusal, Subject};
+use self::guard::Guard;
 pub use self::marker::Marker;
 pub use self::outcome::Committed;
 pub use self::plan::Plan;
 pub use self::row::RowName;
+use crate::lock::Lock;
 use crate::replica::Version;
 
 /// A transaction that is being put together. See the [module](self) for an example.
@@ -105,7 +110,7 @@ pub struct Txn {
     absent: Vec<(EcoString, Vec<Clause>)>,
     increments: Vec<Increment>,
     comment: String,
-    lock: Option<EcoString>,
+    guard: Option<Guard>,
     marker: Option<Marker>,
     durable: bool,
     always: bool,
@@ -134,7 +139,7 @@ impl Txn {
             absent: Vec::new(),
             increments: Vec::new(),
             comment: String::new(),
-            lock: None,
+            guard: None,
             marker: None,
             durable: false,
             always: false,
@@ -422,7 +427,21 @@ impl Txn {
 
     /// Has the transaction fail unless the client holds the lock with this name when it is carried out.
     pub fn require_lock(&mut self, name: impl Into<EcoString>) {
-        self.lock = Some(name.into());
+        self.guard = Some(Guard::require(name.into()));
+    }
+
+    /// Has the transaction carried out only while the client holds this lock, and has [`Replica::commit`] and
+    /// [`Replica::update`] wait until it does: until their deadline, then it is [`Refusal::NotLocked`]. So it is, too, when the
+    /// lock is given back meanwhile, or the server does not give it.
+    ///
+    /// The request says, too, that the lock must be held: what is lost just then, the server refuses, and it is waited for
+    /// again. [`Replica::update`] reads again when the lock has come, since others may have changed what was read before;
+    /// [`Replica::commit`] sends what it was given. The lock must be one of the client by which the replica is followed.
+    ///
+    /// [`Replica::commit`]: crate::replica::Replica::commit
+    /// [`Replica::update`]: crate::replica::Replica::update
+    pub fn wait_for_lock(&mut self, lock: &Lock) {
+        self.guard = Some(Guard::wait_for(lock));
     }
 
     /// Has the reply come when the transaction is on disk.

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ovsdb_client::Client;
 use ovsdb_client::replica::{Limits, Replica};
 use ovsdb_client::txn::{CommitError, EditError, Policy, Refusal, RowName, Txn, UpdateError};
-use ovsdb_client::{Dial, Dialing};
+use ovsdb_client::{Dial, Dialing, LockState};
 use ovsdb_net::{Method, Stream};
 use ovsdb_proto::build::column;
+use ovsdb_proto::framer::Framer;
+use ovsdb_proto::json::{Json, Object};
+use ovsdb_proto::jsonrpc::{self, Message};
 use ovsdb_proto::schema::Selection;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_testkit::daemon::Server;
@@ -493,5 +497,195 @@ fn what_is_not_answered_in_time_is_taken_back() {
         tokio::time::timeout_at(soon(), told.canceled.notified())
             .await
             .expect("the server is asked to cancel it");
+    });
+}
+
+#[test]
+fn transactions_wait_for_a_lock_that_somebody_else_holds() {
+    check(async |server, _side| {
+        let (holder, first) = replica(&server).await;
+        let (heir, second) = replica(&server).await;
+        let row = bridge(&first, "br0").await;
+        let held = holder.lock("leader").expect("nobody asked yet");
+        held.held(Some(soon())).await.expect("it is free");
+        let awaited = heir.lock("leader").expect("nobody asked yet");
+
+        // In vain as long as the other one has it.
+        let early = Policy::until(Instant::now() + Duration::from_millis(100));
+        let in_vain = second.update(early, |txn| {
+            txn.wait_for_lock(&awaited);
+            txn.set(&row, "n", -1)
+        });
+        match in_vain.await {
+            Err(UpdateError::Commit(CommitError::Refused(Refusal::NotLocked(name)))) => {
+                assert_eq!(name, "leader");
+            }
+            other => panic!("{other:?}"),
+        }
+
+        let marker = second.marker(&row, "other", "heir", policy());
+        let marker = marker.await.expect("it is made");
+        let tries = AtomicUsize::new(0);
+        let raised = second.update(policy(), |txn| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            txn.wait_for_lock(&awaited);
+            raise(txn, &row)
+        });
+        let marked = second.update(policy(), |txn| {
+            txn.wait_for_lock(&awaited);
+            txn.once(&marker);
+            txn.increment_always(&row, "n")
+        });
+        let mut blind = second.begin().expect("there are contents");
+        blind.wait_for_lock(&awaited);
+        blind.increment_always(&row, "n").unwrap();
+        let blind = second.commit(&blind, Some(soon()));
+        let mut waiting = awaited.state();
+        let lets_go = async {
+            let waits = |state: &LockState| *state == LockState::Waiting;
+            waiting.wait_for(waits).await.expect("it is asked for");
+            // What the holder does with it, and what others have to wait for.
+            let own = first.update(policy(), |txn| {
+                txn.wait_for_lock(&held);
+                txn.set(&row, "n", 40)
+            });
+            own.await.expect("it is held");
+            drop(held);
+        };
+        let (raised, marked, blind, ()) = tokio::join!(raised, marked, blind, lets_go);
+        raised.expect("the lock comes");
+        marked.expect("the lock comes");
+        blind.expect("the lock comes");
+        assert_eq!(now::<i64>(&second, &row, "n"), 43);
+        assert!(tries.load(Ordering::Relaxed) >= 2);
+    });
+}
+
+/// Connects to a server by way of somebody who does not take UUIDs for new rows, as servers before Open vSwitch 2.13.
+#[derive(Debug, Default)]
+struct Old {
+    refused: Arc<AtomicUsize>,
+}
+
+impl Dial for Old {
+    fn dial<'a>(&'a self, method: &'a Method) -> Dialing<'a> {
+        Box::pin(async move {
+            let (mut from_server, mut to_server) = Stream::connect(method).await?.into_split();
+            let (near, far) = tokio::io::duplex(1 << 16);
+            let (mut from_client, mut to_client) = tokio::io::split(far);
+            let refused = Arc::clone(&self.refused);
+            tokio::spawn(async move {
+                let (mut asked, mut told) = (Framer::new(1 << 20), Framer::new(1 << 20));
+                loop {
+                    let done = tokio::select! {
+                        request = message(&mut from_client, &mut asked) => {
+                            let Some(request) = request else { return };
+                            match refusal_of_uuids(&request) {
+                                None => to_server.write_all(&request).await,
+                                Some(refusal) => {
+                                    refused.fetch_add(1, Ordering::Relaxed);
+                                    to_client.write_all(&refusal).await
+                                }
+                            }
+                        }
+                        reply = message(&mut from_server, &mut told) => {
+                            let Some(reply) = reply else { return };
+                            to_client.write_all(&reply).await
+                        }
+                    };
+                    if done.is_err() {
+                        return;
+                    }
+                }
+            });
+            let (reader, writer) = tokio::io::split(near);
+            Ok(Stream::from_halves("old".to_owned(), reader, writer))
+        })
+    }
+}
+
+async fn message(reader: &mut (impl AsyncRead + Unpin), framer: &mut Framer) -> Option<Bytes> {
+    loop {
+        if let Some(message) = framer.next().expect("both sides write JSON") {
+            return Some(message);
+        }
+        if reader.read_buf(framer.buf_mut()).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// What such a server answers to a request, if it refuses it: it carries out operations until it comes to one that it cannot
+/// read.
+fn refusal_of_uuids(request: &[u8]) -> Option<Vec<u8>> {
+    let Ok(Message::Request { method, params, id }) = Message::parse(request) else {
+        return None;
+    };
+    let operations = params.get(1..).filter(|_| method == "transact")?;
+    let with_uuid = |operation: &Json| {
+        operation.get("op").and_then(Json::as_str) == Some("insert")
+            && operation.get("uuid").is_some()
+    };
+    let at = operations.iter().position(with_uuid)?;
+    let (n, total, syntax) = (at + 1, operations.len(), &operations[at]);
+    let details = format!(
+        "Parsing ovsdb operation {n} of {total} failed: Member 'uuid' is present but not allowed here."
+    );
+    let error = Json::Object(
+        [
+            ("details", Json::string(details)),
+            ("error", Json::string("syntax error")),
+            ("syntax", Json::string(syntax.to_string())),
+        ]
+        .into_iter()
+        .collect(),
+    );
+    let done = std::iter::repeat_n(Json::Object(Object::new()), at);
+    let undone = std::iter::repeat_n(Json::Null, total - n);
+    let results = Json::Array(done.chain([error]).chain(undone).collect());
+    let mut reply = Vec::new();
+    jsonrpc::write_reply(&id, &results.to_bytes(), &mut reply);
+    Some(reply)
+}
+
+#[test]
+fn servers_that_take_no_uuids_for_new_rows_do_all_else() {
+    check(async |server, _side| {
+        let old = Old::default();
+        let refused = Arc::clone(&old.refused);
+        let client = Client::builder(&server.remote())
+            .database("test")
+            .dial(old)
+            .connect(Some(soon()));
+        let client = client.await.expect("the server is up");
+        let replica = follow(&client).await;
+        let row = bridge(&replica, "br0").await;
+        assert_eq!(refused.load(Ordering::Relaxed), 0);
+
+        // With a marker new rows have their UUIDs from here, as far as a server takes them.
+        let marker = replica.marker(&row, "other", "me", policy());
+        let marker = marker.await.expect("it is made");
+        let made = replica.update(policy(), |txn| {
+            txn.once(&marker);
+            let port = txn.insert("Port")?;
+            txn.set(&port, "name", "p0")?;
+            txn.insert_element(&row, "ports", &port)?;
+            Ok::<_, EditError>(port)
+        });
+        let (port, committed) = made.await.expect("it is done without");
+        assert_eq!(refused.load(Ordering::Relaxed), 1);
+        let port = RowName::new("Port", committed.uuid(&port).expect("the server said so"));
+        assert_eq!(now::<String>(&replica, &port, "name"), "p0");
+        assert_eq!(now::<Vec<Uuid>>(&replica, &row, "ports"), [port.uuid()]);
+
+        // A UUID that the program wants is another matter.
+        let wanted = Uuid::from_random_bytes([9; 16]);
+        let made = replica.update(policy(), |txn| txn.insert_as("Bridge", wanted));
+        match made.await {
+            Err(UpdateError::Commit(CommitError::Refused(Refusal::Refused { error, .. }))) => {
+                assert_eq!(error.word(), Some("syntax error"));
+            }
+            other => panic!("{other:?}"),
+        }
     });
 }

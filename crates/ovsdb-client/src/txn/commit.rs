@@ -13,9 +13,10 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use super::Txn;
 use super::error::{Doubt, EditError, Failure, Refusal};
+use super::guard::Guard;
 use super::marker::{Marker, token_text};
 use super::outcome::Committed;
-use super::plan::{self, Plan};
+use super::plan::{self, Naming, Plan};
 use super::row::RowName;
 use crate::replica::{Replica, SubmitError, Submitted, Trouble, Version, WaitError};
 
@@ -86,8 +87,6 @@ pub struct Policy {
     pub deadline: Option<Instant>,
     /// How many transactions it sends at most.
     pub tries_max: u32,
-    /// Whether it tries again when the lock is not held that the transaction requires. Somebody has to ask for the lock.
-    pub waits_for_lock: bool,
 }
 
 impl Default for Policy {
@@ -95,7 +94,6 @@ impl Default for Policy {
         Policy {
             deadline: None,
             tries_max: u32::MAX,
-            waits_for_lock: false,
         }
     }
 }
@@ -137,7 +135,8 @@ impl Replica {
 
     /// Commits a transaction. When this returns, what it changed is in the contents, as far as it was chosen.
     ///
-    /// It is sent once, unless it has a [`Marker`]: then it is sent again until it is known what has become of it, and if it is
+    /// A transaction that [waits for a lock](Txn::wait_for_lock) is sent when the lock is held and there is a connection. It is
+    /// sent once, but for copies that the server refused for want of the lock, unless it has a [`Marker`]: then it is sent again until it is known what has become of it, and if it is
     /// refused, the server is made to refuse it for good. If the future is dropped, the server is asked to cancel the
     /// transaction, and nobody knows what becomes of it.
     ///
@@ -148,26 +147,15 @@ impl Replica {
         txn: &Txn,
         deadline: Option<Instant>,
     ) -> Result<Committed, CommitError> {
-        let plan = txn.plan()?;
-        if plan.is_unchanged() {
-            return Ok(plan.unchanged());
-        }
         let committed = async {
+            let plan = txn.plan()?;
             match &txn.marker {
-                None => self.send(&plan).await,
-                Some(marker) => {
-                    // Whether one transaction has happened cannot be told any more when another one has.
-                    let _turn = marker.turn().lock().await;
-                    self.send_until_known(txn, marker, &plan).await
-                }
+                _ if plan.is_unchanged() => Ok(plan.unchanged()),
+                None => self.send_under_lock(txn, &plan, deadline).await,
+                Some(marker) => self.commit_marked(txn, marker, plan, deadline).await,
             }
         };
-        match deadline {
-            None => committed.await,
-            Some(deadline) => timeout_at(deadline, committed)
-                .await
-                .unwrap_or(Err(CommitError::Deadline)),
-        }
+        by(deadline, committed).await
     }
 
     /// Reads rows and changes them by `change`, until that has been committed on what was read: where others have changed
@@ -210,15 +198,27 @@ impl Replica {
             let base = base.map_err(|error| UpdateError::Commit(error.into()))?;
             let mut txn = begin_on(Arc::clone(&base));
             let result = change(&mut txn).map_err(UpdateError::Change)?;
-            let error = match self.commit(&txn, policy.deadline).await {
-                Ok(committed) => return Ok((result, committed)),
+            let error = match self.attempt(&mut txn, policy.deadline).await {
+                Ok(Some(committed)) => return Ok((result, committed)),
+                // It has waited for the lock, and others may have changed what it stands on.
+                Ok(None) => continue,
                 Err(error) => error,
             };
             tries += 1;
             let is_locked = matches!(error, CommitError::Refused(Refusal::NotLocked(_)));
-            let goes_on = error.is_transient() || is_locked && policy.waits_for_lock;
+            let waits = txn.guard.as_ref().is_some_and(Guard::waits);
+            let is_early = policy
+                .deadline
+                .is_none_or(|deadline| Instant::now() < deadline);
+            let goes_on = error.is_transient() || is_locked && waits && is_early;
             if !goes_on || tries >= policy.tries_max {
                 return Err(UpdateError::Commit(error));
+            }
+            if is_locked && let Some(guard) = &mut txn.guard {
+                let regained = guard.regained(jittered(pause), policy.deadline).await;
+                regained.map_err(|refusal| UpdateError::Commit(refusal.into()))?;
+                pause = (pause * 2).min(PAUSE_MAX);
+                continue;
             }
             self.newer_than(&base, jittered(pause), policy.deadline)
                 .await
@@ -259,6 +259,54 @@ impl Replica {
         }
     }
 
+    /// One attempt of an [`update`](Replica::update). `None`: it has waited for the lock instead.
+    async fn attempt(
+        &self,
+        txn: &mut Txn,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Committed>, CommitError> {
+        let plan = txn.plan()?;
+        if plan.is_unchanged() {
+            return Ok(Some(plan.unchanged()));
+        }
+        if let Some(guard) = txn.guard.as_mut().filter(|guard| !guard.is_open()) {
+            guard.held(deadline).await?;
+            return Ok(None);
+        }
+        let committed = async {
+            match &txn.marker {
+                None => self.send(&plan).await,
+                Some(marker) => self.commit_marked(txn, marker, plan, deadline).await,
+            }
+        };
+        by(deadline, committed).await.map(Some)
+    }
+
+    /// Sends a transaction when the lock is there for which it waits.
+    async fn send_under_lock(
+        &self,
+        txn: &Txn,
+        plan: &Plan,
+        deadline: Option<Instant>,
+    ) -> Result<Committed, CommitError> {
+        let Some(mut guard) = txn.guard.clone().filter(Guard::waits) else {
+            return self.send(plan).await;
+        };
+        let mut doubts = Doubts::default();
+        loop {
+            guard.held(deadline).await?;
+            // The lock comes with a connection, and before the contents follow it.
+            self.live(deadline).await?;
+            match self.send(plan).await {
+                Err(CommitError::Refused(Refusal::NotLocked(_))) => {
+                    guard.regained(doubts.next_pause(), deadline).await?;
+                }
+                Err(CommitError::NotSent) => doubts.pause().await,
+                result => return result,
+            }
+        }
+    }
+
     async fn send(&self, plan: &Plan) -> Result<Committed, CommitError> {
         match self.submit(plan.params().clone()).await {
             Ok(submitted) => answered(plan, &submitted),
@@ -270,22 +318,58 @@ impl Replica {
     }
 
     /// The same for a transaction that may be sent as often as it takes.
+    async fn commit_marked(
+        &self,
+        txn: &Txn,
+        marker: &Marker,
+        plan: Plan,
+        deadline: Option<Instant>,
+    ) -> Result<Committed, CommitError> {
+        if let Some(guard) = &mut txn.guard.clone() {
+            guard.held(deadline).await?;
+        }
+        // Whether one transaction has happened cannot be told any more when another one has.
+        let _turn = marker.turn().lock().await;
+        self.send_until_known(txn, marker, plan, deadline).await
+    }
+
     async fn send_until_known(
         &self,
         txn: &Txn,
         marker: &Marker,
-        plan: &Plan,
+        mut plan: Plan,
+        deadline: Option<Instant>,
     ) -> Result<Committed, CommitError> {
         let mut doubts = Doubts::default();
+        let mut guard = txn.guard.clone();
+        let mut naming = Naming::Uuids;
         loop {
-            match self.send(plan).await {
-                Err(CommitError::Unknown(doubt)) => doubts.add(doubt).await?,
+            let waits = guard.as_mut().filter(|guard| guard.waits());
+            match (self.send(&plan).await, waits) {
+                (Err(CommitError::Unknown(doubt)), _) => doubts.add(doubt).await?,
                 // This time. It may have been carried out before.
-                Err(CommitError::NotSent) if doubts.last.is_some() => doubts.pause().await,
-                Err(CommitError::Refused(refusal)) => {
-                    return self.rule_out(txn, marker, plan, refusal, doubts).await;
+                (Err(CommitError::NotSent), waits) if waits.is_some() || doubts.last.is_some() => {
+                    doubts.pause().await;
                 }
-                result => return result,
+                // Whichever copy comes first after the lock, it is the same transaction.
+                (Err(CommitError::Refused(Refusal::NotLocked(_))), Some(guard)) => {
+                    let pause = doubts.next_pause();
+                    let regained = guard.regained(pause, deadline).await;
+                    regained.map_err(|refusal| doubts.or(refusal))?;
+                }
+                // It writes the same token, so that one of the two is carried out at most.
+                (Err(CommitError::Refused(refusal)), _)
+                    if naming == Naming::Uuids && plan.may_be_for_uuids(&refusal) =>
+                {
+                    naming = Naming::Names;
+                    plan = plan::plan_as(txn, naming)?;
+                }
+                (Err(CommitError::Refused(refusal)), _) => {
+                    return self
+                        .rule_out(txn, marker, &plan, refusal, doubts, deadline)
+                        .await;
+                }
+                (result, _) => return result,
             }
             self.live(None).await?;
         }
@@ -302,9 +386,12 @@ impl Replica {
         plan: &Plan,
         refusal: Refusal,
         mut doubts: Doubts,
+        deadline: Option<Instant>,
     ) -> Result<Committed, CommitError> {
         let ruling_out = plan::ruling_out(txn, marker, fresh())?;
+        let mut guard = txn.guard.clone();
         loop {
+            let waits = guard.as_mut().filter(|guard| guard.waits());
             match self.send(&ruling_out).await {
                 Ok(found) if found.repeated => {
                     let mut committed = plan.repeated();
@@ -317,12 +404,13 @@ impl Replica {
                 }
                 Err(CommitError::Unknown(doubt)) => doubts.add(doubt).await?,
                 Err(CommitError::NotSent) => doubts.pause().await,
-                Err(CommitError::Refused(_)) => {
-                    return Err(match doubts.last {
-                        Some(doubt) => doubt.into(),
-                        None => refusal.into(),
-                    });
-                }
+                Err(CommitError::Refused(other)) => match (other, waits) {
+                    (Refusal::NotLocked(_), Some(guard)) => {
+                        let regained = guard.regained(doubts.next_pause(), deadline).await;
+                        regained.map_err(|_| doubts.or(refusal.clone()))?;
+                    }
+                    _ => return Err(doubts.or(refusal)),
+                },
                 Err(error) => return Err(error),
             }
             self.live(None).await?;
@@ -372,8 +460,33 @@ impl Doubts {
     }
 
     async fn pause(&mut self) {
+        sleep(self.next_pause()).await;
+    }
+
+    fn next_pause(&mut self) -> Duration {
         self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-        sleep(jittered(self.pause)).await;
+        jittered(self.pause)
+    }
+
+    /// What is to be said of a transaction that was refused at last.
+    fn or(&self, refusal: Refusal) -> CommitError {
+        match &self.last {
+            Some(doubt) => doubt.clone().into(),
+            None => refusal.into(),
+        }
+    }
+}
+
+/// Does what must be done by the deadline, if there is one.
+async fn by<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, CommitError>>,
+) -> Result<T, CommitError> {
+    match deadline {
+        None => work.await,
+        Some(deadline) => timeout_at(deadline, work)
+            .await
+            .unwrap_or(Err(CommitError::Deadline)),
     }
 }
 

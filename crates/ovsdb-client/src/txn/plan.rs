@@ -11,13 +11,14 @@ use ovsdb_proto::build::{
     self, Mutation, Operation, Transaction, assert, column, comment, commit, mutate, select, wait,
 };
 use ovsdb_proto::datum::Datum;
+use ovsdb_proto::error::ErrorTag;
 use ovsdb_proto::schema::{ColumnId, TableId, TableSchema};
 use ovsdb_proto::types::ColumnType;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::value::{Row, Term, Value};
 
 use super::edit::{Edit, Origin, Part, Write};
-use super::error::{EditError, Subject};
+use super::error::{EditError, Refusal, Subject};
 use super::marker::Marker;
 use super::row::RowName;
 use super::{Increment, Txn};
@@ -68,6 +69,23 @@ impl Plan {
     pub fn is_unchanged(&self) -> bool {
         self.request.is_empty()
     }
+
+    /// Whether this is what a server says that does not know UUIDs of new rows (before Open vSwitch 2.13): it takes an `insert`
+    /// that has one for no operation. What else may be wrong with that one, it says again of the same with a name.
+    pub(super) fn may_be_for_uuids(&self, refusal: &Refusal) -> bool {
+        let Refusal::Refused {
+            subject: Some(Subject::Row(row)),
+            error,
+        } = refusal
+        else {
+            return false;
+        };
+        let has_uuid = |operation: &Operation| match operation {
+            Operation::Insert(insert) => insert.uuid == Some(row.uuid()),
+            _ => false,
+        };
+        error.tag() == Some(ErrorTag::SyntaxError) && self.request.operations().iter().any(has_uuid)
+    }
 }
 
 /// What keeps a transaction with a marker from happening any more, unless it has happened: another token is put in the place of
@@ -75,14 +93,38 @@ impl Plan {
 pub(super) fn ruling_out(txn: &Txn, marker: &Marker, instead: Uuid) -> Result<Plan, EditError> {
     let mut planner = Planner::new(txn);
     planner.push(marker.is_new(token(txn)), Role::MarkerNew);
+    // Without the lock nothing is written, not even this.
+    planner.guard();
     planner.follow(marker)?;
     planner.push(marker.note(instead), Role::Other);
     planner.finish()
 }
 
+/// How new rows are called in a request, unless the program has given them their UUIDs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Naming {
+    /// By the UUIDs that they will have, which every reply leaves known.
+    Uuids,
+    /// By names that are good for the request alone, as RFC 7047 has it; the server chooses their UUIDs.
+    Names,
+}
+
 /// What `txn` comes to.
 pub(super) fn plan(txn: &Txn) -> Result<Plan, EditError> {
+    // Should only the marker tell that the transaction has been carried out, it does not tell UUIDs.
+    plan_as(
+        txn,
+        match txn.marker {
+            Some(_) => Naming::Uuids,
+            None => Naming::Names,
+        },
+    )
+}
+
+/// The same with new rows called so.
+pub(super) fn plan_as(txn: &Txn, naming: Naming) -> Result<Plan, EditError> {
     let mut planner = Planner::new(txn);
+    planner.name_rows(naming);
     if planner.has_effect() {
         planner.checks()?;
         planner.rows()?;
@@ -114,16 +156,20 @@ impl<'a> Planner<'a> {
             referenced: BTreeSet::new(),
         };
         for edit in txn.edits.iter().filter(|edit| !edit.deleted) {
-            if let Origin::New { is_named_so } = edit.origin {
+            if edit.is_new() {
                 planner.made.insert(edit.uuid);
-                // Should only the marker tell that the transaction has been carried out, it does not tell UUIDs.
-                if !is_named_so && txn.marker.is_none() {
-                    planner.named.insert(edit.uuid);
-                }
             }
         }
         planner.find_references();
         planner
+    }
+
+    fn name_rows(&mut self, naming: Naming) {
+        if naming == Naming::Names {
+            let new = self.txn.edits.iter().filter(|edit| !edit.deleted);
+            let new = new.filter(|edit| matches!(edit.origin, Origin::New { is_named_so: false }));
+            self.named.extend(new.map(|edit| edit.uuid));
+        }
     }
 
     fn finish(self) -> Result<Plan, EditError> {
@@ -219,9 +265,7 @@ impl<'a> Planner<'a> {
             // Before all else, of which any may have changed since: that it has been carried out must not look like a failure.
             self.push(marker.is_new(token(txn)), Role::MarkerNew);
         }
-        if let Some(lock) = &txn.lock {
-            self.push(assert(lock.clone()), Role::Lock(lock.clone()));
-        }
+        self.guard();
         if let Some(marker) = &txn.marker {
             self.follow(marker)?;
         }
@@ -239,6 +283,14 @@ impl<'a> Planner<'a> {
             self.push(empty, Role::Check(Subject::Table(name.clone())));
         }
         Ok(())
+    }
+
+    /// That the lock is held.
+    fn guard(&mut self) {
+        if let Some(guard) = &self.txn.guard {
+            let name = guard.name.clone();
+            self.push(assert(name.clone()), Role::Lock(name));
+        }
     }
 
     /// That the last transaction is still the one from which this goes on.

@@ -7,6 +7,7 @@ use ovsdb_proto::words::Method;
 
 use super::*;
 use crate::error::Disconnect;
+use crate::lock::{Lock, LockState, Wanted};
 use crate::replica::Limits;
 use crate::upstream::{
     Asked, ConnectionId, Downstream, Inbound, Outbound, Registrar, Server, registrar,
@@ -116,6 +117,28 @@ type Outcome = Result<Committed, CommitError>;
 
 /// Plays a dialogue about a transaction with a marker or without one, and says what comes of it.
 async fn play(is_marked: bool, dialogue: impl AsyncFnOnce(&mut Client)) -> Outcome {
+    play_with(
+        |txn, row| {
+            if is_marked {
+                txn.once(&marker(row));
+            }
+        },
+        None,
+        dialogue,
+    )
+    .await
+}
+
+fn marker(row: &RowName) -> Marker {
+    Marker::new(row.clone(), "m", "key")
+}
+
+/// The same for a transaction that is prepared like this, with a deadline.
+async fn play_with(
+    prepare: impl FnOnce(&mut Txn, &RowName),
+    deadline: Option<Instant>,
+    dialogue: impl AsyncFnOnce(&mut Client),
+) -> Outcome {
     let (registrar, asked) = registrar();
     let (upstream, replica_end) = registrar.register();
     let replica = Replica::start(upstream, "db", Selection::all(), Limits::default());
@@ -129,13 +152,11 @@ async fn play(is_marked: bool, dialogue: impl AsyncFnOnce(&mut Client)) -> Outco
     replica.live(None).await.expect("there are contents");
     let row = RowName::new("T", Uuid::parse(ROW).expect("a UUID"));
     let mut txn = replica.begin().expect("there are contents");
-    if is_marked {
-        txn.once(&Marker::new(row.clone(), "m", "key"));
-    }
+    prepare(&mut txn, &row);
     txn.set_key(&row, "m", "other", "x").expect("it is a map");
     let committing = tokio::spawn({
         let replica = replica.clone();
-        async move { replica.commit(&txn, None).await }
+        async move { replica.commit(&txn, deadline).await }
     });
     dialogue(&mut client).await;
     let outcome = tokio::time::timeout(Duration::from_secs(3600), committing);
@@ -279,4 +300,304 @@ async fn an_answer_that_nobody_can_read_says_nothing_and_does_not_come_for_ever(
             "{nonsense}: {marked:?}"
         );
     }
+}
+
+/// A lock that somebody wants, and what the server says of it.
+struct Locks {
+    wanted: Arc<Wanted>,
+    lock: Lock,
+}
+
+impl Locks {
+    fn new() -> Locks {
+        let wanted = Arc::new(Wanted::default());
+        wanted.connected();
+        let lock = wanted.want("l", false).expect("nobody else wants it");
+        Locks { wanted, lock }
+    }
+
+    fn say(&self, state: LockState) {
+        self.wanted.show("l", 0, state);
+    }
+}
+
+const ASSERT: &str = r#"{"lock":"l","op":"assert"}"#;
+const NOT_OWNER: &str = r#"[{"error":"not owner","details":"Asserted lock l not held."}]"#;
+const NOT_OWNER_SECOND: &str =
+    r#"[{},{"error":"not owner","details":"Asserted lock l not held."}]"#;
+const DONE: &str = r#"[{},{"count":1}]"#;
+const DONE_MARKED: &str = r#"[{},{},{},{"count":1},{"count":1}]"#;
+
+/// The operations of a request, as they are written.
+fn operations(request: &Outbound) -> Vec<String> {
+    let params = json::parse(&request.params).expect("JSON");
+    let operations = params.as_array().expect("an array")[1..].iter();
+    operations.map(Json::to_string).collect()
+}
+
+/// Nothing is sent for as long as anybody would wait, but for what follows a monitor.
+async fn says_nothing(client: &mut Client) {
+    let long = Duration::from_secs(600);
+    while let Ok(request) = tokio::time::timeout(long, client.asked.requests.recv()).await {
+        let request = request.expect("it goes on");
+        assert_eq!(request.method, Method::GetSchema, "it is too early");
+        client.reply(&request, Ok(SCHEMA)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_waits_for_a_lock_is_sent_when_it_is_held() {
+    let locks = Locks::new();
+    let waits = |txn: &mut Txn, _: &RowName| txn.wait_for_lock(&locks.lock);
+    let committed = play_with(waits, None, async |client| {
+        says_nothing(client).await;
+        locks.say(LockState::Waiting);
+        says_nothing(client).await;
+        locks.say(LockState::Held);
+        let first = client.transact(None).await;
+        assert_eq!(operations(&first)[0], ASSERT);
+        // It has just been stolen, which is told before the answer.
+        locks.say(LockState::Stolen);
+        client.reply(&first, Ok(NOT_OWNER)).await;
+        says_nothing(client).await;
+        locks.say(LockState::Held);
+        let second = client.transact(Some(&first)).await;
+        // A server that contradicts itself is asked again, too.
+        client.reply(&second, Ok(NOT_OWNER)).await;
+        let third = client.transact(Some(&first)).await;
+        client.reply(&third, Ok(DONE)).await;
+    });
+    committed.await.expect("it happened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lock_is_held_before_the_contents_follow_the_new_connection() {
+    let locks = Locks::new();
+    let waits = |txn: &mut Txn, _: &RowName| txn.wait_for_lock(&locks.lock);
+    let committed = play_with(waits, None, async |client| {
+        client
+            .tell(Inbound::Down {
+                connection: client.connection,
+                why: Disconnect::EndOfFile,
+                in_doubt: Vec::new(),
+            })
+            .await;
+        locks.say(LockState::Held);
+        says_nothing(client).await;
+        client.connect().await;
+        let only = client.transact(None).await;
+        client.reply(&only, Ok(DONE)).await;
+    });
+    committed.await.expect("it happened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_for_a_lock_has_done_nothing() {
+    let not_locked = |outcome: Outcome| match outcome {
+        Err(CommitError::Refused(Refusal::NotLocked(name))) => assert_eq!(name, "l"),
+        other => panic!("{other:?}"),
+    };
+    for is_marked in [false, true] {
+        let prepare = |lock: &Lock, txn: &mut Txn, row: &RowName| {
+            txn.wait_for_lock(lock);
+            if is_marked {
+                txn.once(&marker(row));
+            }
+        };
+        let locks = Locks::new();
+        let deadline = Some(Instant::now() + Duration::from_secs(60));
+        let in_vain = play_with(
+            |txn, row| prepare(&locks.lock, txn, row),
+            deadline,
+            says_nothing,
+        );
+        not_locked(in_vain.await);
+        let locks = Locks::new();
+        let refused = play_with(
+            |txn, row| prepare(&locks.lock, txn, row),
+            None,
+            async |client| {
+                locks.say(LockState::Refused("no".into()));
+                says_nothing(client).await;
+            },
+        );
+        not_locked(refused.await);
+        let Locks { wanted, lock } = Locks::new();
+        let given_back = play_with(
+            |txn, row| prepare(&lock, txn, row),
+            None,
+            async |client| {
+                wanted.close();
+                says_nothing(client).await;
+            },
+        );
+        not_locked(given_back.await);
+    }
+    // Without waiting it is refused at once, and by the server.
+    let refused = play_with(
+        |txn, _| txn.require_lock("l"),
+        None,
+        async |client| {
+            let only = client.transact(None).await;
+            client.reply(&only, Ok(NOT_OWNER)).await;
+        },
+    );
+    not_locked(refused.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_lost_the_lock_writes_nothing_not_even_a_marker() {
+    let requires = |txn: &mut Txn, row: &RowName| {
+        txn.require_lock("l");
+        txn.once(&marker(row));
+    };
+    let has_assert = |request: &Outbound| {
+        let operations = operations(request);
+        assert_eq!(operations[1], ASSERT);
+        operations.len()
+    };
+    let refused = play_with(requires, None, async |client| {
+        let first = client.transact(None).await;
+        assert_eq!(has_assert(&first), 5);
+        client.reply(&first, Ok(NOT_OWNER_SECOND)).await;
+        let ruling_out = client.transact(None).await;
+        assert_eq!(has_assert(&ruling_out), 4);
+        client.reply(&ruling_out, Ok(NOT_OWNER_SECOND)).await;
+    });
+    let refused = refused.await;
+    assert!(
+        matches!(refused, Err(CommitError::Refused(Refusal::NotLocked(_)))),
+        "{refused:?}"
+    );
+    // Where a copy may be under way nobody knows.
+    let unknown = play_with(requires, None, async |client| {
+        let first = client.transact(None).await;
+        client.reconnect(&first).await;
+        let second = client.transact(Some(&first)).await;
+        client.reply(&second, Ok(NOT_OWNER_SECOND)).await;
+        let ruling_out = client.transact(None).await;
+        assert_eq!(has_assert(&ruling_out), 4);
+        client.reply(&ruling_out, Ok(NOT_OWNER_SECOND)).await;
+    });
+    let unknown = unknown.await;
+    assert!(
+        matches!(unknown, Err(CommitError::Unknown(Doubt::Lost(_)))),
+        "{unknown:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marked_transaction_that_waits_for_a_lock_becomes_known_without_it() {
+    let locks = Locks::new();
+    let waits = |txn: &mut Txn, row: &RowName| {
+        txn.wait_for_lock(&locks.lock);
+        txn.once(&marker(row));
+    };
+    locks.say(LockState::Held);
+    // Whether it has happened is asked at once; the lock is waited for where it has not.
+    let known = play_with(waits, None, async |client| {
+        let first = client.transact(None).await;
+        locks.say(LockState::Lost);
+        client.reconnect(&first).await;
+        let second = client.transact(Some(&first)).await;
+        client.reply(&second, Ok(NOT_OWNER_SECOND)).await;
+        says_nothing(client).await;
+        locks.say(LockState::Held);
+        let third = client.transact(Some(&first)).await;
+        client.reply(&third, Ok(DONE_MARKED)).await;
+    });
+    assert!(!known.await.expect("it happened").repeated);
+    // What is refused under the lock is ruled out under the lock.
+    let refused = play_with(waits, None, async |client| {
+        let first = client.transact(None).await;
+        let violation = r#"[{},{},{},{"error":"constraint violation"}]"#;
+        client.reply(&first, Ok(violation)).await;
+        let ruling_out = client.transact(None).await;
+        locks.say(LockState::Lost);
+        client.reply(&ruling_out, Ok(NOT_OWNER_SECOND)).await;
+        says_nothing(client).await;
+        locks.say(LockState::Held);
+        let again = client.transact(Some(&ruling_out)).await;
+        client.reply(&again, Ok(r#"[{},{},{},{"count":1}]"#)).await;
+    });
+    let refused = refused.await;
+    assert!(
+        matches!(refused, Err(CommitError::Refused(Refusal::Refused { .. }))),
+        "{refused:?}"
+    );
+}
+
+/// What a server says to an `insert` with a UUID that does not know of it.
+const NO_UUIDS: &str = r#"[{},{},{"error":"syntax error","details":"Parsing ovsdb operation 3 of 5 failed: Member 'uuid' is present but not allowed here.","syntax":"{}"},null,null]"#;
+
+#[tokio::test(start_paused = true)]
+async fn new_rows_have_names_where_a_server_does_not_take_uuids() {
+    let mut new = None;
+    let inserts = |txn: &mut Txn, row: &RowName| {
+        txn.once(&marker(row));
+        new = Some(txn.insert("T").expect("there is the table"));
+    };
+    let committed = play_with(inserts, None, async |client| {
+        let first = client.transact(None).await;
+        let with_uuid = operations(&first);
+        assert!(with_uuid[2].contains(r#""uuid":""#), "{with_uuid:?}");
+        client.reply(&first, Ok(NO_UUIDS)).await;
+        let second = client.transact(None).await;
+        let with_name = operations(&second);
+        assert!(with_name[2].contains(r#""uuid-name":""#), "{with_name:?}");
+        assert!(!with_name[2].contains(r#""uuid":""#), "{with_name:?}");
+        // All else is the same, the marker's token above all.
+        assert_eq!(with_name[..2], with_uuid[..2]);
+        assert_eq!(with_name[3..], with_uuid[3..]);
+        // From now on it is this one that is sent.
+        client.reconnect(&second).await;
+        let third = client.transact(Some(&second)).await;
+        let result = r#"[{},{},{"uuid":["uuid","00000000-0000-0000-0000-000000000007"]},{"count":1},{"count":1}]"#;
+        client.reply(&third, Ok(result)).await;
+    });
+    let committed = committed.await.expect("it happened");
+    let uuid = committed.uuid(&new.expect("it was made"));
+    let uuid = uuid.expect("the server said so").to_string();
+    assert_eq!(uuid, "00000000-0000-0000-0000-000000000007");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_an_insert_for_other_reasons_is_told() {
+    let inserts = |txn: &mut Txn, row: &RowName| {
+        txn.once(&marker(row));
+        txn.insert("T").expect("there is the table");
+    };
+    let refused = play_with(inserts, None, async |client| {
+        for _ in 0..2 {
+            let request = client.transact(None).await;
+            client.reply(&request, Ok(NO_UUIDS)).await;
+        }
+        let ruling_out = client.transact(None).await;
+        client
+            .reply(&ruling_out, Ok(r#"[{},{},{"count":1}]"#))
+            .await;
+    });
+    let refused = refused.await;
+    assert!(
+        matches!(refused, Err(CommitError::Refused(Refusal::Refused { .. }))),
+        "{refused:?}"
+    );
+    // A UUID that the program has given is not taken away.
+    let inserts = |txn: &mut Txn, row: &RowName| {
+        txn.once(&marker(row));
+        let uuid = Uuid::parse("00000000-0000-0000-0000-000000000009").expect("a UUID");
+        txn.insert_as("T", uuid).expect("it is new");
+    };
+    let refused = play_with(inserts, None, async |client| {
+        for _ in 0..2 {
+            let request = client.transact(None).await;
+            assert!(operations(&request)[2].contains(r#""uuid":"00000000-"#));
+            client.reply(&request, Ok(NO_UUIDS)).await;
+        }
+        let ruling_out = client.transact(None).await;
+        client
+            .reply(&ruling_out, Ok(r#"[{},{},{"count":1}]"#))
+            .await;
+    });
+    assert!(refused.await.is_err());
 }
