@@ -106,6 +106,13 @@ const CHAPTERS: &[(&str, &[Source])] = &[
         ],
     ),
     (
+        "SQL",
+        &[some(
+            "crates/ovsdb-sql/src/query.rs",
+            &["MEMORY_BYTES_MAX", "ANSWER_BYTES_MAX", "VALUE_BYTES_MAX"],
+        )],
+    ),
+    (
         "The exporter",
         &[
             some(

@@ -7,6 +7,7 @@ complete -c ovsdb-client -l bare -d 'equivalent to "--format=list --data=bare --
 complete -c ovsdb-client -l max-column-width -r -f -d 'cut cells of tables after N bytes'
 complete -c ovsdb-client -l timestamp -d 'timestamp "monitor" output'
 complete -c ovsdb-client -l force -d 'let "restore" ignore differences of schemas'
+complete -c ovsdb-client -l watch -d 'let "sql" answer again whenever the answer changes'
 complete -c ovsdb-client -l timeout -s t -r -f -d 'end after SECS seconds, with SIGALRM'
 complete -c ovsdb-client -l leader-only -d 'of several servers, accept the leader only (the default)'
 complete -c ovsdb-client -l no-leader-only -d 'accept any server of the cluster'
@@ -56,4 +57,5 @@ complete -c ovsdb-client -n __fish_use_subcommand -f -a 'restore' -d 'replace th
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'lock' -d 'create or wait for LOCK'
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'steal' -d 'steal LOCK'
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'unlock' -d 'unlock LOCK'
+complete -c ovsdb-client -n __fish_use_subcommand -f -a 'sql' -d 'answer STATEMENT, in SQL, from the tables of DATABASE or of a database file, which stays as it is; for example: sql "SELECT name, type FROM Interface WHERE link_state = \'up\'"'
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'help' -d 'print this text'

@@ -16,6 +16,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("ovsdb-daemon", &["ovsdb-proto", "ovsdb-net"]),
     ("ovsdb-client", &["ovsdb-proto", "ovsdb-pmap", "ovsdb-net"]),
     ("ovsdb-derive", &[]),
+    ("ovsdb-sql", &["ovsdb-proto"]),
     (
         "ovsdb-server",
         &[
@@ -47,6 +48,7 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-daemon",
             "ovsdb-client",
             "ovsdb-server",
+            "ovsdb-sql",
         ],
     ),
     ("ovsdb-testkit", &["ovsdb-proto", "ovsdb-log"]),
@@ -229,6 +231,11 @@ const OUTSIDE: &[Outside] = &[
         name: "indicatif",
         holders: &["ovsdb-tools", "ovsdb-bench"],
         reason: "progress is for people at a terminal",
+    },
+    Outside {
+        name: "rusqlite",
+        holders: &["ovsdb-sql"],
+        reason: "SQLite: statements are compiled and planned by it; nothing is stored in it",
     },
     Outside {
         name: "mio",

@@ -25,10 +25,16 @@ const MACHINE_PATHS: &[&str] = &[
 ];
 
 /// Files that may lift the workspace's ban on `unsafe`, each with what it needs it for.
-const UNSAFE_FILES: &[(&str, &str)] = &[(
-    "crates/ovsdb-daemon/src/fork.rs",
-    "fork(2), for --detach and --monitor",
-)];
+const UNSAFE_FILES: &[(&str, &str)] = &[
+    (
+        "crates/ovsdb-daemon/src/fork.rs",
+        "fork(2), for --detach and --monitor",
+    ),
+    (
+        "crates/ovsdb-sql/src/vtab.rs",
+        "the traits of SQLite's virtual tables; no pointer is touched",
+    ),
+];
 
 /// Checks one file; `path` is seen from the workspace's root.
 pub(super) fn check(path: &str, text: &str) -> Vec<Problem> {

@@ -67,6 +67,8 @@ enum Action {
     Convert,
     NeedsConversion,
     Lock,
+    #[cfg(feature = "sql")]
+    Sql,
     Help,
 }
 
@@ -251,6 +253,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         (1, 1),
         "unlock LOCK",
     ),
+    #[cfg(feature = "sql")]
+    command(
+        Action::Sql,
+        "sql",
+        "[SERVER|FILE] [DATABASE] STATEMENT",
+        Need::Nothing,
+        (1, 3),
+        "answer STATEMENT, in SQL, from the tables of DATABASE or of a\ndatabase file, which stays as it is; for example: sql\n\
+         \"SELECT name, type FROM Interface WHERE link_state = 'up'\"",
+    ),
     command(
         Action::Help,
         "help",
@@ -417,8 +429,40 @@ async fn execute_alone(
             let method = given.first().cloned().unwrap_or_else(default_method);
             wait::wait(&method, database, state).await
         }
+        #[cfg(feature = "sql")]
+        Action::Sql => sql(&args, settings, out).await,
         _ => out.bytes(usage::text().as_bytes()),
     }
+}
+
+/// `sql [SERVER|FILE] [DATABASE] STATEMENT`. A file is what is one, or has a slash in it.
+#[cfg(feature = "sql")]
+async fn sql(args: &[String], settings: &Settings, out: &mut Output) -> Result<(), ClientError> {
+    let (statement, given) = args.split_last().ok_or(ClientError::Arguments("sql"))?;
+    if let [file, database @ ..] = given
+        && !is_method(file)
+        && (file.contains('/') || Path::new(file).is_file())
+    {
+        let database = database.first().map(String::as_str);
+        return super::sql::of_file(file, database, statement, settings.watch, out);
+    }
+    let found = find_server(args, 1, Need::Database, None, settings, out).await?;
+    if found.words != given.len() {
+        return Err(ClientError::Arguments("sql"));
+    }
+    let (server, _) = found.opened;
+    let database = found.database.as_deref().unwrap_or_default();
+    let default = default_method();
+    let remotes = given.first().filter(|word| is_method(word));
+    let served = super::sql::Served {
+        remotes: remotes.unwrap_or(&default),
+        database,
+        schema: server.schema(database, out).await?,
+        leader_only: settings.leader_only,
+    };
+    // What the statement reads comes by a connection that lasts.
+    drop(server);
+    super::sql::of_server(served, statement, settings.watch, settings.timestamp, out).await
 }
 
 /// The server that a command is for.

@@ -209,6 +209,11 @@ pub enum ClientError {
     #[error(transparent)]
     File(#[from] FileError),
 
+    /// `sql` has no answer.
+    #[cfg(feature = "sql")]
+    #[error(transparent)]
+    Sql(Box<super::sql::Failure>),
+
     /// Standard output does not take what is written.
     #[error("write to stdout failed")]
     Stdout(#[source] io::Error),
@@ -224,6 +229,13 @@ pub enum ClientError {
     /// The system refused something that every program needs.
     #[error("{}", errno_text(.0))]
     System(#[source] io::Error),
+}
+
+#[cfg(feature = "sql")]
+impl From<super::sql::Failure> for ClientError {
+    fn from(failure: super::sql::Failure) -> ClientError {
+        ClientError::Sql(Box::new(failure))
+    }
 }
 
 impl ClientError {

@@ -20,6 +20,8 @@ mod query;
 mod restore;
 mod schema;
 mod server;
+#[cfg(feature = "sql")]
+mod sql;
 mod tables;
 mod usage;
 mod wait;
@@ -34,6 +36,8 @@ use commands::{COMMANDS, Command, Invocation};
 pub use error::{ClientError, Shape};
 pub use options::{ChangeAware, Opt, Settings, options};
 use output::Output;
+#[cfg(feature = "sql")]
+pub use sql::Failure as SqlFailure;
 
 /// The commands of `ovsdb-client`: how each is written, and what it does.
 pub fn commands() -> impl Iterator<Item = (String, &'static str)> {

@@ -27,6 +27,9 @@ pub enum Opt {
     Timestamp,
     /// `--force`.
     Force,
+    /// `--watch`.
+    #[cfg(feature = "sql")]
+    Watch,
     /// `-t`, `--timeout`.
     Timeout,
     /// `--leader-only`.
@@ -86,12 +89,21 @@ pub fn options() -> Table<Opt> {
         )
         .group(
             "Command options",
-            [Spec::long(
-                Opt::Force,
-                "force",
-                Arg::No,
-                "let \"restore\" ignore differences of schemas",
-            )],
+            [
+                Spec::long(
+                    Opt::Force,
+                    "force",
+                    Arg::No,
+                    "let \"restore\" ignore differences of schemas",
+                ),
+                #[cfg(feature = "sql")]
+                Spec::long(
+                    Opt::Watch,
+                    "watch",
+                    Arg::No,
+                    "let \"sql\" answer again whenever the answer changes",
+                ),
+            ],
         )
         .group(
             "Connection options",
@@ -157,6 +169,8 @@ pub struct Settings {
     pub timestamp: bool,
     /// Whether `restore` ignores differences of schemas.
     pub force: bool,
+    /// Whether `sql` goes on.
+    pub watch: bool,
     /// The program's lifetime in seconds.
     pub timeout_s: Option<u32>,
     /// Whether, of several servers, only a leader will do.
@@ -175,6 +189,7 @@ impl Default for Settings {
             style: Style::new(Format::Table),
             timestamp: false,
             force: false,
+            watch: false,
             timeout_s: None,
             leader_only: true,
             change_aware: ChangeAware::default(),
@@ -201,6 +216,8 @@ impl Settings {
             Opt::MaxColumnWidth => self.style.set_max_column_width(argument),
             Opt::Timestamp => self.timestamp = true,
             Opt::Force => self.force = true,
+            #[cfg(feature = "sql")]
+            Opt::Watch => self.watch = true,
             Opt::Timeout => match argument.parse() {
                 Ok(seconds) if seconds > 0 => self.timeout_s = Some(seconds),
                 _ => return Err(ClientError::Timeout(argument.to_owned())),
