@@ -11,6 +11,7 @@ mod database;
 mod draft;
 mod exec;
 mod hashing;
+pub mod history;
 mod index;
 mod indexing;
 pub mod load;

@@ -260,6 +260,17 @@ impl Log {
         self.last_digest
     }
 
+    /// Where the record is that was read last; `None` if there was none. Once writing has begun it says nothing.
+    pub fn last_place(&self) -> Option<RecordPlace> {
+        let (offset, data_offset) = self.last;
+        self.last_digest.map(|digest| RecordPlace {
+            offset,
+            data_offset,
+            end: self.offset,
+            digest,
+        })
+    }
+
     /// The size of the file in bytes, whatever is in it; 0 where the system does not say.
     pub fn length(&self) -> u64 {
         self.file.length().unwrap_or(0)

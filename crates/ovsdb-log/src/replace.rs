@@ -2,6 +2,8 @@
 //!
 //! It holds a descriptor of the old file as well, so that it can copy the records appended there since: records do not
 //! depend on where they stand, so they are copied as bytes. Dropped before its commit, it removes its file.
+//!
+//! A file that takes no other's place is made in the same way, without anything to copy.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +27,8 @@ pub struct Replacement {
     file: Arc<dyn File>,
     path: PathBuf,
     magic: String,
-    old: Arc<dyn File>,
+    /// `None` if it takes no other's place.
+    old: Option<Arc<dyn File>>,
     /// Up to where the records of the old file are represented in this one.
     caught_up: u64,
     generation: u64,
@@ -54,6 +57,33 @@ impl Replacement {
         old_offset: u64,
         generation: u64,
     ) -> Result<Replacement, LogError> {
+        let mut new = Replacement::open(fs, path, magic, "create")?;
+        new.old = Some(old);
+        new.caught_up = old_offset;
+        new.generation = generation;
+        Ok(new)
+    }
+
+    /// Begins a log file that takes no other's place as yet, under a name for the time being. A leftover of that name is
+    /// removed. See [`Replacement::leave`].
+    ///
+    /// # Errors
+    /// [`LogError::Io`] or [`LogError::Open`].
+    pub fn begin(
+        fs: Arc<dyn FileSystem>,
+        path: PathBuf,
+        magic: &str,
+    ) -> Result<Replacement, LogError> {
+        // The words are those of the reference for a file that it opens or creates.
+        Replacement::open(fs, path, magic.to_owned(), "create or open")
+    }
+
+    fn open(
+        fs: Arc<dyn FileSystem>,
+        path: PathBuf,
+        magic: String,
+        action: &'static str,
+    ) -> Result<Replacement, LogError> {
         match fs.remove(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(LogError::io(
@@ -67,7 +97,7 @@ impl Replacement {
             .open(&path, Access::CreateNew)
             .map_err(|error| LogError::Open {
                 name: path.display().to_string(),
-                action: "create",
+                action,
                 code: error.into(),
             })?;
         Ok(Replacement {
@@ -75,9 +105,9 @@ impl Replacement {
             file,
             path,
             magic,
-            old,
-            caught_up: old_offset,
-            generation,
+            old: None,
+            caught_up: 0,
+            generation: 0,
             written: 0,
             buffer: Vec::new(),
             base: None,
@@ -191,11 +221,14 @@ impl Replacement {
             self.base = Some(self.length());
         }
         self.flush()?;
+        let Some(old) = self.old.clone() else {
+            return Ok(());
+        };
         let mut chunk = Vec::new();
         while self.caught_up < old_offset {
             let want = (old_offset - self.caught_up).min(BUFFER_BYTES as u64);
             chunk.resize(want as usize, 0);
-            let (got, error) = read_full(self.old.as_ref(), &mut chunk, self.caught_up);
+            let (got, error) = read_full(old.as_ref(), &mut chunk, self.caught_up);
             if got < chunk.len() {
                 let name = self.path.display().to_string();
                 return Err(match error {
@@ -226,6 +259,16 @@ impl Replacement {
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.flush()?;
         sync_file(self.file.as_ref(), &self.path.display().to_string())
+    }
+
+    /// Brings everything to the disk and leaves the file under the name that it has, for the caller to give it another.
+    ///
+    /// # Errors
+    /// As [`Replacement::sync`]; the file is removed then.
+    pub fn leave(mut self) -> Result<(), LogError> {
+        self.sync()?;
+        self.renamed = true;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), LogError> {

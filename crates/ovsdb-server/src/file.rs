@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use ovsdb_engine::history::Annotations;
 use ovsdb_engine::record::ReplayError;
 use ovsdb_engine::replay::Replayer;
 use ovsdb_engine::{Commit, Database};
@@ -157,8 +158,8 @@ fn load_with_history(
     let mut loaded = replay_all(log, Arc::new(schema), &mut |step| {
         // As a rule the first record is what a compaction left, and how that came about nobody knows. Who has seen the
         // database empty does well with all of it.
-        if step.first || step.end <= recent {
-            return;
+        if step.is_first() || step.end <= recent {
+            return ControlFlow::Continue(());
         }
         let begin = || History::new(step.id_before, step.rows_before);
         let history = history.get_or_insert_with(begin);
@@ -166,6 +167,7 @@ fn load_with_history(
             Some(commit) => history.push(step.id, Arc::new(commit), &mut Forgotten::default()),
             None => history.push_same(step.id),
         }
+        ControlFlow::Continue(())
     });
     // Behind a place that cannot be read, or not now, there may be good records. To serve the file without them would be to
     // cut them off with the next transaction.
@@ -180,47 +182,79 @@ fn load_with_history(
 /// Applies all records of `log` after the schema, which has just been read, to an empty database with `schema`.
 /// `progress` is told after each record where in the file it ends, in bytes.
 pub fn replay(log: Log, schema: Arc<Schema>, progress: &mut dyn FnMut(u64)) -> Loaded {
-    replay_all(log, schema, &mut |step| progress(step.end))
+    replay_all(log, schema, &mut |step| {
+        progress(step.end);
+        ControlFlow::Continue(())
+    })
 }
 
 /// What came of a record.
-struct Replayed {
+pub(crate) struct Replayed<'a> {
+    /// Which record of the file it is; the schema is number 0.
+    pub(crate) number: u64,
     /// Where in the file it ends.
-    end: u64,
+    pub(crate) end: u64,
+    /// What it says of itself, if that was asked for.
+    pub(crate) annotations: Annotations,
     /// The number of rows before it, and the transaction id.
     rows_before: usize,
     id_before: Uuid,
     /// The transaction id of the version that it leads to.
-    id: Uuid,
-    /// What it changed.
-    commit: Option<Commit>,
-    /// It is the first after the schema.
-    first: bool,
+    pub(crate) id: Uuid,
+    /// The version that it leads to.
+    pub(crate) database: &'a Database,
+    /// What it changed. The first record may have been read all at once: then it is `None`, and all rows are new.
+    pub(crate) commit: Option<Commit>,
 }
+
+impl Replayed<'_> {
+    /// It is the first after the schema.
+    pub(crate) fn is_first(&self) -> bool {
+        self.number == 1
+    }
+}
+
+/// Takes note of records, and says whether to go on.
+type Each<'e> = &'e mut dyn FnMut(Replayed<'_>) -> ControlFlow<()>;
 
 /// A replay at work.
 struct Replay<'e> {
     database: Database,
     records: u64,
     id: Uuid,
-    each: &'e mut dyn FnMut(Replayed),
+    each: Each<'e>,
+    /// Whether anybody wants to know what records say of themselves.
+    is_annotated: bool,
+    /// Whoever takes note does not want more.
+    is_enough: bool,
     /// The record that cannot be applied, and why.
     stopped: Option<(RecordPlace, ReplayError)>,
 }
 
 impl Replay<'_> {
     /// Notes that the record that ends at `end` has been applied to `rows_before` rows.
-    fn note(&mut self, end: u64, rows_before: usize, id: Uuid, commit: Option<Commit>) {
+    fn note(
+        &mut self,
+        end: u64,
+        rows_before: usize,
+        id: Uuid,
+        commit: Option<Commit>,
+        annotations: Annotations,
+    ) {
         let id_before = std::mem::replace(&mut self.id, id);
+        let number = self.records;
         self.records += 1;
-        (self.each)(Replayed {
+        let noted = (self.each)(Replayed {
+            number,
             end,
+            annotations,
             rows_before,
             id_before,
             id,
+            database: &self.database,
             commit,
-            first: self.records == 2,
         });
+        self.is_enough = noted.is_break();
     }
 
     /// Applies records, up to one that makes no sense.
@@ -229,9 +263,18 @@ impl Replay<'_> {
             let rows_before = self.database.rows();
             let (next, replayed) = batch.apply(number, self.database);
             self.database = next;
+            let annotations = match self.is_annotated {
+                true => Annotations::of(batch.text(number)),
+                false => Annotations::default(),
+            };
             let BatchRecord { place, id, .. } = &batch.records[number];
             match replayed {
-                Ok(commit) => self.note(place.end, rows_before, *id, commit),
+                Ok(commit) => {
+                    self.note(place.end, rows_before, *id, commit, annotations);
+                    if self.is_enough {
+                        return ControlFlow::Break(self);
+                    }
+                }
                 Err(error) => {
                     self.stopped = Some((*place, error));
                     return ControlFlow::Break(self);
@@ -242,21 +285,55 @@ impl Replay<'_> {
     }
 }
 
-fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed)) -> Loaded {
+fn replay_all(mut log: Log, schema: Arc<Schema>, each: Each<'_>) -> Loaded {
+    let Outcome {
+        database,
+        records,
+        id,
+        fault,
+    } = replay_on(&mut log, &schema, false, each);
+    Loaded {
+        database,
+        log,
+        records,
+        id,
+        history: None,
+        fault,
+    }
+}
+
+/// What came of the records of a file. See [`Loaded`].
+pub(crate) struct Outcome {
+    pub(crate) database: Database,
+    pub(crate) records: u64,
+    pub(crate) id: Uuid,
+    pub(crate) fault: Option<FileError>,
+}
+
+/// Applies the records of `log`, whose schema was read last, until `each` has enough. `is_annotated`: it wants to know what
+/// they say of themselves.
+pub(crate) fn replay_on(
+    log: &mut Log,
+    schema: &Arc<Schema>,
+    is_annotated: bool,
+    each: Each<'_>,
+) -> Outcome {
     let of_schema = log.last_digest().unwrap_or_else(|| Digest::of(&[]));
     let mut replay = Replay {
         database: Database::new(schema.clone()),
         records: 1,
         id: transaction_id::after_record(Uuid::ZERO, &of_schema),
         each,
+        is_annotated,
+        is_enough: false,
         stopped: None,
     };
-    let read = match replay_first(&mut log, &of_schema, &schema, &mut replay) {
+    let read = match replay_first(log, &of_schema, schema, &mut replay) {
         Ok(true) => {
             log.mark_base();
             let id = replay.id;
             let read;
-            (replay, read) = read_rest(&mut log, &schema, id, replay, Replay::go_on);
+            (replay, read) = read_rest(log, schema, id, replay, Replay::go_on);
             read
         }
         Ok(false) => Ok(()),
@@ -279,25 +356,28 @@ fn replay_all(mut log: Log, schema: Arc<Schema>, each: &mut dyn FnMut(Replayed))
             })
         }
     };
-    Loaded {
+    Outcome {
         database: replay.database,
-        log,
         records: replay.records,
         id: replay.id,
-        history: None,
         fault,
     }
 }
 
-/// Reads and applies the record after the schema, of which there is the digest. False if there is none, or if it cannot be
-/// applied.
+/// Reads and applies the record after the schema, of which there is the digest. False if there is none, if it cannot be
+/// applied, or if it was enough.
 fn replay_first(
     log: &mut Log,
     of_schema: &Digest,
     schema: &Arc<Schema>,
     replay: &mut Replay<'_>,
 ) -> Result<bool, LogError> {
-    let Some(First { record, database }) = read_first(log, schema)? else {
+    let Some(First {
+        record,
+        database,
+        annotations,
+    }) = read_first(log, schema, replay.is_annotated)?
+    else {
         return Ok(false);
     };
     let mut commit = None;
@@ -321,8 +401,8 @@ fn replay_first(
         log.mark_safe();
     }
     let id = sealed.unwrap_or_else(|| transaction_id::after_record(replay.id, &record.digest));
-    replay.note(record.place().end, 0, id, commit);
-    Ok(true)
+    replay.note(record.place().end, 0, id, commit, annotations);
+    Ok(!replay.is_enough)
 }
 
 /// Makes a new database file that holds nothing but `schema`.

@@ -35,6 +35,7 @@ pub mod mailbox;
 pub mod meters;
 pub mod notice;
 mod parked;
+pub mod past;
 pub mod published;
 pub mod queue;
 pub mod remotes;

@@ -11,6 +11,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use ovsdb_engine::history::{AnnotationReader, Annotations};
 use ovsdb_engine::load::{Loader, NotPlain};
 use ovsdb_engine::record::ReplayError;
 use ovsdb_engine::replay::{ReadRecords, RecordReader};
@@ -30,41 +31,72 @@ pub(crate) struct First {
     pub(crate) record: PassedRecord,
     /// The contents, or `None` if the record has to be replayed to know them.
     pub(crate) database: Option<Database>,
+    /// What it says of itself, if that was asked for.
+    pub(crate) annotations: Annotations,
 }
 
-/// Reads the next record of `log`, which is the one after the schema. `None` at the end of the file.
+/// Reads the next record of `log`, which is the one after the schema. `None` at the end of the file. `is_annotated`: what it
+/// says of itself is of interest.
 ///
 /// # Errors
 /// As [`Log::read`].
-pub(crate) fn read_first(log: &mut Log, schema: &Arc<Schema>) -> Result<Option<First>, LogError> {
-    let (read, loaded) = if runtime::is_simulated() {
-        on_one_thread(log, schema)
+pub(crate) fn read_first(
+    log: &mut Log,
+    schema: &Arc<Schema>,
+    is_annotated: bool,
+) -> Result<Option<First>, LogError> {
+    let mut taken = Taken {
+        loaded: Ok(Loader::new(schema)),
+        annotations: is_annotated.then(AnnotationReader::new),
+    };
+    let read = if runtime::is_simulated() {
+        on_one_thread(log, &mut taken)
     } else {
-        on_two_threads(log, schema)
+        on_two_threads(log, &mut taken)
     };
     let Some(record) = read? else {
         return Ok(None);
     };
+    let Taken {
+        loaded,
+        annotations,
+    } = taken;
     let database = loaded.and_then(|loader| loader.finish(&mut fresh_uuid));
     Ok(Some(First {
         record,
         database: database.ok(),
+        annotations: annotations
+            .map(AnnotationReader::finish)
+            .unwrap_or_default(),
     }))
 }
 
-type Read<'s> = (
-    Result<Option<PassedRecord>, LogError>,
-    Result<Loader<'s>, NotPlain>,
-);
-
-fn on_one_thread<'s>(log: &mut Log, schema: &'s Arc<Schema>) -> Read<'s> {
-    let mut loaded = Ok(Loader::new(schema));
-    let read = log.read_in_pieces(seal::TAIL_BYTES, &mut |piece| take(&mut loaded, piece));
-    (read, loaded)
+/// What becomes of the pieces.
+struct Taken<'s> {
+    loaded: Result<Loader<'s>, NotPlain>,
+    annotations: Option<AnnotationReader>,
 }
 
-fn on_two_threads<'s>(log: &mut Log, schema: &'s Arc<Schema>) -> Read<'s> {
-    let mut loaded = Ok(Loader::new(schema));
+impl Taken<'_> {
+    fn take(&mut self, piece: &[u8]) {
+        if let Some(annotations) = &mut self.annotations {
+            annotations.push(piece);
+        }
+        if let Ok(loader) = &mut self.loaded
+            && let Err(error) = loader.push(piece, &mut fresh_uuid)
+        {
+            self.loaded = Err(error);
+        }
+    }
+}
+
+type Read = Result<Option<PassedRecord>, LogError>;
+
+fn on_one_thread(log: &mut Log, taken: &mut Taken<'_>) -> Read {
+    log.read_in_pieces(seal::TAIL_BYTES, &mut |piece| taken.take(piece))
+}
+
+fn on_two_threads(log: &mut Log, taken: &mut Taken<'_>) -> Read {
     let (full, pieces) = mpsc::sync_channel::<Vec<u8>>(PIECES_AHEAD);
     let (empty, used) = mpsc::channel::<Vec<u8>>();
     let reader = std::thread::Builder::new().name(String::from("read"));
@@ -81,24 +113,16 @@ fn on_two_threads<'s>(log: &mut Log, schema: &'s Arc<Schema>) -> Read<'s> {
         };
         let reader = reader.spawn_scoped(scope, work).ok()?;
         for piece in pieces {
-            take(&mut loaded, &piece);
+            taken.take(&piece);
             let _ = empty.send(piece);
         }
         Some(reader.join())
     });
     match read {
-        Some(Ok(read)) => (read, loaded),
+        Some(Ok(read)) => read,
         Some(Err(panic)) => std::panic::resume_unwind(panic),
         // Without a second thread it takes longer.
-        None => on_one_thread(log, schema),
-    }
-}
-
-fn take(loaded: &mut Result<Loader<'_>, NotPlain>, piece: &[u8]) {
-    if let Ok(loader) = loaded
-        && let Err(error) = loader.push(piece, &mut fresh_uuid)
-    {
-        *loaded = Err(error);
+        None => on_one_thread(log, taken),
     }
 }
 
@@ -135,6 +159,11 @@ pub(crate) struct BatchRecord {
 }
 
 impl Batch {
+    /// The text of record number `number`.
+    pub(crate) fn text(&self, number: usize) -> &[u8] {
+        &self.text[self.records[number].text.clone()]
+    }
+
     /// Applies record number `number` to the version before it: see [`ReadRecords::apply`].
     pub(crate) fn apply(
         &mut self,

@@ -42,7 +42,7 @@ pub fn sealed_records(database: &Database, date_ms: i64, comment: &str, id: Uuid
 ///
 /// # Errors
 /// `to` cannot be written.
-pub(crate) fn write_sealed(
+pub fn write_sealed(
     to: &mut Replacement,
     database: &Database,
     date_ms: i64,

@@ -513,6 +513,9 @@ fn ovsdb_tool() -> Page {
                     Item("0", "Done; or, of a command that asks a question, yes."),
                     Item("1", "The command failed; the reason is on standard error."),
                     Item("2", "Of a command that asks a question, no."),
+                    Text(
+                        "Of diff, those of diff(1): 0 if nothing differs, 1 if something does, 2 if that cannot be told.",
+                    ),
                 ],
             ),
             FOLDERS,
@@ -533,6 +536,14 @@ fn ovsdb_tool() -> Page {
                         "ovsdb-tool --format=html schema-doc inventory.db > inventory.html\n\
                          ovsdb-tool schema-dot inventory.db | dot -Tsvg > inventory.svg",
                     ),
+                    Text("Look into the past of a file, whoever wrote it, and bring it back:"),
+                    Example(
+                        "ovsdb-tool log inventory.db --table=Site --since=\"2 hours ago\"\n\
+                         ovsdb-tool blame inventory.db Site north\n\
+                         ovsdb-tool diff inventory.db@1 inventory.db\n\
+                         ovsdb-tool restore --at=1 inventory.db before.db",
+                    ),
+                    Text("ovsdb-tool log --help, and so for blame, diff and restore, says more."),
                 ],
             ),
             (

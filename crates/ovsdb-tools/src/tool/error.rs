@@ -1,12 +1,15 @@
 //! Why `ovsdb-tool` fails, each cause with the words that its users know. Every failure ends with exit code 1.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
 use ovsdb_log::{LockError, LogError, OsError};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::JsonError;
+use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::file::FileError;
+use ovsdb_server::past::PastError;
 
 /// A failure of the program.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +88,84 @@ pub enum ToolError {
         /// What could have been given.
         known: &'static str,
     },
+    /// Not a time.
+    #[error(
+        "{0}: not a time; try 2026-11-22T10:00:00Z, \"2026-11-22 10:00\" (UTC), \"2 hours ago\", or milliseconds since 1970"
+    )]
+    Time(String),
+    /// Not a number of records.
+    #[error("{0}: not a number of records")]
+    Limit(String),
+    /// A command needs an option that is missing.
+    #[error("'{command}' command requires {option}")]
+    MissingOption {
+        /// The command.
+        command: &'static str,
+        /// The option.
+        option: &'static str,
+    },
+    /// A moment cannot be told.
+    #[error(transparent)]
+    Past(#[from] PastError),
+    /// The schema has no such table.
+    #[error("{schema}: there is no table {table}")]
+    NoSuchTable {
+        /// The schema's name.
+        schema: String,
+        /// The table.
+        table: String,
+    },
+    /// The table has no such column, or no table has.
+    #[error("{}: there is no column {column}", .table.as_deref().unwrap_or("all tables"))]
+    NoSuchColumn {
+        /// The table, if one was named.
+        table: Option<String>,
+        /// The column.
+        column: String,
+    },
+    /// The file tells of no such row.
+    #[error("{name}: there never was a row {text} in {}", .table.as_deref().unwrap_or("any table"))]
+    NoSuchRow {
+        /// The file.
+        name: String,
+        /// The table, if one was named.
+        table: Option<String>,
+        /// The row.
+        text: String,
+    },
+    /// Several rows may be meant.
+    #[error("{text}: this may be any of several rows: {uuids}")]
+    AmbiguousRow {
+        /// What was given.
+        text: String,
+        /// Some of them.
+        uuids: String,
+    },
+    /// A file that is to be made is there already.
+    #[error("{}: exists already", .0.display())]
+    Exists(PathBuf),
+    /// There is no room for a temporary file.
+    #[error("cannot use a temporary file ({0})")]
+    Temporary(#[source] io::Error),
     /// Nobody takes what is printed.
     #[error("write to stdout failed")]
     Output(#[from] io::Error),
 }
 
+/// So many of the rows that may be meant are named.
+const AMBIGUOUS_SHOWN_MAX: usize = 8;
+
 impl ToolError {
+    /// `text` may mean any of these rows.
+    pub(super) fn ambiguous(text: &str, rows: &BTreeSet<Uuid>) -> ToolError {
+        let uuids: Vec<String> = rows.iter().map(Uuid::to_string).collect();
+        let shown = &uuids[..uuids.len().min(AMBIGUOUS_SHOWN_MAX)];
+        ToolError::AmbiguousRow {
+            text: text.to_owned(),
+            uuids: shown.join(", "),
+        }
+    }
+
     /// Whether the logs are told as well: of errors in the command's words, as opposed to those of its work.
     pub(super) fn is_logged(&self) -> bool {
         matches!(

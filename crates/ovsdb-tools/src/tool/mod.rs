@@ -9,6 +9,7 @@ mod convert;
 mod create;
 mod db;
 mod error;
+mod past;
 mod progress;
 mod rewrite;
 mod schema;
@@ -23,6 +24,8 @@ use std::process::ExitCode;
 
 use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table};
 use ovsdb_daemon::{dirs, program, vlog};
+
+use past::Wanted;
 
 pub use error::ToolError;
 pub(crate) use schema::read_schema;
@@ -44,6 +47,8 @@ struct Settings<'a> {
     role: Option<&'a str>,
     /// The language of what is printed, for the commands that know several.
     format: Option<&'a str>,
+    /// What is wanted of the past.
+    wanted: &'a Wanted,
 }
 
 impl Call<'_> {
@@ -89,6 +94,8 @@ enum Answer {
     Yes,
     /// No: exit code 2, so that it is no failure.
     No,
+    /// What was compared differs: exit code 1, as that of diff(1).
+    Different,
 }
 
 impl From<bool> for Answer {
@@ -107,6 +114,8 @@ struct Command {
     run: fn(&mut Call<'_>) -> Result<Answer, ToolError>,
     /// What it does, for the help text.
     help: &'static str,
+    /// For a command that other programs of this name do not have: more about it, with an example, for its own help text.
+    details: Option<&'static str>,
 }
 
 const fn command(
@@ -123,8 +132,19 @@ const fn command(
         arguments_max,
         run,
         help,
+        details: None,
     }
 }
+
+impl Command {
+    const fn with_details(mut self, details: &'static str) -> Command {
+        self.details = Some(details);
+        self
+    }
+}
+
+/// The command whose exit codes are those of diff(1).
+const DIFF: &str = "diff";
 
 const COMMANDS: &[Command] = &[
     command(
@@ -253,6 +273,85 @@ const COMMANDS: &[Command] = &[
         compare_versions::run,
         "compare two versions of schemas",
     ),
+    command(
+        "log",
+        "[db]",
+        (0, 1),
+        past::log::run,
+        "tell what happened to DB, the newest first",
+    )
+    .with_details(
+        "\
+Each transaction is told with its record, its date (UTC), its comment, and the values
+that it changed, old -> new. Options choose among transactions and changes:
+  --since=TIME, --until=TIME  not before, not after (2026-11-22T10:00:00Z,
+                              \"2026-11-22 10:00\", \"2 hours ago\", yesterday,
+                              milliseconds since 1970)
+  --table=TABLE               changes in this table
+  --row=ROW                   changes of this row: a UUID or its beginning, a name,
+                              or COLUMN=VALUE
+  --column=COLUMN             changes of this column
+  --comment=TEXT              comments that contain this
+  --limit=N                   so many transactions
+  --oldest-first              in the order in which they happened
+  --format=json               a JSON object a line
+Example: who changed the ports of bridge br0 in the last two hours?
+  ovsdb-tool log /etc/openvswitch/conf.db --table=Bridge --row=br0 --column=ports \\
+      --since=\"2 hours ago\"
+",
+    ),
+    command(
+        "blame",
+        "db table row [column]",
+        (3, 4),
+        past::blame::run,
+        "tell which transaction set each value of ROW",
+    )
+    .with_details(
+        "\
+Each value is told with the transaction that set it: its record, its date (UTC), its
+comment, and the command that the comment names. Sets and maps are told element by
+element. ROW is a UUID or its beginning, a name, COLUMN=VALUE, or \".\" for the only row.
+A row that has been deleted is told as it was then, and who deleted it.
+  --format=json               a JSON object
+Example: which command added port eth0 to bridge br0?
+  ovsdb-tool blame /etc/openvswitch/conf.db Bridge br0 ports
+",
+    ),
+    command(
+        DIFF,
+        "a b",
+        (2, 2),
+        past::diff::run,
+        "tell how the databases A and B differ: FILE or FILE@MOMENT",
+    )
+    .with_details(
+        "\
+A and B are database files, as they are, or as they were at a moment: FILE@TIME, or
+FILE@RECORD with the number of a record, as log and show-log print it. Rows are the same
+if their UUIDs are. Columns are compared by name if the schemas differ.
+Exit code: 0 if nothing differs, 1 if something does, 2 if that cannot be told.
+  --format=json               a JSON object a line
+Example: what changed since yesterday noon?
+  ovsdb-tool diff \"/etc/openvswitch/conf.db@2026-11-21 12:00\" /etc/openvswitch/conf.db
+",
+    ),
+    command(
+        "restore",
+        "db new",
+        (2, 2),
+        past::restore::run,
+        "write DB as it was --at a moment into the new file NEW",
+    )
+    .with_details(
+        "\
+The rows have the UUIDs that they had. NEW must not exist; it gets its name when it is
+complete. DB stays as it is, and may be in use.
+  --at=TIME, --at=RECORD      when: a time, or the number of a record, after which
+Example: the database as it was before record 2817
+  ovsdb-tool restore --at=2816 /etc/openvswitch/conf.db /tmp/before.db
+",
+    ),
     command("help", "", (0, usize::MAX), help, "print this text"),
     command(
         "list-commands",
@@ -272,6 +371,24 @@ pub enum Opt {
     RbacRole,
     /// `-f`, `--format`.
     Format,
+    /// `--since`.
+    Since,
+    /// `--until`.
+    Until,
+    /// `--table`.
+    Table,
+    /// `--row`.
+    Row,
+    /// `--column`.
+    Column,
+    /// `--comment`.
+    Comment,
+    /// `--limit`.
+    Limit,
+    /// `--oldest-first`.
+    OldestFirst,
+    /// `--at`.
+    At,
     /// One of logging.
     Vlog(vlog::Opt),
     /// One that every program has.
@@ -303,7 +420,66 @@ pub fn options() -> Table<Opt> {
                     "format",
                     'f',
                     Arg::Required("FORMAT"),
-                    "the language that schema-doc writes in: markdown or html",
+                    "schema-doc: markdown or html; log, blame and diff: text or json",
+                ),
+            ],
+        )
+        .group(
+            "Options for the past",
+            [
+                Spec::own(
+                    Opt::Since,
+                    "since",
+                    Arg::Required("TIME"),
+                    "log: only what happened at TIME or later",
+                ),
+                Spec::own(
+                    Opt::Until,
+                    "until",
+                    Arg::Required("TIME"),
+                    "log: only what happened at TIME or earlier",
+                ),
+                Spec::own(
+                    Opt::Table,
+                    "table",
+                    Arg::Required("TABLE"),
+                    "log: only changes in TABLE",
+                ),
+                Spec::own(
+                    Opt::Row,
+                    "row",
+                    Arg::Required("ROW"),
+                    "log: only changes of ROW: a UUID or its beginning, a name, or COLUMN=VALUE",
+                ),
+                Spec::own(
+                    Opt::Column,
+                    "column",
+                    Arg::Required("COLUMN"),
+                    "log: only changes of COLUMN",
+                ),
+                Spec::own(
+                    Opt::Comment,
+                    "comment",
+                    Arg::Required("TEXT"),
+                    "log: only transactions with TEXT in their comment",
+                ),
+                Spec::own(
+                    Opt::Limit,
+                    "limit",
+                    Arg::Required("N"),
+                    "log: at most N transactions",
+                ),
+                Spec::own(
+                    Opt::OldestFirst,
+                    "oldest-first",
+                    Arg::No,
+                    "log: in the order in which things happened",
+                ),
+                Spec::own(
+                    Opt::At,
+                    "at",
+                    Arg::Required("MOMENT"),
+                    "restore: a time, or the number of a record",
                 ),
             ],
         )
@@ -336,18 +512,28 @@ pub fn main() -> ExitCode {
     let mut verbosity = 0;
     let mut role = None;
     let mut format = None;
+    let mut wanted = Wanted::default();
     let mut printed = None;
     for (option, value) in parsed.options {
         match option {
             Opt::More => verbosity += 1,
             Opt::RbacRole => role = value,
             Opt::Format => format = value,
+            Opt::Since => wanted.since = value,
+            Opt::Until => wanted.until = value,
+            Opt::Table => wanted.table = value,
+            Opt::Row => wanted.row = value,
+            Opt::Column => wanted.column = value,
+            Opt::Comment => wanted.comment = value,
+            Opt::Limit => wanted.limit = value,
+            Opt::OldestFirst => wanted.oldest_first = true,
+            Opt::At => wanted.at = value,
             Opt::Vlog(option) => {
                 if let Err(error) = vlog::apply(option, value.as_deref()) {
                     program::fatal(error);
                 }
             }
-            Opt::Common(Common::Help) => printed = Some(help_text()),
+            Opt::Common(Common::Help) => printed = Some(help_of(&parsed.operands)),
             Opt::Common(Common::ListOptions) => printed = Some(table.list()),
             Opt::Common(Common::Version) => printed = Some(program::version_text()),
         }
@@ -367,6 +553,7 @@ pub fn main() -> ExitCode {
                 verbosity,
                 role: role.as_deref(),
                 format: format.as_deref(),
+                wanted: &wanted,
             },
             &mut out,
         ),
@@ -376,6 +563,12 @@ pub fn main() -> ExitCode {
     match result.and_then(|answer| flushed.map(|()| answer)) {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(2),
+        Ok(Answer::Different) => ExitCode::from(1),
+        // There 1 has a meaning.
+        Err(error) if parsed.operands.first().is_some_and(|name| name == DIFF) => {
+            program::error(error);
+            ExitCode::from(2)
+        }
         Err(error) if error.is_logged() => vlog::fatal("command_line", format_args!("{error}")),
         Err(error) => program::fatal(error),
     }
@@ -414,6 +607,23 @@ fn run(
 fn help(call: &mut Call<'_>) -> Result<Answer, ToolError> {
     call.out.write_all(help_text().as_bytes())?;
     Ok(Answer::Yes)
+}
+
+/// The help text of the command that is named, if it has one of its own, or else that of the program.
+fn help_of(operands: &[String]) -> String {
+    let named = operands.first();
+    let found = named.and_then(|name| COMMANDS.iter().find(|command| command.name == name));
+    match found.and_then(|command| Some((command, command.details?))) {
+        Some((command, details)) => format!(
+            "{}: {}\nusage: {} [OPTIONS] {} {}\n{details}",
+            command.name,
+            command.help,
+            program::name(),
+            command.name,
+            command.usage.to_uppercase(),
+        ),
+        None => help_text(),
+    }
 }
 
 fn help_text() -> String {

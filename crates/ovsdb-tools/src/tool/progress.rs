@@ -33,7 +33,7 @@ pub(super) fn load(path: &Path, mode: OpenMode, lock: LockPolicy) -> Result<Load
 }
 
 /// A bar over the size of the file; a hidden one where nobody needs or sees it.
-fn bar(path: &Path) -> ProgressBar {
+pub(super) fn bar(path: &Path) -> ProgressBar {
     let size = std::fs::metadata(path).map_or(0, |found| found.len());
     if size < SHOWN_BYTES_MIN || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

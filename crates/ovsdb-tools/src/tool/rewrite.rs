@@ -1,14 +1,16 @@
 //! Database files written anew with nothing in them but a schema and the present contents.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ovsdb_engine::Database;
 use ovsdb_log::{
-    Disk, FileSystem, LockPolicy, Lockfile, Log, LogError, OpenMode, STANDALONE_MAGIC,
+    Disk, FileSystem, LockPolicy, Lockfile, Log, LogError, OpenMode, Replacement, STANDALONE_MAGIC,
     follow_symlinks,
 };
 use ovsdb_proto::uuid::Uuid;
-use ovsdb_server::seal::sealed_records;
+use ovsdb_server::seal::{sealed_records, write_sealed};
 
 use super::ToolError;
 use super::progress::load;
@@ -38,19 +40,57 @@ pub(super) fn rewrite(
             write_file(&version, &destination, comment)
         }
         None => {
-            let mut temporary = source.clone().into_os_string();
-            temporary.push(".tmp");
-            let temporary = PathBuf::from(temporary);
+            let temporary = temporary_name(&source);
             let _source_lock = lock(&source)?;
             let _temporary_lock = lock(&temporary)?;
             let version = change(read(&source)?)?;
-            write_file(&version, &temporary, comment)?;
-            replace(&temporary, &source)
+            write_temporary(&version, &temporary, comment)?;
+            name(&temporary, &source, Disk.rename(&temporary, &source))
         }
     }
 }
 
-fn lock(path: &Path) -> Result<Lockfile, ToolError> {
+/// Makes a file of a database that nobody has heard of yet. Its lock is held, and no link leads to it. It has its name only
+/// when it is complete and on the disk.
+///
+/// # Errors
+/// Something has the name already; or the file cannot be written.
+pub(super) fn write_new(version: &Version, new: &Path, comment: &str) -> Result<(), ToolError> {
+    let temporary = temporary_name(new);
+    let _temporary_lock = lock(&temporary)?;
+    write_temporary(version, &temporary, comment)?;
+    let renamed = Disk.rename_new(&temporary, new);
+    if renamed.is_err() {
+        // The error that led here is the one to tell.
+        let _ = Disk.remove(&temporary);
+    }
+    match renamed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(ToolError::Exists(new.to_path_buf()))
+        }
+        renamed => name(&temporary, new, renamed),
+    }
+}
+
+/// What a file is called that is to become `path`.
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    PathBuf::from(temporary)
+}
+
+/// Writes a database into the file `temporary`, piece by piece. Its lock is held.
+fn write_temporary(version: &Version, temporary: &Path, comment: &str) -> Result<(), ToolError> {
+    let disk = Arc::new(Disk);
+    let mut file = Replacement::begin(disk, temporary.to_path_buf(), STANDALONE_MAGIC)?;
+    let date_ms = super::date_ms();
+    write_sealed(&mut file, &version.database, date_ms, comment, version.id)?;
+    // On the disk before it takes the place of what is there: a crash leaves one or the other.
+    file.leave()?;
+    Ok(())
+}
+
+pub(super) fn lock(path: &Path) -> Result<Lockfile, ToolError> {
     Lockfile::lock(path).map_err(|source| ToolError::Lock {
         path: path.to_path_buf(),
         source,
@@ -91,13 +131,13 @@ fn write(log: &mut Log, version: &Version, comment: &str) -> Result<(), LogError
     log.commit()
 }
 
-fn replace(temporary: &Path, source: &Path) -> Result<(), ToolError> {
-    Disk.rename(temporary, source)
-        .map_err(|error| ToolError::Rename {
-            from: temporary.to_path_buf(),
-            to: source.to_path_buf(),
-            code: error.into(),
-        })?;
-    ovsdb_log::sync_directory_of(&Disk, source)?;
+/// Tells how it went that `temporary` got the name `target`, and has that outlast a crash.
+fn name(temporary: &Path, target: &Path, renamed: io::Result<()>) -> Result<(), ToolError> {
+    renamed.map_err(|error| ToolError::Rename {
+        from: temporary.to_path_buf(),
+        to: target.to_path_buf(),
+        code: error.into(),
+    })?;
+    ovsdb_log::sync_directory_of(&Disk, target)?;
     Ok(())
 }
