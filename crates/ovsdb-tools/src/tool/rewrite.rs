@@ -44,6 +44,8 @@ pub(super) fn rewrite(
             let _source_lock = lock(&source)?;
             let _temporary_lock = lock(&temporary)?;
             let version = change(read(&source)?)?;
+            // A leftover of that name goes, but only if it is one: what is no log at all is somebody else's.
+            drop(open(&temporary)?);
             write_temporary(&version, &temporary, comment)?;
             name(&temporary, &source, Disk.rename(&temporary, &source))
         }
@@ -105,14 +107,15 @@ fn read(source: &Path) -> Result<Version, ToolError> {
     })
 }
 
+/// Opens a new or an existing log, whose lock is held.
+fn open(path: &Path) -> Result<Log, LogError> {
+    let magics = &[STANDALONE_MAGIC];
+    Log::open(path, OpenMode::Create, magics, LockPolicy::Never)
+}
+
 /// Makes a file of a database. Its lock is held.
 fn write_file(version: &Version, destination: &Path, comment: &str) -> Result<(), ToolError> {
-    let mut log = Log::open(
-        destination,
-        OpenMode::Create,
-        &[STANDALONE_MAGIC],
-        LockPolicy::Never,
-    )?;
+    let mut log = open(destination)?;
     let written = write(&mut log, version, comment);
     drop(log);
     if written.is_err() {
