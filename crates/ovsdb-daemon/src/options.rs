@@ -18,6 +18,14 @@ pub enum Arg {
     Optional(&'static str),
 }
 
+/// A number from 0 to 4,294,967,295 as options are given it: as by strtoll(3), blanks and a sign may stand before the digits.
+#[must_use]
+pub fn unsigned(text: &str) -> Option<u32> {
+    let blank = |c: char| c.is_ascii_whitespace() || c == '\x0b';
+    let number: i64 = text.trim_start_matches(blank).parse().ok()?;
+    number.try_into().ok()
+}
+
 /// One option.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Spec<T> {
@@ -257,7 +265,8 @@ impl<T: Clone> Table<T> {
         self
     }
 
-    /// Sets the order in which the error about an ambiguous abbreviation names options. Without it, that of the help text.
+    /// Sets the order in which the error about an ambiguous abbreviation and [`Table::list`] name options. Without it, that of
+    /// the help text.
     #[must_use]
     pub fn possibilities(mut self, names: &'static [&'static str]) -> Self {
         self.order = names;
@@ -380,12 +389,7 @@ impl<T: Clone> Table<T> {
             [only] => Ok(only),
             [] => Err(OptionError::UnknownLong(name.to_owned())),
             _ => {
-                possible.sort_by_key(|spec| {
-                    let mut order = self.order.iter();
-                    order
-                        .position(|name| *name == spec.long)
-                        .unwrap_or(usize::MAX)
-                });
+                possible.sort_by_key(|spec| self.place(spec));
                 Err(OptionError::Ambiguous {
                     given: name.to_owned(),
                     possible: possible.iter().map(|spec| spec.long).collect(),
@@ -419,11 +423,21 @@ impl<T: Clone> Table<T> {
         text
     }
 
-    /// The list that `--option` prints for shell completion.
+    /// Where an option stands in the order set by [`Table::possibilities`]; others come after these.
+    fn place(&self, spec: &Spec<T>) -> usize {
+        let mut order = self.order.iter();
+        order
+            .position(|name| *name == spec.long)
+            .unwrap_or(usize::MAX)
+    }
+
+    /// The list that `--option` prints for shell completion, in the same order as the error about an ambiguous abbreviation.
     #[must_use]
     pub fn list(&self) -> String {
         let mut text = String::new();
-        for spec in self.specs() {
+        let mut specs: Vec<_> = self.specs().collect();
+        specs.sort_by_key(|spec| self.place(spec));
+        for spec in specs {
             let (long, short) = match spec.arg {
                 Arg::No => ("", ""),
                 Arg::Required(_) => ("=ARG", "ARG"),
@@ -668,5 +682,25 @@ mod tests {
             table.list(),
             "--target=ARG\n-t ARG\n--verbose=[ARG]\n-v [ARG]\n--a-name-that-is-rather-long\n"
         );
+    }
+
+    #[test]
+    fn numbers_are_read_as_the_c_library_does() {
+        for (text, expect) in [
+            ("5", Some(5)),
+            (" \t5", Some(5)),
+            ("+5", Some(5)),
+            ("-0", Some(0)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("-1", None),
+            ("5 ", None),
+            ("5x", None),
+            ("", None),
+            (" ", None),
+            ("+ 5", None),
+        ] {
+            assert_eq!(unsigned(text), expect, "{text:?}");
+        }
     }
 }

@@ -46,6 +46,34 @@ pub enum MethodError {
     },
 }
 
+impl MethodError {
+    /// Logs that `name` cannot be used, as the reference's programs do: what is wrong with it, and, of an active method,
+    /// that nobody can be connected to.
+    pub fn log(&self, name: &str) {
+        if matches!(self, Self::BadPort { .. } | Self::BadAddress { .. }) {
+            tracing::error!(target: "socket_util", "{self}");
+        }
+        log_useless(
+            name,
+            &errno_text(&io::Error::from_raw_os_error(AF_NOT_SUPPORTED)),
+        );
+    }
+}
+
+/// Logs that nobody can be connected to by such a name, in the words that tell of sockets that cannot be connected.
+pub fn log_useless(name: &str, reason: &str) {
+    // Who names nothing at all is told the port that would have been meant.
+    let port = match name.ends_with(':') {
+        true => format!(":{}", crate::DEFAULT_PORT),
+        false => String::new(),
+    };
+    match name.split_once(':').map_or("", |(method, _)| method) {
+        "tcp" => tracing::error!(target: "stream_tcp", "{name}{port}: connect: {reason}"),
+        "ssl" => tracing::error!(target: "stream_ssl", "{name}{port}: connect: {reason}"),
+        _ => {}
+    }
+}
+
 /// Why a listener or a stream could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

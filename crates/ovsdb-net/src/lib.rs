@@ -33,7 +33,7 @@ pub use connection::{
     Backlog, Connection, DEFAULT_MESSAGE_BYTES_MAX, Limits, Reader, RecvError, SendError, Writer,
 };
 pub use content::{Content, guess_content};
-pub use error::{MethodError, NetError, errno_text};
+pub use error::{MethodError, NetError, errno_text, log_useless};
 pub use inherited::{inherit, unused_inherited};
 pub use listener::{DSCP_DEFAULT, Incoming, Listener, SocketOptions};
 pub use memory_file::MemoryFile;

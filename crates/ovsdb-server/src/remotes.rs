@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ovsdb_net::{
-    Action, Disconnect, Gate, Incoming, Listener, Method, MethodError, NetError, Reconnect,
-    ReconnectStats, SocketOptions, Stream,
+    Action, Disconnect, Gate, Incoming, Listener, Method, NetError, Reconnect, ReconnectStats,
+    SocketOptions, Stream,
 };
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -617,20 +617,6 @@ async fn connect_loop(
     }
 }
 
-/// Logs that nobody can be connected to by such a name, in the words that tell sockets that cannot be connected.
-fn log_useless(name: &str, reason: &str) {
-    // Who names nothing at all is told the port that would have been meant.
-    let port = match name.ends_with(':') {
-        true => format!(":{}", ovsdb_net::DEFAULT_PORT),
-        false => String::new(),
-    };
-    match name.split_once(':').map_or("", |(method, _)| method) {
-        "tcp" => tracing::error!(target: "stream_tcp", "{name}{port}: connect: {reason}"),
-        "ssl" => tracing::error!(target: "stream_ssl", "{name}{port}: connect: {reason}"),
-        _ => {}
-    }
-}
-
 async fn connect(
     server: &Server,
     method: Result<&Method, &NetError>,
@@ -638,16 +624,11 @@ async fn connect(
     reconnect: &Mutex<Reconnect>,
 ) -> Result<Stream, Disconnect> {
     let method = method.map_err(|error| {
-        if let NetError::Method(error) = error
-            && matches!(
-                error,
-                MethodError::BadPort { .. } | MethodError::BadAddress { .. }
-            )
-        {
-            tracing::error!(target: "socket_util", "{error}");
-        }
         let reason = error.reason();
-        log_useless(reconnect.lock().name(), &reason);
+        match error {
+            NetError::Method(error) => error.log(reconnect.lock().name()),
+            _ => ovsdb_net::log_useless(reconnect.lock().name(), &reason),
+        }
         Disconnect::Error(reason)
     })?;
     let deadline = reconnect

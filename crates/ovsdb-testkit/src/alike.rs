@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -34,13 +35,23 @@ pub enum Lines {
     Json,
 }
 
+/// What stands on standard input.
+#[derive(Clone, Debug)]
+enum Input {
+    /// These bytes, out of a pipe.
+    Pipe(Vec<u8>),
+    /// The file of this name in the sandbox.
+    File(String),
+}
+
 /// One command line.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
     args: Vec<String>,
-    input: Option<Vec<u8>>,
+    input: Option<Input>,
     variables: Vec<(String, String)>,
     lines: Lines,
+    makes_rows: bool,
 }
 
 impl Call {
@@ -53,10 +64,17 @@ impl Call {
         }
     }
 
-    /// The same call with this on standard input, instead of nothing.
+    /// The same call with these bytes out of a pipe on standard input, instead of nothing.
     #[must_use]
-    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Call {
-        self.input = Some(bytes.into());
+    pub fn piped(mut self, bytes: impl Into<Vec<u8>>) -> Call {
+        self.input = Some(Input::Pipe(bytes.into()));
+        self
+    }
+
+    /// The same call with a file of the sandbox on standard input.
+    #[must_use]
+    pub fn input(mut self, file: &str) -> Call {
+        self.input = Some(Input::File(file.to_owned()));
         self
     }
 
@@ -74,6 +92,13 @@ impl Call {
         self
     }
 
+    /// The same call, which makes rows: their UUIDs are others each time.
+    #[must_use]
+    pub fn makes_rows(mut self) -> Call {
+        self.makes_rows = true;
+        self
+    }
+
     /// Its arguments.
     pub fn args(&self) -> &[String] {
         &self.args
@@ -85,7 +110,12 @@ impl fmt::Display for Call {
         for (name, value) in &self.variables {
             write!(f, "{name}={value} ")?;
         }
-        write!(f, "{:?}", self.args)
+        write!(f, "{:?}", self.args)?;
+        match &self.input {
+            Some(Input::Pipe(bytes)) => write!(f, " < {:?}", String::from_utf8_lossy(bytes)),
+            Some(Input::File(name)) => write!(f, " < {name}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -236,7 +266,7 @@ impl<'a> Alike<'a> {
         let mut found = self.found.lock().expect("no comparison panics");
         found.calls += 1;
         let [expect, got] = [(0, reference), (1, ours)]
-            .map(|(index, printed)| self.normal(self.sandboxes[index], call.lines, printed));
+            .map(|(index, printed)| self.normal(self.sandboxes[index], call, printed));
         if expect == got {
             return;
         }
@@ -264,14 +294,20 @@ impl<'a> Alike<'a> {
             .envs(call.variables.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if call.input.is_some() {
-            command.stdin(Stdio::piped());
+        match &call.input {
+            Some(Input::Pipe(_)) => drop(command.stdin(Stdio::piped())),
+            Some(Input::File(name)) => {
+                let file = File::open(sandbox.path(name))
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                command.stdin(file);
+            }
+            None => {}
         }
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program));
         let output = thread::scope(|scope| {
-            if let (Some(input), Some(mut stdin)) = (&call.input, child.stdin.take()) {
+            if let (Some(Input::Pipe(input)), Some(mut stdin)) = (&call.input, child.stdin.take()) {
                 // A program need not read all that it is given.
                 scope.spawn(move || drop(stdin.write_all(input)));
             }
@@ -287,8 +323,8 @@ impl<'a> Alike<'a> {
         }
     }
 
-    fn normal(&self, sandbox: &Sandbox, lines: Lines, printed: &Printed) -> Printed {
-        let mut stdout = match lines {
+    fn normal(&self, sandbox: &Sandbox, call: &Call, printed: &Printed) -> Printed {
+        let mut stdout = match call.lines {
             Lines::AsTheyAre => printed.stdout.clone(),
             Lines::Sorted => {
                 let mut lines: Vec<&[u8]> = printed.stdout.split(|byte| *byte == b'\n').collect();
@@ -299,7 +335,7 @@ impl<'a> Alike<'a> {
         };
         let mut stderr = printed.stderr.clone();
         let [a, b] = self.sandboxes;
-        if a.folder() != b.folder() {
+        if a.folder() != b.folder() || call.makes_rows {
             let folder = sandbox.folder().display().to_string();
             let mut names = Names::new();
             let text = String::from_utf8_lossy(&stdout).replace(&folder, "DIR");

@@ -1,4 +1,5 @@
-//! Our `ovs-appctl` against the reference's daemons: it must print and answer what the reference's own does.
+//! Our `ovs-appctl` against the switch daemon and against one that never answers: it must print and answer what the
+//! reference's own does. `commands_vs_reference` has the rest.
 
 use std::path::Path;
 
@@ -26,43 +27,6 @@ fn check(sandbox: &Sandbox, line: &str) {
         (output.code, output.stdout, stderr)
     });
     assert_eq!(ours, reference, "ovs-appctl {line}");
-}
-
-#[test]
-fn a_database_server_is_controlled_alike() {
-    let sandbox = Sandbox::new();
-    let remote = format!("--remote=punix:{}", sandbox.path("db.sock").display());
-    let server = Daemon::start(
-        &sandbox,
-        programs::reference("ovsdb-server"),
-        "ovsdb-server",
-        &[remote.as_str(), "--no-dbs"],
-    );
-    let socket = format!("SANDBOX/ovsdb-server.{}.ctl", server.pid());
-    for line in [
-        "-t ovsdb-server version",
-        "--target=ovsdb-server list-commands",
-        "-t ovsdb-server vlog/list-pattern",
-        "-t ovsdb-server vlog/set jsonrpc:file:dbg",
-        "-t ovsdb-server vlog/set nonsense",
-        "-t ovsdb-server vlog/list",
-        "-t ovsdb-server ovsdb-server/list-remotes",
-        "-t ovsdb-server ovsdb-server/list-dbs",
-        "-t ovsdb-server ovsdb-server/add-db SANDBOX/none.db",
-        "-t ovsdb-server nonsense",
-        "-t ovsdb-server version too many",
-        "-T 5 -e -t ovsdb-server version",
-        "-t nobody version",
-        "-t /nonexistent/socket version",
-        "version",
-        "",
-        "-T 0 version",
-        "--tar",
-        "--nonsense version",
-    ] {
-        check(&sandbox, line);
-    }
-    check(&sandbox, &format!("-t {socket} version"));
 }
 
 #[test]

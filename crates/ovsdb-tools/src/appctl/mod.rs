@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use ovsdb_client::control::{self, ConnectError, Control, TransportError};
-use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table};
+use ovsdb_daemon::options::{Arg, COMMON, Common, Order, Spec, Table, unsigned};
 use ovsdb_daemon::unixctl::Format;
 use ovsdb_daemon::{program, signals, vlog};
 
@@ -135,7 +135,24 @@ fn table() -> Table<Opt> {
         )
         .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
         .shared("Other options", COMMON, Opt::Common)
+        .possibilities(&REFERENCE_ORDER)
 }
+
+/// The order in which the reference knows its options: errors about abbreviations name them in it.
+const REFERENCE_ORDER: [&str; 12] = [
+    "target",
+    "execute",
+    "format",
+    "help",
+    "option",
+    "pretty",
+    "version",
+    "timeout",
+    "verbose",
+    "log-file",
+    "syslog-method",
+    "syslog-target",
+];
 
 fn help() -> String {
     let name = program::name();
@@ -172,7 +189,7 @@ fn read_command_line(parsed: ovsdb_daemon::options::Parsed<Opt>) -> Result<Todo,
             }
             Opt::Pretty => pretty = true,
             Opt::Timeout => {
-                let secs = text.parse().ok().filter(|secs| *secs > 0);
+                let secs = unsigned(text).filter(|secs| *secs > 0);
                 timeout_s = Some(secs.ok_or_else(|| UsageError::Timeout(text.to_owned()))?);
             }
             Opt::Common(Common::Help) => return Ok(Todo::Print(help())),

@@ -200,6 +200,9 @@ pub enum ClientError {
     /// `restore` from a terminal.
     #[error("not reading backup from a terminal; please redirect stdin from a file")]
     RestoreFromTerminal,
+    /// `restore` from a pipe that cannot be read.
+    #[error("/dev/stdin: read failed ({})", errno_text(.0))]
+    Snapshot(#[source] io::Error),
     /// `restore` of a database with another schema.
     #[error(
         "{0} (use --force to override differences, or \"ovsdb-client convert\" to change the schema)"

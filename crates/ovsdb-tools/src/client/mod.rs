@@ -20,6 +20,7 @@ mod query;
 mod restore;
 mod schema;
 mod server;
+mod snapshot;
 #[cfg(feature = "sql")]
 mod sql;
 mod tables;

@@ -1,7 +1,7 @@
 //! The options of ovsdb-client(1).
 
 use ovsdb_daemon::daemonize::{self, Daemonize};
-use ovsdb_daemon::options::{Arg, COMMON, Common, Spec, Table};
+use ovsdb_daemon::options::{Arg, COMMON, Common, Spec, Table, unsigned};
 use ovsdb_daemon::vlog;
 
 use super::error::ClientError;
@@ -146,7 +146,48 @@ pub fn options() -> Table<Opt> {
         .shared("Daemon options", daemonize::OPTIONS, Opt::Daemon)
         .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
         .shared("Other options", COMMON, Opt::Common)
+        // The reference does not have this, and its abbreviations are to be good here.
+        .whole(&["option"])
+        .possibilities(&REFERENCE_ORDER)
 }
+
+/// The order in which the reference knows its options: errors about abbreviations name them in it.
+const REFERENCE_ORDER: [&str; 34] = [
+    "help",
+    "version",
+    "timestamp",
+    "force",
+    "timeout",
+    "db-change-aware",
+    "no-db-change-aware",
+    "leader-only",
+    "no-leader-only",
+    "verbose",
+    "log-file",
+    "syslog-method",
+    "syslog-target",
+    "detach",
+    "no-self-confinement",
+    "no-chdir",
+    "pidfile",
+    "overwrite-pidfile",
+    "monitor",
+    "user",
+    "bootstrap-ca-cert",
+    "private-key",
+    "certificate",
+    "ca-cert",
+    "ssl-protocols",
+    "ssl-ciphers",
+    "ssl-ciphersuites",
+    "ssl-server-name",
+    "format",
+    "data",
+    "no-headings",
+    "pretty",
+    "bare",
+    "max-column-width",
+];
 
 /// Whether to ask the server to tell of database changes instead of closing the connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -218,8 +259,8 @@ impl Settings {
             Opt::Force => self.force = true,
             #[cfg(feature = "sql")]
             Opt::Watch => self.watch = true,
-            Opt::Timeout => match argument.parse() {
-                Ok(seconds) if seconds > 0 => self.timeout_s = Some(seconds),
+            Opt::Timeout => match unsigned(argument) {
+                Some(seconds) if seconds > 0 => self.timeout_s = Some(seconds),
                 _ => return Err(ClientError::Timeout(argument.to_owned())),
             },
             Opt::LeaderOnly => self.leader_only = true,

@@ -3,9 +3,7 @@
 //! The rows get new UUIDs: operations refer to each other by names made from the old ones.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
 
-use ovsdb_log::{LockPolicy, OpenMode};
 use ovsdb_proto::atom::Atom;
 use ovsdb_proto::datum::Datum;
 use ovsdb_proto::json::{Json, Object};
@@ -13,15 +11,12 @@ use ovsdb_proto::schema::{Schema, TableSchema, Version};
 use ovsdb_proto::types::{BaseType, ColumnType};
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::words::Method;
-use ovsdb_server::file::{self, Loaded};
+use ovsdb_server::file::Loaded;
 
 use super::error::ClientError;
 use super::output::Output;
 use super::server::Server;
-use super::wait;
-
-/// Where the snapshot comes from.
-const SNAPSHOT: &str = "/dev/stdin";
+use super::{snapshot, wait};
 
 pub(crate) async fn restore(
     server: &Server,
@@ -34,7 +29,7 @@ pub(crate) async fn restore(
     }
     let Loaded {
         database: backup, ..
-    } = file::load(Path::new(SNAPSHOT), OpenMode::ReadOnly, LockPolicy::Never)?;
+    } = snapshot::load()?;
     let schema = backup.schema();
     if let Some(difference) = difference(schema, &server.schema(database, out).await?) {
         if !force {

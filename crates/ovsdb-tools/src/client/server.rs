@@ -28,9 +28,11 @@ pub(crate) type Opened = (Server, Events);
 impl Server {
     /// Connects to an active method, or waits for a connection to a passive one.
     pub(crate) async fn open(method: &str) -> Result<Opened, ClientError> {
+        tell_of_default_port(method);
         let parsed = match Method::parse(method) {
             Ok(parsed) => parsed,
             Err(error) => {
+                error.log(method);
                 return Err(ClientError::Listen {
                     server: method.to_owned(),
                     source: error.into(),
@@ -68,6 +70,9 @@ impl Server {
         leader_only: bool,
     ) -> Result<Opened, ClientError> {
         let cluster = remotes.cluster;
+        if let Some(method) = remotes.methods.iter().find(|method| lacks_port(method)) {
+            tell_of_default_port(method);
+        }
         let mut connector = Connector::new(remotes.methods, Retry::Once);
         while let Some(stream) = connector.connect().await {
             let (server, events) = Self::start(stream);
@@ -233,6 +238,20 @@ impl Server {
                 reason: Disconnect::Closed,
             }),
         }
+    }
+}
+
+/// Whether an active method leaves its port out: it has fewer than three parts between colons.
+fn lacks_port(method: &str) -> bool {
+    let parts = method.split(':').filter(|part| !part.is_empty());
+    (method.starts_with("tcp:") || method.starts_with("ssl:")) && parts.count() < 3
+}
+
+/// The port that is meant if none is named has once been another, and users are told so.
+fn tell_of_default_port(method: &str) {
+    if lacks_port(method) {
+        tracing::warn!(target: "stream",
+            "The default OVSDB port number has changed from 6632 to {}", ovsdb_net::DEFAULT_PORT);
     }
 }
 
