@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 
 use crate::connector::{Connector, Retry};
+use crate::delivery::Received;
 use crate::dial::Dial;
 use crate::error::{ConnectError, RequestError};
 use crate::link::Link;
@@ -104,8 +105,7 @@ impl Shared {
 struct Counters {
     connections: AtomicU64,
     unfit: AtomicU64,
-    notifications: AtomicU64,
-    replies: AtomicU64,
+    received: Arc<Received>,
 }
 
 fn count(counter: &AtomicU64) {
@@ -444,8 +444,8 @@ impl Client {
         ClientMetrics {
             connections: read(&counters.connections),
             unfit: read(&counters.unfit),
-            notifications: read(&counters.notifications),
-            replies: read(&counters.replies),
+            notifications: read(&counters.received.notifications),
+            replies: read(&counters.received.replies),
         }
     }
 

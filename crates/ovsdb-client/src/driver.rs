@@ -12,6 +12,7 @@ use ovsdb_proto::words::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use crate::delivery::{Delivered, Delivery};
 use crate::error::{Disconnect, RequestError};
 use crate::event::{Event, Notification, RawEvent};
 use crate::queue;
@@ -48,7 +49,12 @@ pub(crate) enum Sink {
     /// To a user who takes them as values.
     Parsed(queue::Sender<Event>),
     /// To those who read them themselves.
-    Raw(queue::Sender<RawEvent>),
+    Raw {
+        /// The replicas of a client.
+        replicas: Arc<Delivery>,
+        /// The client's task: for what concerns it, and what replicas have no room for.
+        to_client: queue::Sender<RawEvent>,
+    },
 }
 
 /// What the task holds besides the two directions of the connection.
@@ -97,6 +103,9 @@ impl Incoming<'_> {
     ) -> Disconnect {
         let mut framer = Framer::new(message_bytes_max);
         let mut read_size = ReadSize::default();
+        // Little of a peer who says little is read into what is filled already: that of the framer would have to be filled anew
+        // before each read, which costs more than to copy what came.
+        let mut little = vec![0; ReadSize::default().bytes()];
         loop {
             match framer.next() {
                 Ok(Some(bytes)) => {
@@ -111,9 +120,18 @@ impl Incoming<'_> {
                     return Disconnect::Protocol;
                 }
             }
-            let buffer = framer.buf_mut();
-            read_size.make_room(buffer);
-            match reader.read_buf(buffer).await {
+            let read = if read_size == ReadSize::default() && framer.buffered() == 0 {
+                let read = reader.read(&mut little).await;
+                if let Ok(bytes) = read {
+                    framer.push(&little[..bytes]);
+                }
+                read
+            } else {
+                let buffer = framer.buf_mut();
+                read_size.make_room(buffer);
+                reader.read_buf(buffer).await
+            };
+            match read {
                 Ok(0) => return Disconnect::EndOfFile,
                 Ok(bytes) => {
                     read_size.learn(bytes);
@@ -136,9 +154,16 @@ impl Incoming<'_> {
                     self.put(to_user, event, length).await;
                 }
             }
-            Sink::Raw(to_user) => {
+            Sink::Raw {
+                replicas,
+                to_client,
+            } => {
                 if let Some(event) = self.unread(bytes).await? {
-                    self.put(to_user, event, length).await;
+                    match replicas.deliver(event) {
+                        Delivered::Replica(None) => {}
+                        Delivered::Replica(Some(reply)) => self.shared.taken(reply),
+                        Delivered::Client(event) => self.put(to_client, event, length).await,
+                    }
                 }
             }
         }

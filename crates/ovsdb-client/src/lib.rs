@@ -25,6 +25,7 @@ mod client;
 mod connector;
 pub mod control;
 mod database_info;
+mod delivery;
 mod dial;
 mod driver;
 mod error;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Bytes are counted in units of this many: an item takes at least one.
@@ -62,8 +63,18 @@ impl<T> Sender<T> {
 
     /// Puts an item in if there is room for it now. Says whether there was.
     pub(crate) fn try_send(&self, item: T, bytes: usize) -> bool {
-        let room = Arc::clone(&self.room).try_acquire_many_owned(self.units(bytes));
-        room.is_ok_and(|room| self.items.try_send((item, room)).is_ok())
+        self.offer(item, bytes).is_ok()
+    }
+
+    /// Puts an item in if there is room for it now, and gives it back if not.
+    pub(crate) fn offer(&self, item: T, bytes: usize) -> Result<(), T> {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(self.units(bytes)) else {
+            return Err(item);
+        };
+        match self.items.try_send((item, room)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full((item, _)) | TrySendError::Closed((item, _))) => Err(item),
+        }
     }
 
     /// Puts an item in when there is room for it.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::driver::{Driver, Outgoing, Sink};
 use crate::error::{Disconnect, RequestError};
+use crate::delivery::Delivery;
 use crate::event::{Event, RawEvent, RequestId};
 use crate::queue;
 
@@ -75,7 +76,8 @@ pub struct Events {
     shared: Arc<Shared>,
 }
 
-/// The events of a session whose contents nobody has read yet, in the order in which the server sent them.
+/// The events of a session whose contents nobody has read yet, in the order in which the server sent them, but for those that
+/// replicas have already.
 #[derive(Debug)]
 pub(crate) struct RawEvents {
     incoming: queue::Receiver<RawEvent>,
@@ -104,16 +106,21 @@ impl Session {
         (session, Events { incoming, shared })
     }
 
-    /// Starts a session whose events come unread. Its requests take their ids from `next_id`.
+    /// Starts a session whose events come unread: to `replicas` those that are for them, as far as there is room, and here all
+    /// others. Its requests take their ids from `next_id`.
     pub(crate) fn raw(
         stream: Stream,
         options: &Options,
         next_id: Arc<AtomicU64>,
+        replicas: Arc<Delivery>,
     ) -> (Session, RawEvents) {
         let name: Arc<str> = stream.name().into();
         let (reader, writer) = stream.into_split();
         let (to_user, incoming) = queue::channel(options.unread_max, options.unread_bytes_max);
-        let sink = Sink::Raw(to_user);
+        let sink = Sink::Raw {
+            replicas,
+            to_client: to_user,
+        };
         let session = Session::begin(name, reader, writer, options, next_id, sink);
         let shared = Arc::clone(&session.shared);
         (session, RawEvents { incoming, shared })

@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use ovsdb_proto::json::Json;
+use ovsdb_proto::json::cursor::{Cursor, Stop};
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::words::Method;
 use tokio::sync::{mpsc, watch};
@@ -158,6 +159,27 @@ impl MonitorId {
             Json::Integer(self.replica.cast_signed()),
             Json::Integer(self.nth.cast_signed()),
         ])
+    }
+
+    /// Reads the first of the parameters of a notification, if it is an id that [`MonitorId::to_json`] made.
+    pub(crate) fn first_of(params: &[u8]) -> Option<MonitorId> {
+        let mut cursor = Cursor::new(std::str::from_utf8(params).ok()?);
+        let mut read = || {
+            cursor.expect(b'[')?;
+            cursor.expect(b'[')?;
+            let tag = cursor.string()?;
+            cursor.expect(b',')?;
+            let replica = cursor.integer()?;
+            cursor.expect(b',')?;
+            let nth = cursor.integer()?;
+            cursor.expect(b']')?;
+            Ok::<_, Stop>((tag == MONITOR_ID).then_some((replica, nth)))
+        };
+        let (replica, nth) = read().ok()??;
+        Some(MonitorId {
+            replica: replica.cast_unsigned(),
+            nth: nth.cast_unsigned(),
+        })
     }
 
     /// Reads an id that [`MonitorId::to_json`] made; `None` for ids that others made.
@@ -360,6 +382,12 @@ impl Downstream {
         self.replica
     }
 
+    /// Tells the replica something if its queue has room; gives it back if not, or if the replica is gone.
+    pub(crate) fn offer(&self, inbound: Inbound) -> Result<(), Inbound> {
+        let bytes = inbound.bytes();
+        self.inbound.offer(inbound, bytes)
+    }
+
     /// Tells the replica something when its queue has room.
     ///
     /// # Errors
@@ -386,6 +414,9 @@ mod tests {
             nth: u64::MAX,
         };
         assert_eq!(MonitorId::from_json(&id.to_json()), Some(id));
+        let params = format!(" [ {} , {{}}]", id.to_json());
+        assert_eq!(MonitorId::first_of(params.as_bytes()), Some(id));
+        assert_eq!(MonitorId::first_of(b"[]"), None);
         assert_eq!(MonitorId::from_json(&Json::string(MONITOR_ID)), None);
         for other in [
             "{}",
@@ -397,6 +428,8 @@ mod tests {
         ] {
             let json = json::parse(other.as_bytes()).expect("the case is JSON");
             assert_eq!(MonitorId::from_json(&json), None, "{other}");
+            let params = format!("[{other},{{}}]");
+            assert_eq!(MonitorId::first_of(params.as_bytes()), None, "{other}");
         }
     }
 

@@ -19,6 +19,11 @@ impl Default for ReadSize {
 }
 
 impl ReadSize {
+    /// How many bytes that are.
+    pub fn bytes(self) -> usize {
+        self.0
+    }
+
     /// Makes room for the next read at the end of a buffer. One that is empty and much larger is replaced: nobody knows how
     /// long the peer is silent now.
     pub fn make_room(self, buffer: &mut BytesMut) {

@@ -1,4 +1,5 @@
-//! What a client says and hears on one connection: what it has to ask for itself, and what concerns its replicas.
+//! What a client says and hears on one connection: what it has to ask for itself, and what its replicas must know of the
+//! connection. Of what the server tells them comes here what they had no room for when it came.
 //!
 //! Nothing here waits for the server to take what is to be sent: that is put into a queue, which cannot grow, as whoever asks
 //! here does not ask again before there is an answer.
@@ -15,15 +16,16 @@ use ovsdb_proto::words::Method;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::replicas::{Replicas, monitor};
+use super::replicas::{send_all, welcome};
 use super::wishes::{Watcher, Wish};
 use super::{Shared, Status, count};
+use crate::delivery::{Delivery, is_of_monitor};
 use crate::error::{Disconnect, Unfit};
 use crate::event::{RawEvent, RequestId};
 use crate::link::{self, Link};
 use crate::lock::table::{self, Table};
 use crate::session::{RawEvents, Session};
-use crate::upstream::{ConnectionId, Inbound, OWN, Server};
+use crate::upstream::{ConnectionId, Inbound, MonitorId, Server};
 
 /// Bytes of text that a client reads for itself in one message. A server that sends more has misunderstood, or means harm.
 const OWN_BYTES_MAX: usize = 32 << 20;
@@ -116,7 +118,7 @@ impl<'a> Conversation<'a> {
     pub(super) async fn run(
         &mut self,
         events: &mut RawEvents,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
         wishes: &mut Watcher,
     ) -> Disconnect {
         let why = match self.talk(events, replicas, wishes).await {
@@ -126,28 +128,9 @@ impl<'a> Conversation<'a> {
         self.session.end(why.clone());
         // What is there already the server has said, and it has done what it says.
         while let Ok(event) = events.next().await {
-            self.pass_on(event, replicas).await;
+            replicas.pass_on(&event).await;
         }
         why
-    }
-
-    /// Brings something to the replica that it is for, if it is for one.
-    async fn pass_on(&self, event: RawEvent, replicas: &mut Replicas) {
-        let (replica, inbound) = match event {
-            RawEvent::Reply { owner, id, result } => (owner, Inbound::Reply { id, result }),
-            RawEvent::Notification { method, params } => {
-                let Some(monitor) = monitor(&params).filter(|_| is_of_monitor(method)) else {
-                    return;
-                };
-                let inbound = Inbound::Notification {
-                    method,
-                    monitor,
-                    params,
-                };
-                (monitor.replica, inbound)
-            }
-        };
-        replicas.send(replica, inbound).await;
     }
 
     /// Whether replicas were told of the connection, and are to be told of its end.
@@ -163,7 +146,7 @@ impl<'a> Conversation<'a> {
     async fn talk(
         &mut self,
         events: &mut RawEvents,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
         wishes: &mut Watcher,
     ) -> Result<Infallible, Disconnect> {
         match self
@@ -177,7 +160,7 @@ impl<'a> Conversation<'a> {
         loop {
             tokio::select! {
                 () = self.shared.entrance.arrived() => {
-                    replicas.welcome(&self.shared.entrance, self.up.as_ref()).await;
+                    welcome(replicas, &self.shared.entrance, self.up.as_ref()).await;
                 }
                 () = self.shared.wanted.changed() => self.look_for_locks(),
                 wish = wishes.next() => {
@@ -190,19 +173,23 @@ impl<'a> Conversation<'a> {
                     };
                     self.tell_link(input, replicas).await?;
                 }
-                event = events.next() => match event? {
-                    RawEvent::Notification { method, params } => {
-                        self.notification(method, params, replicas).await?;
-                    }
-                    RawEvent::Reply { owner: OWN, id, result } => {
-                        self.reply(id, result, replicas).await?;
-                    }
-                    RawEvent::Reply { owner, id, result } => {
-                        count(&self.shared.counters.replies);
-                        replicas.send(owner, Inbound::Reply { id, result }).await;
-                    }
-                },
+                event = events.next() => self.event(event?, replicas).await?,
             }
+        }
+    }
+
+    async fn event(&mut self, event: RawEvent, replicas: &Delivery) -> Result<(), Disconnect> {
+        let is_passed_on = replicas.pass_on(&event).await;
+        match event {
+            RawEvent::Notification {
+                method: Method::MonitorCanceled,
+                ..
+            } if is_passed_on => self.tell_link(link::Input::DataCanceled, replicas).await,
+            _ if is_passed_on => Ok(()),
+            RawEvent::Notification { method, params } => {
+                self.notification(method, params, replicas).await
+            }
+            RawEvent::Reply { id, result, .. } => self.reply(id, result, replicas).await,
         }
     }
 
@@ -210,29 +197,16 @@ impl<'a> Conversation<'a> {
         &mut self,
         method: Method,
         params: Bytes,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
     ) -> Result<(), Disconnect> {
-        count(&self.shared.counters.notifications);
         match method {
             _ if is_of_monitor(method) => {
-                let Some(monitor) = monitor(&params) else {
+                let Some(monitor) = MonitorId::first_of(&params) else {
                     tracing::debug!(target: "ovsdb_client", "nobody waits for {method}");
                     return Ok(());
                 };
-                if monitor.replica == OWN {
-                    return self
-                        .own_update(method, monitor.nth, &params, replicas)
-                        .await;
-                }
-                let inbound = Inbound::Notification {
-                    method,
-                    monitor,
-                    params,
-                };
-                replicas.send(monitor.replica, inbound).await;
-                if method == Method::MonitorCanceled {
-                    self.tell_link(link::Input::DataCanceled, replicas).await?;
-                }
+                self.own_update(method, monitor.nth, &params, replicas)
+                    .await?;
             }
             Method::Locked | Method::Stolen => {
                 let params = read(&params)?;
@@ -256,7 +230,7 @@ impl<'a> Conversation<'a> {
         method: Method,
         monitor: u64,
         params: &Bytes,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
     ) -> Result<(), Disconnect> {
         let params = read(params)?;
         let input = match (method, params.as_array()) {
@@ -274,7 +248,7 @@ impl<'a> Conversation<'a> {
         &mut self,
         id: RequestId,
         result: Result<Bytes, Json>,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
     ) -> Result<(), Disconnect> {
         let result = match result {
             Ok(text) => Ok(read(&text)?),
@@ -297,7 +271,7 @@ impl<'a> Conversation<'a> {
     async fn tell_link(
         &mut self,
         input: link::Input,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
     ) -> Result<(), Disconnect> {
         let actions = self.link.as_mut().map(|link| link.step(input));
         self.follow_link(actions.unwrap_or_default(), replicas)
@@ -307,7 +281,7 @@ impl<'a> Conversation<'a> {
     async fn follow_link(
         &mut self,
         actions: Vec<link::Action>,
-        replicas: &mut Replicas,
+        replicas: &Delivery,
     ) -> Result<(), Disconnect> {
         for action in actions {
             match action {
@@ -319,16 +293,14 @@ impl<'a> Conversation<'a> {
                 link::Action::Fit(schema) => {
                     self.be_ready();
                     let up = self.up_with(schema);
-                    replicas.send_all(&up).await;
+                    send_all(replicas, &up).await;
                     self.up = Some(up);
-                    replicas
-                        .welcome(&self.shared.entrance, self.up.as_ref())
-                        .await;
+                    welcome(replicas, &self.shared.entrance, self.up.as_ref()).await;
                 }
                 link::Action::Schema(schema) => {
                     // Whoever comes later is told of the schema that there is then.
                     self.up = Some(self.up_with(Arc::clone(&schema)));
-                    replicas.send_all(&Inbound::Schema(schema)).await;
+                    send_all(replicas, &Inbound::Schema(schema)).await;
                 }
                 link::Action::GiveUp(why) => {
                     if matches!(why, Unfit::Stale { .. }) {
@@ -403,14 +375,6 @@ impl<'a> Conversation<'a> {
         // Without the other end the connection is over, as the events say.
         let _ = self.asks.send(Own { id, method, params });
     }
-}
-
-/// Whether notifications by this name are about a monitor.
-fn is_of_monitor(method: Method) -> bool {
-    matches!(
-        method,
-        Method::Update | Method::Update2 | Method::Update3 | Method::MonitorCanceled
-    )
 }
 
 /// The value of a text whose insides nobody has checked.

@@ -1,4 +1,4 @@
-//! The task of a client: it finds a server, watches over the connection, and carries what replicas say and hear.
+//! The task of a client: it finds a server, watches over the connection, and carries what replicas ask.
 //!
 //! Nothing here waits for a replica and keeps it waiting at the same time: what it asks is sent beside what it is told.
 
@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Duration;
 
 use super::conversation::{Conversation, Own, Parts};
-use super::replicas::Replicas;
+use super::replicas::tell_end;
 use super::wishes::{Watcher, Wish};
 use super::{Shared, Status, count};
 use crate::connector::{Attempt, Connector};
+use crate::delivery::Delivery;
 use crate::error::{Disconnect, Unfit};
 use crate::link::{Input, Link};
 use crate::lock::table::{self, Table};
@@ -59,12 +60,12 @@ enum End {
 impl Line {
     /// Runs until the client is closed.
     pub(super) async fn run(mut self) {
-        let mut replicas = Replicas::default();
+        let replicas = Arc::new(Delivery::new(Arc::clone(&self.shared.counters.received)));
         let mut connection = ConnectionId(0);
         while let Some(stream) = self.connect().await {
             connection.0 += 1;
             count(&self.shared.counters.connections);
-            if let Err(Closed) = self.serve(stream, connection, &mut replicas).await {
+            if let Err(Closed) = self.serve(stream, connection, &replicas).await {
                 break;
             }
         }
@@ -129,13 +130,19 @@ impl Line {
         &mut self,
         stream: Stream,
         connection: ConnectionId,
-        replicas: &mut Replicas,
+        replicas: &Arc<Delivery>,
     ) -> Result<(), Closed> {
         let server = Server::new(stream.name());
         self.status.send_replace(Status::Choosing {
             server: server.clone(),
         });
-        let (session, mut events) = Session::raw(stream, &self.limits, Arc::clone(&self.next_id));
+        replicas.connected();
+        let (session, mut events) = Session::raw(
+            stream,
+            &self.limits,
+            Arc::clone(&self.next_id),
+            Arc::clone(replicas),
+        );
         // The session must not outlive this, whoever has a handle on it.
         let end_of_session = EndOfSession(&session);
         let (asks, mut own) = mpsc::unbounded_channel();
@@ -244,7 +251,7 @@ impl Line {
         self.lose_locks();
         if was_told {
             tokio::select! {
-                () = replicas.tell_end(connection, &why, &events) => {}
+                () = tell_end(replicas, connection, &why, &events) => {}
                 () = self.wishes.closed() => return Err(Closed),
             }
         }
