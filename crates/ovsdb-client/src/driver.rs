@@ -160,8 +160,13 @@ impl Incoming<'_> {
             } => {
                 if let Some(event) = self.unread(bytes).await? {
                     match replicas.deliver(event) {
-                        Delivered::Replica(None) => {}
-                        Delivered::Replica(Some(reply)) => self.shared.taken(reply),
+                        Delivered::Replica(reply) => {
+                            if let Some(reply) = reply {
+                                self.shared.taken(reply);
+                            }
+                            // Nothing of this waits, so much that has arrived at once would keep others of this thread waiting.
+                            tokio::task::coop::consume_budget().await;
+                        }
                         Delivered::Client(event) => self.put(to_client, event, length).await,
                     }
                 }

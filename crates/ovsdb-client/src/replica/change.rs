@@ -1,6 +1,7 @@
 //! What became of rows between two versions, found by comparing them.
 //!
-//! There is no queue of changes: whoever wants to know keeps the version that it has seen, and pays for what differs. What
+//! There is no queue of changes: whoever wants to know keeps the version that it has seen, and pays for what differs. Who has
+//! seen the one before is told what the update between them changed, if that is not much; else what
 //! the versions share is not looked at, and of a row that changed often there is one change. After another schema came, what
 //! has one name is one thing.
 
@@ -13,7 +14,7 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 
-use super::version::{Row, Version};
+use super::version::{Row, StepRow, Version};
 use crate::typed::Model;
 
 /// What somebody wants to know of what changes: everything, or the tables that are named.
@@ -144,6 +145,28 @@ impl Changes {
 
     /// The changes that are of interest, in the order of the names of tables, then of rows.
     pub fn iter<'a>(&'a self, interest: &'a Interest) -> impl Iterator<Item = Change<'a>> {
+        let step = self.newer.step_from(&self.older);
+        let steps = step.unwrap_or_default().iter();
+        let steps = steps.filter_map(|row| self.of_step(row));
+        let compared = step.is_none().then(|| self.compared(interest));
+        let changes = steps.chain(compared.into_iter().flatten());
+        changes.filter(|change| interest.has(change))
+    }
+
+    /// What became of a row that the update between the two versions changed.
+    fn of_step<'a>(&'a self, (table, old, new): &'a StepRow) -> Option<Change<'a>> {
+        let table = self.newer.schema().table(*table);
+        Some(Change(match (old, new) {
+            (None, None) => return None,
+            (Some(old), None) => Sides::Old((table, old)),
+            (None, Some(new)) => Sides::New((table, new)),
+            (Some(old), Some(new)) if old.is_shared_with(new) || old == new => return None,
+            (Some(old), Some(new)) => Sides::Both((table, old), (table, new)),
+        }))
+    }
+
+    /// What differs in the tables that are of interest.
+    fn compared<'a>(&'a self, interest: &'a Interest) -> impl Iterator<Item = Change<'a>> {
         let (older, newer) = (self.older.schema(), self.newer.schema());
         let is_same = Arc::ptr_eq(self.older.projection(), self.newer.projection());
         type Place<'a> = Option<(TableId, &'a TableSchema)>;
@@ -166,7 +189,6 @@ impl Changes {
                 table.is_some_and(|(_, table)| interest.has_table(&table.name))
             })
             .flat_map(move |(old, new)| self.of_table(old, new, is_same))
-            .filter(|change| interest.has(change))
     }
 
     fn of_table<'a>(

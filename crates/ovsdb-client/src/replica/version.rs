@@ -1,6 +1,7 @@
 //! The contents of a replica at one moment, and how an update leads from one to the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ovsdb_pmap::PMap;
 use ovsdb_proto::atom::Atom;
@@ -84,6 +85,31 @@ pub struct Version {
     n_rows: usize,
     bytes: usize,
     generation: u64,
+    /// Which rows these are, among all that there have been in this process.
+    contents: u64,
+    step: Option<Arc<Step>>,
+}
+
+/// Versions remember so many rows that the update before them changed, and keep what these were: whoever hears of each update
+/// need not compare versions. A longer update is not remembered.
+const STEP_ROWS_MAX: usize = 64;
+
+/// A row that an update changed: what it was, and what it is.
+pub(super) type StepRow = (TableId, Option<Row>, Option<Row>);
+
+/// How contents came to be what they are.
+#[derive(Debug)]
+struct Step {
+    /// The contents before.
+    from: u64,
+    /// In the order of tables, then of rows, each once.
+    rows: Vec<StepRow>,
+}
+
+/// A number for contents that differ from all others.
+fn new_contents() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An update does not fit the rows that it is to change, or the other way round.
@@ -128,6 +154,8 @@ impl Version {
             n_rows: 0,
             bytes: 0,
             generation: 0,
+            contents: new_contents(),
+            step: None,
         }
     }
 
@@ -284,30 +312,53 @@ impl Version {
     /// # Errors
     /// They cannot have happened to these rows.
     pub fn updated(&self, updates: TableUpdates) -> Result<Version, Misfit> {
-        let mut version = self.clone();
-        version.generation += 1;
+        let mut version = Version {
+            projection: Arc::clone(&self.projection),
+            tables: self.tables.clone(),
+            indexes: self.indexes.clone(),
+            n_rows: self.n_rows,
+            bytes: self.bytes,
+            generation: self.generation + 1,
+            contents: new_contents(),
+            step: None,
+        };
+        let n_rows: usize = updates.iter().map(|update| update.rows.len()).sum();
+        let mut step = (n_rows <= STEP_ROWS_MAX).then(|| Vec::with_capacity(n_rows));
         for update in updates {
             let table = update.table;
             for (uuid, change) in update.rows {
-                version
+                let (old, new) = version
                     .apply(table, uuid, change)
                     .map_err(|kind| self.misfit(table, uuid, kind))?;
+                if let Some(rows) = &mut step {
+                    rows.push((table, old, new));
+                }
             }
         }
+        let from = self.contents;
+        version.step = step.map(|rows| Arc::new(Step { from, rows }));
         Ok(version)
     }
 
-    fn apply(&mut self, table: TableId, uuid: Uuid, change: RowUpdate) -> Result<(), MisfitKind> {
-        if self.indexes.is_empty() {
-            return self.apply_to_rows(table, uuid, change);
-        }
-        let old = self.rows(table).get(&uuid).cloned();
-        self.apply_to_rows(table, uuid, change)?;
-        let new = self.tables[table.index()].get(&uuid);
+    /// The rows that changed between an earlier version and this one, the next after it, in the order of tables and rows; a row
+    /// that changed may be equal to what it was. `None` if that is not remembered.
+    pub(super) fn step_from(&self, earlier: &Version) -> Option<&[StepRow]> {
+        let step = self.step.as_ref()?;
+        (step.from == earlier.contents).then_some(&*step.rows)
+    }
+
+    /// What the row was, and what it is.
+    fn apply(
+        &mut self,
+        table: TableId,
+        uuid: Uuid,
+        change: RowUpdate,
+    ) -> Result<(Option<Row>, Option<Row>), MisfitKind> {
+        let (old, new) = self.apply_to_rows(table, uuid, change)?;
         for entries in &mut self.indexes {
-            entries.update(table, uuid, old.as_ref(), new);
+            entries.update(table, uuid, old.as_ref(), new.as_ref());
         }
-        Ok(())
+        Ok((old, new))
     }
 
     fn apply_to_rows(
@@ -315,23 +366,24 @@ impl Version {
         table: TableId,
         uuid: Uuid,
         change: RowUpdate,
-    ) -> Result<(), MisfitKind> {
+    ) -> Result<(Option<Row>, Option<Row>), MisfitKind> {
         let rows = &mut self.tables[table.index()];
-        match change {
+        Ok(match change {
             RowUpdate::Insert(row) => {
                 let row = Row(row);
                 self.bytes += row.n_bytes();
-                if rows.insert(uuid, row).is_some() {
+                if rows.insert(uuid, row.clone()).is_some() {
                     return Err(MisfitKind::Known);
                 }
                 self.n_rows += 1;
+                (None, Some(row))
             }
             RowUpdate::Replace(new) => {
                 let row = rows.get_mut(&uuid).ok_or(MisfitKind::Unknown)?;
                 let new = Row(new);
                 self.bytes =
                     self.bytes.saturating_sub(row.bytes_beside(&new)) + new.bytes_beside(row);
-                *row = new;
+                (Some(std::mem::replace(row, new.clone())), Some(new))
             }
             RowUpdate::Modify(differences) => {
                 let row = rows.get_mut(&uuid).ok_or(MisfitKind::Unknown)?;
@@ -341,15 +393,15 @@ impl Version {
                     .map_err(MisfitKind::Difference)?;
                 self.bytes =
                     self.bytes.saturating_sub(row.bytes_beside(&new)) + new.bytes_beside(row);
-                *row = new;
+                (Some(std::mem::replace(row, new.clone())), Some(new))
             }
             RowUpdate::Delete => {
                 let row = rows.remove(&uuid).ok_or(MisfitKind::Unknown)?;
                 self.bytes = self.bytes.saturating_sub(row.n_bytes());
                 self.n_rows -= 1;
+                (Some(row), None)
             }
-        }
-        Ok(())
+        })
     }
 
     fn misfit(&self, table: TableId, row: Uuid, kind: MisfitKind) -> Misfit {

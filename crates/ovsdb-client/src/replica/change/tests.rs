@@ -2,7 +2,7 @@
 
 use ovsdb_proto::json;
 use ovsdb_proto::schema::Selection;
-use ovsdb_proto::updates::{Form, UpdatesReader};
+use ovsdb_proto::updates::{Form, TableUpdates, UpdatesReader};
 
 use super::*;
 
@@ -212,4 +212,53 @@ fn a_column_that_got_another_type_changed_in_every_row() {
     let interest = Interest::all();
     let columns = changes.iter(&interest).flat_map(|change| change.columns());
     assert_eq!(columns.collect::<Vec<_>>(), ["kind"]);
+}
+
+/// An update that modifies so many rows, which [`INITIAL`] does not have, or inserts them.
+fn many(n: usize, kind: &str, value: i64) -> TableUpdates {
+    let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
+    let projection = schema.project(&Selection::all());
+    let rows: Vec<String> = (0..n)
+        .map(|n| {
+            format!(r#""00000000-0000-0000-0001-{n:012}":{{"{kind}":{{"i":{value}}}}}"#)
+        })
+        .collect();
+    let text = format!(r#"{{"T":{{{}}}}}"#, rows.join(","));
+    let mut reader = UpdatesReader::new(projection.schema);
+    reader.read(Form::Updates2, text.as_bytes()).unwrap()
+}
+
+#[test]
+fn what_an_update_changed_is_told_whether_it_is_remembered_or_found_by_comparing() {
+    for (n, is_remembered) in [(1, true), (64, true), (65, false)] {
+        let base = versions(SCHEMA, INITIAL, &[]).remove(0);
+        let inserted = Arc::new(base.updated(many(n, "insert", 1)).unwrap());
+        assert_eq!(inserted.step_from(&base).is_some(), is_remembered, "{n}");
+        let modified = Arc::new(inserted.updated(many(n, "modify", 2)).unwrap());
+        let interest = Interest::all();
+        for (older, newer, kind) in [
+            (&base, &inserted, ChangeKind::Insert),
+            (&inserted, &modified, ChangeKind::Modify),
+            (&base, &modified, ChangeKind::Insert),
+            (&modified, &inserted, ChangeKind::Modify),
+            (&inserted, &base, ChangeKind::Delete),
+        ] {
+            let changes = Changes::between(Arc::clone(older), Arc::clone(newer));
+            let told: Vec<_> = changes.iter(&interest).map(|change| change.kind()).collect();
+            assert_eq!(told, vec![kind; n]);
+        }
+    }
+}
+
+#[test]
+fn contents_that_came_another_way_are_compared_though_they_are_as_many_updates_old() {
+    let base = versions(SCHEMA, INITIAL, &[]).remove(0);
+    let one = Arc::new(base.updated(many(1, "insert", 1)).unwrap());
+    let other = Arc::new(base.updated(many(2, "insert", 1)).unwrap());
+    let after_one = Arc::new(one.updated(many(1, "modify", 2)).unwrap());
+    assert_eq!(one.generation(), other.generation());
+    let changes = Changes::between(other, after_one);
+    let interest = Interest::all();
+    let told: Vec<_> = changes.iter(&interest).map(|change| change.kind()).collect();
+    assert_eq!(told, [ChangeKind::Modify, ChangeKind::Delete]);
 }
