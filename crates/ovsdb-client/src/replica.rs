@@ -11,6 +11,7 @@ mod conditions;
 mod digest;
 mod envelope;
 mod follow;
+mod following;
 mod handle;
 mod index;
 mod read;

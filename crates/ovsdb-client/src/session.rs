@@ -16,9 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::delivery::Delivery;
 use crate::driver::{Driver, Outgoing, Sink};
 use crate::error::{Disconnect, RequestError};
-use crate::delivery::Delivery;
 use crate::event::{Event, RawEvent, RequestId};
 use crate::queue;
 

@@ -156,6 +156,55 @@ fn bridges_are_listed_by_a_replica_of_chosen_columns() {
 }
 
 #[test]
+fn a_watcher_that_follows_references_hears_of_bridges_whose_interfaces_change() {
+    let schema = fs::read_to_string(reference_schema("vswitch"));
+    let schema = schema.expect("the reference's packages install it");
+    check(&schema, async |server, sandbox, _side| {
+        let database = format!("--db={}", server.remote());
+        let vsctl = |arguments: &[&str]| {
+            let all = [&["--no-wait", &database], arguments].concat();
+            sandbox.run_ok(reference("ovs-vsctl"), &all);
+        };
+        vsctl(&[
+            "add-br", "br0", "--", "add-port", "br0", "p0", "--", "add-br", "br1",
+        ]);
+        let client = client(&server, "Open_vSwitch").await;
+        let chosen = Selection::new()
+            .columns("Bridge", ["name", "ports"])
+            .columns("Port", ["name", "interfaces"])
+            .columns("Interface", ["name", "mtu_request"]);
+        let replica = replica(&client, "Open_vSwitch", chosen);
+        replica.live(soon()).await.expect("there is a server");
+        let interest = Interest::all()
+            .following("Bridge", ["ports"])
+            .following("Port", ["interfaces"]);
+        let mut watcher = replica.watch(interest);
+        vsctl(&["set", "Interface", "p0", "mtu_request=1400"]);
+        let changes = watcher.next().await.expect("an interface has changed");
+        let told = changes.iter(watcher.interest()).map(|change| {
+            assert!(change.is_by_reference());
+            let row = changes.new_view(&change).expect("it is there");
+            let name: String = row.get("name").expect("it was chosen");
+            (change.table().to_owned(), name)
+        });
+        let told: Vec<_> = told.collect();
+        let expected = [("Bridge", "br0"), ("Port", "p0")];
+        assert_eq!(
+            told,
+            expected.map(|(table, name)| (table.to_owned(), name.to_owned()))
+        );
+        let bridge = changes.iter(watcher.interest()).next();
+        let bridge = bridge.and_then(|change| changes.new_view(&change));
+        let ports = bridge.into_iter().flat_map(|bridge| bridge.follow("ports"));
+        let interfaces = ports.flat_map(|port| port.follow("interfaces"));
+        let mtus = interfaces.map(|interface| interface.get::<Option<i64>>("mtu_request"));
+        let mut mtus: Vec<_> = mtus.map(|mtu| mtu.expect("it was chosen")).collect();
+        mtus.sort_unstable();
+        assert_eq!(mtus, [None, Some(1400)]);
+    });
+}
+
+#[test]
 fn contents_follow_the_server_through_changes_cuts_restarts_and_conversions() {
     check(SCHEMA, async |server, sandbox, side| {
         let client = client(&server, "test").await;

@@ -14,6 +14,8 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, Schema, TableId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
 
+use super::following;
+use super::read::RowView;
 use super::version::{Row, StepRow, Version};
 use crate::typed::Model;
 
@@ -21,6 +23,8 @@ use crate::typed::Model;
 #[derive(Clone, Debug, Default)]
 pub struct Interest {
     tables: BTreeMap<EcoString, Columns>,
+    /// Columns, by tables, whose references are followed.
+    follows: BTreeMap<EcoString, BTreeSet<EcoString>>,
 }
 
 /// Which columns of a table matter.
@@ -76,8 +80,58 @@ impl Interest {
         self.columns(M::TABLE, M::COLUMNS.iter().map(|column| column.name))
     }
 
-    fn has_table(&self, name: &str) -> bool {
+    /// [`Interest::model`], and the references in all columns of the model are [followed](Interest::following).
+    pub fn model_following<M: Model>(self) -> Interest {
+        let columns = M::COLUMNS.iter().map(|column| column.name);
+        self.model::<M>().following(M::TABLE, columns)
+    }
+
+    /// A row of a table counts as changed also if a row to which one of these columns refers has come, changed or gone, as far
+    /// as the replica has it. The table is of interest then, with all columns unless some are named.
+    ///
+    /// References may be followed over several tables: if those of `Bridge` to `Port` are, and those of `Port` to `Interface`,
+    /// a change of an interface is one of its port and its bridge. Of a table to which references lead and that is of interest
+    /// itself only what is of interest counts; of any other everything does.
+    ///
+    /// ```
+    /// use ovsdb_client::replica::Interest;
+    ///
+    /// let bridges = Interest::all()
+    ///     .following("Bridge", ["ports"])
+    ///     .following("Port", ["interfaces"])
+    ///     .all_but("Interface", ["statistics"]);
+    /// ```
+    ///
+    /// What refers to a row that changed is found by looking at all rows of the table, or by an
+    /// [`Index`](super::Index) by the [elements](super::Index::element) of the column, if the replica
+    /// [has one](super::Replica::add_index).
+    pub fn following<C: Into<EcoString>>(
+        mut self,
+        table: impl Into<EcoString>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Interest {
+        let table = table.into();
+        self.tables.entry(table.clone()).or_insert(Columns::All);
+        let followed = self.follows.entry(table).or_default();
+        followed.extend(columns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Tables and columns that are followed.
+    pub(super) fn followed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.follows.iter().flat_map(|(table, columns)| {
+            let columns = columns.iter();
+            columns.map(|column| (table.as_str(), column.as_str()))
+        })
+    }
+
+    pub(super) fn has_table(&self, name: &str) -> bool {
         self.tables.is_empty() || self.tables.contains_key(name)
+    }
+
+    /// Whether rows that refer to the row count as changed.
+    pub(super) fn counts(&self, change: &Change<'_>) -> bool {
+        !self.tables.contains_key(change.table()) || self.has(change)
     }
 
     fn has(&self, change: &Change<'_>) -> bool {
@@ -115,7 +169,10 @@ pub enum ChangeKind {
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug)]
-pub struct Change<'a>(Sides<'a>);
+pub struct Change<'a> {
+    sides: Sides<'a>,
+    is_by_reference: bool,
+}
 
 /// A row and its table, which may be another one in the newer version.
 type Side<'a> = (&'a TableSchema, &'a Row);
@@ -145,18 +202,63 @@ impl Changes {
 
     /// The changes that are of interest, in the order of the names of tables, then of rows.
     pub fn iter<'a>(&'a self, interest: &'a Interest) -> impl Iterator<Item = Change<'a>> {
+        let is_plain = interest.follows.is_empty();
+        let plain = is_plain.then(|| {
+            let changes = self.of_tables(|name| interest.has_table(name));
+            changes.filter(|change| interest.has(change))
+        });
+        let followed = (!is_plain).then(|| following::changes(self, interest));
+        let followed = followed.into_iter().flatten();
+        plain.into_iter().flatten().chain(followed)
+    }
+
+    /// All changes.
+    pub(super) fn every(&self) -> impl Iterator<Item = Change<'_>> {
+        self.of_tables(|_| true)
+    }
+
+    /// The row of a change in the older version, from where its references lead to rows of the same moment; if it was there.
+    pub fn old_view(&self, change: &Change<'_>) -> Option<RowView<'_>> {
+        change.old_side()?;
+        self.older.table_named(change.table())?.row(change.uuid())
+    }
+
+    /// The row of a change in the newer version, from where its references lead to rows of the same moment; if it is there.
+    pub fn new_view(&self, change: &Change<'_>) -> Option<RowView<'_>> {
+        change.new_side()?;
+        self.newer.table_named(change.table())?.row(change.uuid())
+    }
+
+    /// The change of a row that is in both versions, and refers to what changed.
+    pub(super) fn by_reference<'a>(
+        &'a self,
+        table: &'a TableSchema,
+        row: &'a Row,
+    ) -> Option<Change<'a>> {
+        let (id, old_table) = self.older.schema().table_by_name(&table.name)?;
+        let old = self.older.rows(id).get(&row.uuid())?;
+        Some(Change {
+            sides: Sides::Both((old_table, old), (table, row)),
+            is_by_reference: true,
+        })
+    }
+
+    /// What changed in some of the tables.
+    fn of_tables<'a>(
+        &'a self,
+        has_table: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = Change<'a>> {
         let step = self.newer.step_from(&self.older);
         let steps = step.unwrap_or_default().iter();
         let steps = steps.filter_map(|row| self.of_step(row));
-        let compared = step.is_none().then(|| self.compared(interest));
-        let changes = steps.chain(compared.into_iter().flatten());
-        changes.filter(|change| interest.has(change))
+        let compared = step.is_none().then(|| self.compared(has_table));
+        steps.chain(compared.into_iter().flatten())
     }
 
     /// What became of a row that the update between the two versions changed.
     fn of_step<'a>(&'a self, (table, old, new): &'a StepRow) -> Option<Change<'a>> {
         let table = self.newer.schema().table(*table);
-        Some(Change(match (old, new) {
+        Some(Change::of(match (old, new) {
             (None, None) => return None,
             (Some(old), None) => Sides::Old((table, old)),
             (None, Some(new)) => Sides::New((table, new)),
@@ -166,7 +268,10 @@ impl Changes {
     }
 
     /// What differs in the tables that are of interest.
-    fn compared<'a>(&'a self, interest: &'a Interest) -> impl Iterator<Item = Change<'a>> {
+    fn compared<'a>(
+        &'a self,
+        has_table: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = Change<'a>> {
         let (older, newer) = (self.older.schema(), self.newer.schema());
         let is_same = Arc::ptr_eq(self.older.projection(), self.newer.projection());
         type Place<'a> = Option<(TableId, &'a TableSchema)>;
@@ -184,9 +289,9 @@ impl Changes {
             Box::new(tables.map(|name| (older.table_by_name(name), newer.table_by_name(name))))
         };
         tables
-            .filter(|(old, new)| {
+            .filter(move |(old, new)| {
                 let table = new.or(*old);
-                table.is_some_and(|(_, table)| interest.has_table(&table.name))
+                table.is_some_and(|(_, table)| has_table(&table.name))
             })
             .flat_map(move |(old, new)| self.of_table(old, new, is_same))
     }
@@ -223,7 +328,7 @@ impl Changes {
                 }))
             }
         };
-        Box::new(sides.map(Change))
+        Box::new(sides.map(Change::of))
     }
 }
 
@@ -251,9 +356,22 @@ fn differing<'a>(
 }
 
 impl<'a> Change<'a> {
+    fn of(sides: Sides<'a>) -> Change<'a> {
+        Change {
+            sides,
+            is_by_reference: false,
+        }
+    }
+
+    /// Whether nothing of interest changed in the row itself, but in what it refers to: see [`Interest::following`]. It is a
+    /// [modification](ChangeKind::Modify) then.
+    pub fn is_by_reference(&self) -> bool {
+        self.is_by_reference
+    }
+
     /// What kind of change it is.
     pub fn kind(&self) -> ChangeKind {
-        match self.0 {
+        match self.sides {
             Sides::Old(_) => ChangeKind::Delete,
             Sides::New(_) => ChangeKind::Insert,
             Sides::Both(..) => ChangeKind::Modify,
@@ -293,7 +411,7 @@ impl<'a> Change<'a> {
     /// The columns that changed, in the order of their names but that `_version` comes first: for a row that came or went,
     /// all of its table's.
     pub fn columns(&self) -> Box<dyn Iterator<Item = &'a str> + 'a> {
-        match self.0 {
+        match self.sides {
             Sides::Both(old, new) => Box::new(differing(old, new)),
             Sides::Old((table, _)) | Sides::New((table, _)) => {
                 let own = table.column_ids_by_name().iter();
@@ -303,14 +421,14 @@ impl<'a> Change<'a> {
     }
 
     fn old_side(&self) -> Option<Side<'a>> {
-        match self.0 {
+        match self.sides {
             Sides::Old(side) | Sides::Both(side, _) => Some(side),
             Sides::New(_) => None,
         }
     }
 
     fn new_side(&self) -> Option<Side<'a>> {
-        match self.0 {
+        match self.sides {
             Sides::New(side) | Sides::Both(_, side) => Some(side),
             Sides::Old(_) => None,
         }
@@ -318,7 +436,7 @@ impl<'a> Change<'a> {
 
     /// The newer of the sides that there are.
     fn any(&self) -> Side<'a> {
-        match self.0 {
+        match self.sides {
             Sides::Old(side) | Sides::New(side) | Sides::Both(_, side) => side,
         }
     }

@@ -197,6 +197,15 @@ impl Version {
         entries.map(|(_, row)| row)
     }
 
+    /// Whether there is such an index, and of a table and columns that are there.
+    pub(super) fn has_index(&self, index: &Index) -> bool {
+        let entries = self
+            .indexes
+            .iter()
+            .find(|entries| **entries.index() == *index);
+        entries.is_some_and(|entries| entries.from(&[]).is_some())
+    }
+
     /// The rows with their keys in an index, in order of the keys, from `first` on: with no datums, all that it has. A row is
     /// there once for each of its keys.
     pub fn entries<'a>(

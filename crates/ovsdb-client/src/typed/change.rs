@@ -47,9 +47,22 @@ impl Changes {
     /// # Errors
     /// [`BindError::Type`], of either version.
     pub fn of<M: Model>(&self) -> Result<ModelChanges<'_, M>, BindError> {
+        self.of_interest(Interest::all().model::<M>())
+    }
+
+    /// What is of interest of what changed of a model: with [references followed](Interest::following), its rows that refer to
+    /// what changed are among it. The rows to which they refer are in the [`older`](Changes::older) and
+    /// [`newer`](Changes::newer) version.
+    ///
+    /// # Errors
+    /// [`BindError::Type`], of either version.
+    pub fn of_interest<M: Model>(
+        &self,
+        interest: Interest,
+    ) -> Result<ModelChanges<'_, M>, BindError> {
         Ok(ModelChanges {
             changes: self,
-            interest: Interest::all().model::<M>(),
+            interest,
             older: self.older().table()?,
             newer: self.newer().table()?,
         })
@@ -60,6 +73,7 @@ impl<'c, M: Model> ModelChanges<'c, M> {
     /// The changes, in the order of the names of rows.
     pub fn iter(&self) -> impl Iterator<Item = ModelChange<'_, M>> {
         let changes = self.changes.iter(&self.interest);
+        let changes = changes.filter(|change| change.table() == M::TABLE);
         changes.map(|change| ModelChange {
             change,
             older: &self.older,
@@ -102,6 +116,11 @@ impl<'a, M: Model> ModelChange<'a, M> {
     /// Whether a column holds something else than it did; of a row that came or went, whether the replica has the column.
     pub fn has_changed<V>(&self, column: Column<M, V>) -> bool {
         self.change.columns().any(|name| name == column.name())
+    }
+
+    /// [`Change::is_by_reference`].
+    pub fn is_by_reference(&self) -> bool {
+        self.change.is_by_reference()
     }
 
     /// The change without types.

@@ -219,9 +219,7 @@ fn many(n: usize, kind: &str, value: i64) -> TableUpdates {
     let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
     let projection = schema.project(&Selection::all());
     let rows: Vec<String> = (0..n)
-        .map(|n| {
-            format!(r#""00000000-0000-0000-0001-{n:012}":{{"{kind}":{{"i":{value}}}}}"#)
-        })
+        .map(|n| format!(r#""00000000-0000-0000-0001-{n:012}":{{"{kind}":{{"i":{value}}}}}"#))
         .collect();
     let text = format!(r#"{{"T":{{{}}}}}"#, rows.join(","));
     let mut reader = UpdatesReader::new(projection.schema);
@@ -244,7 +242,10 @@ fn what_an_update_changed_is_told_whether_it_is_remembered_or_found_by_comparing
             (&inserted, &base, ChangeKind::Delete),
         ] {
             let changes = Changes::between(Arc::clone(older), Arc::clone(newer));
-            let told: Vec<_> = changes.iter(&interest).map(|change| change.kind()).collect();
+            let told: Vec<_> = changes
+                .iter(&interest)
+                .map(|change| change.kind())
+                .collect();
             assert_eq!(told, vec![kind; n]);
         }
     }
@@ -259,6 +260,9 @@ fn contents_that_came_another_way_are_compared_though_they_are_as_many_updates_o
     assert_eq!(one.generation(), other.generation());
     let changes = Changes::between(other, after_one);
     let interest = Interest::all();
-    let told: Vec<_> = changes.iter(&interest).map(|change| change.kind()).collect();
+    let told: Vec<_> = changes
+        .iter(&interest)
+        .map(|change| change.kind())
+        .collect();
     assert_eq!(told, [ChangeKind::Modify, ChangeKind::Delete]);
 }
