@@ -16,9 +16,10 @@ use crate::digest::Hasher;
 use crate::error::LogError;
 use crate::fs::{File, FileSystem};
 use crate::header::Header;
-use crate::log::{sync_file, write_full};
+
 use crate::path::sync_directory_of;
 use crate::reader::{Reader, read_full};
+use crate::sync::{sync_file, write_full};
 
 /// How much is written again at a time, in bytes.
 const STEP_BYTES: usize = 512 << 10;

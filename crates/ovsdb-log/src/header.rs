@@ -70,14 +70,30 @@ pub fn compose(magic: &str, payload: &[u8], out: &mut Vec<u8>) -> Digest {
 
 /// Puts the header line of a record with so many bytes of data behind `out`.
 pub(crate) fn compose_known(magic: &str, length: u64, digest: &Digest, out: &mut Vec<u8>) {
+    compose_padded(magic, length, 0, digest, out);
+}
+
+/// [`compose_known`] with zeros before the length, so that it has at least so many digits.
+pub(crate) fn compose_padded(
+    magic: &str,
+    length: u64,
+    digits: usize,
+    digest: &Digest,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(LEAD);
     out.extend_from_slice(magic.as_bytes());
     out.push(b' ');
     // Writing to a vector does not fail.
-    let _ = write!(out, "{length}");
+    let _ = write!(out, "{length:0digits$}");
     out.push(b' ');
     out.extend_from_slice(&digest.to_text());
     out.push(b'\n');
+}
+
+/// How long a header line is whose length has so many digits, in bytes.
+pub(crate) const fn bytes(magic: &str, digits: usize) -> usize {
+    LEAD.len() + magic.len() + 1 + digits + 1 + 2 * DIGEST_BYTES + 1
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {

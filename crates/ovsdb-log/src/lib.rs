@@ -20,17 +20,20 @@ mod path;
 mod reader;
 mod record;
 mod replace;
+mod room;
 mod staged;
+mod sync;
 
 pub use digest::{Digest, Hasher};
 pub use error::{ErrorKind, LockError, LogError, OsError};
 pub use fs::{Access, Disk, File, FileSystem, HeldLock};
 pub use header::compose as compose_header;
 pub use lockfile::{Lockfile, lock_name};
-pub use log::{LockPolicy, Log, OpenMode, SyncHandle};
+pub use log::{LockPolicy, Log, OpenMode};
 pub use path::{follow_symlinks, sync_directory_of};
 pub use record::{PASSED_END_BYTES, PassedRecord, Record, RecordFault, RecordPlace};
 pub use replace::{RecordWriter, Replacement};
+pub use sync::SyncHandle;
 
 /// Magic of a standalone database file.
 pub const STANDALONE_MAGIC: &str = "JSON";

@@ -5,6 +5,9 @@
 //! truncation or sync that fails makes it *latched*: every append and commit fails with the first error, until
 //! [`Log::resume`] or a replacement succeeds. So what the caller holds in memory and what the file holds cannot drift
 //! apart unnoticed.
+//!
+//! While a log is writing, there may be room behind its last record, in the form of one more that changes nothing: see the
+//! module `room`. Nobody who reads or writes a log sees it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +22,9 @@ use crate::path;
 use crate::reader::{Reader, Short};
 use crate::record::{PASSED_END_BYTES, PassedRecord, Record, RecordFault, RecordPlace};
 use crate::replace::Replacement;
+use crate::room::{self, Plan, Room};
 use crate::staged::Staged;
+use crate::sync::{SyncHandle, write_full};
 
 /// Unit in which the reference program reads data: its message on a short record counts down in these.
 const SHORT_DATA_UNIT_BYTES: u64 = 8192;
@@ -97,6 +102,8 @@ pub struct Log {
     reader: Reader,
     /// Records that are held ready to be written.
     staged: Staged,
+    /// What is behind the last record of a log that is writing.
+    room: Room,
     lock: Option<Box<dyn HeldLock>>,
 }
 
@@ -230,6 +237,7 @@ impl Log {
             generation: 0,
             reader,
             staged: Staged::default(),
+            room: Room::default(),
             lock,
         })
     }
@@ -271,7 +279,8 @@ impl Log {
         })
     }
 
-    /// The size of the file in bytes, whatever is in it; 0 where the system does not say.
+    /// The size of the file in bytes, whatever is in it; 0 where the system does not say. While the log is writing, there may
+    /// be room behind its [`Log::offset`].
     pub fn length(&self) -> u64 {
         self.file.length().unwrap_or(0)
     }
@@ -299,7 +308,8 @@ impl Log {
         crate::compaction::grew_lots(self.offset, self.base)
     }
 
-    /// Reads the next record; `None` at the end of the file and once writing has begun.
+    /// Reads the next record; `None` at the end of the file and once writing has begun. Room that somebody has left at the end
+    /// is none: the first append cuts it off.
     ///
     /// # Errors
     /// [`LogError::Header`], [`LogError::ShortData`], [`LogError::Sha1`] or [`LogError::Io`]. The same error comes back
@@ -460,13 +470,18 @@ impl Log {
         }))
     }
 
-    /// The header at the present place and where the data behind it begin; `None` at the end of the file.
+    /// The header at the present place and where the data behind it begin; `None` at the end of the file, and where only
+    /// room is left.
     fn read_header(&mut self) -> Result<Option<(Header, u64)>, LogError> {
-        let offset = self.offset;
-        let line = self
-            .reader
-            .line(self.file.as_ref(), offset)
-            .map_err(|error| LogError::io(format!("{}: read failed", self.name), error))?;
+        let (file, offset) = (self.file.as_ref(), self.offset);
+        let failed = |error| LogError::io(format!("{}: read failed", self.name), error);
+        // No file begins with it: there must be a record behind which it is.
+        if offset > 0
+            && room::is_rest(file, &mut self.reader, &self.magic, offset).map_err(failed)?
+        {
+            return Ok(None);
+        }
+        let line = self.reader.line(file, offset).map_err(failed)?;
         if line.is_empty() {
             return Ok(None);
         }
@@ -595,9 +610,23 @@ impl Log {
     /// # Errors
     /// As [`Log::append`].
     pub fn write_staged(&mut self) -> Result<(), LogError> {
+        self.take_staged(false)
+    }
+
+    /// [`Log::write_staged`] for somebody who is going to sync the log at once. When such writes come one after the other
+    /// there is room made for more of them behind the last record, up to 68 KiB, so that the file does not become longer with
+    /// each; it is cut off when the log is closed.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn write_staged_to_sync(&mut self) -> Result<(), LogError> {
+        self.take_staged(true)
+    }
+
+    fn take_staged(&mut self, is_to_sync: bool) -> Result<(), LogError> {
         let mut staged = std::mem::take(&mut self.staged);
         let digest = staged.digest();
-        let written = self.write_at_end(&staged);
+        let written = self.write_at_end(&mut staged, is_to_sync);
         staged.clear();
         self.staged = staged;
         written?;
@@ -605,8 +634,33 @@ impl Log {
         Ok(())
     }
 
-    fn write_at_end(&mut self, staged: &Staged) -> Result<(), LogError> {
+    fn write_at_end(&mut self, staged: &mut Staged, is_to_sync: bool) -> Result<(), LogError> {
         self.begin_writing()?;
+        if staged.len() == 0 {
+            return Ok(());
+        }
+        let bytes = staged.len() as u64;
+        let plan = match staged.only_buffer() {
+            Some(buffer) => {
+                let plan = self.room.plan(&self.magic, self.offset, bytes, is_to_sync);
+                if let Some(end) = plan.end() {
+                    if self.write_with_room(buffer, plan) {
+                        self.offset += bytes;
+                        self.room.ends_at(end);
+                        return Ok(());
+                    }
+                    // Whatever has arrived of it goes away.
+                    self.room.bar();
+                    Plan::Cut
+                } else {
+                    plan
+                }
+            }
+            None => self.room.plan_for_several(),
+        };
+        if plan == Plan::Cut {
+            self.truncate()?;
+        }
         let mut end = self.offset;
         for buffer in staged.buffers() {
             if let Err(error) = write_full(self.file.as_ref(), buffer, end) {
@@ -626,6 +680,20 @@ impl Log {
         }
         self.offset = end;
         Ok(())
+    }
+
+    /// Writes `records` and what `plan` says behind them, with one write. Says whether that worked; `records` are as they
+    /// were.
+    fn write_with_room(&self, records: &mut Vec<u8>, plan: Plan) -> bool {
+        let bytes = records.len();
+        plan.compose(&self.magic, self.offset + bytes as u64, records);
+        let written = write_full(self.file.as_ref(), records, self.offset);
+        records.truncate(bytes);
+        if let Err(error) = &written {
+            let name = self.path.display();
+            tracing::debug!(target: "ovsdb_log", "{name}: no room is made any more ({error})");
+        }
+        written.is_ok()
     }
 
     fn begin_writing(&mut self) -> Result<(), LogError> {
@@ -652,7 +720,9 @@ impl Log {
         self.file.set_len(self.offset).map_err(|error| {
             let context = format!("{}: cannot truncate to length {}", self.name, self.offset);
             self.latch(LogError::io(context, error), Remedy::Truncate)
-        })
+        })?;
+        self.room.is_gone();
+        Ok(())
     }
 
     /// Stops accepting records. The worse remedy stays where there is one already.
@@ -800,6 +870,7 @@ impl Log {
         self.doubt = Arc::default();
         self.offset = finished.length;
         self.base = finished.base;
+        self.room = Room::default();
         self.generation += 1;
         self.reader = Reader::default();
         self.state = State::Writing;
@@ -807,49 +878,17 @@ impl Log {
     }
 }
 
-/// Syncs a log's file from any thread. See [`Log::sync_handle`].
-#[derive(Clone)]
-pub struct SyncHandle {
-    file: Arc<dyn File>,
-    doubt: Arc<Doubt>,
-    name: String,
-}
-
-impl SyncHandle {
-    /// Brings to the disk what had been appended when the handle was taken, and waits for it. The first of a file that was
-    /// there before writes again what was read from it, unless that is known to be on the disk ([`Log::mark_safe`]), and
-    /// syncs its folder, if that failed when it was opened.
-    ///
-    /// # Errors
-    /// [`LogError::Io`]; tell the log with [`Log::sync_failed`].
-    pub fn sync(&self) -> Result<(), LogError> {
-        self.doubt.sync(self.file.as_ref(), &self.name)
-    }
-}
-
-pub(crate) fn sync_file(file: &dyn File, name: &str) -> Result<(), LogError> {
-    loop {
-        match file.sync_data() {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(LogError::io(format!("{name}: fsync failed"), error)),
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let State::Writing = self.state
+            && self.room.is_there()
+            && let Err(error) = self.file.set_len(self.offset)
+        {
+            // It stays, then, and whoever opens the file takes it for what it is.
+            let name = self.path.display();
+            tracing::warn!(target: "ovsdb_log", "{name}: cannot truncate to length {} ({error})", self.offset);
         }
     }
-}
-
-/// Writes all of `bytes` at `offset`.
-pub(crate) fn write_full(file: &dyn File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match file.write_at(&bytes[done..], offset + done as u64) {
-            // No progress and no reason: trying for ever would hang the writer.
-            Ok(0) => return Err(rustix::io::Errno::IO.into()),
-            Ok(n) => done += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// A pipe can be read, but not from where one likes.

@@ -12,8 +12,9 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{LogError, OsError};
 use crate::fs::{Access, File, FileSystem};
 use crate::header;
-use crate::log::{sync_file, write_full};
+
 use crate::reader::read_full;
+use crate::sync::{sync_file, write_full};
 
 /// Small records are collected up to this size before they are written, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;

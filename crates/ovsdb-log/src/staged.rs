@@ -36,6 +36,15 @@ impl Staged {
         self.buffers.iter().map(Vec::as_slice)
     }
 
+    /// The only buffer there is, for somebody who puts something behind the records and takes it away again; `None` if there
+    /// are more or none.
+    pub(crate) fn only_buffer(&mut self) -> Option<&mut Vec<u8>> {
+        match self.buffers.as_mut_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// Adds a record, and tells its digest.
     pub(crate) fn add(&mut self, magic: &str, payload: &[u8]) -> Digest {
         let digest = Digest::of(&[payload]);

@@ -22,9 +22,15 @@ fn open(memory: &SimulatedDisk, mode: OpenMode) -> Result<Log, LogError> {
 
 /// The data of a record that holds these numbers, padded so that a part of it is never mistaken for the whole.
 fn payload(numbers: &[u32]) -> Vec<u8> {
+    // Three long ones are more than room is made for.
+    let padding = if numbers[..] == [10] || numbers[..] == [13] || numbers[..] == [15] {
+        6000
+    } else {
+        100
+    };
     format!(
         "{{\"numbers\":{numbers:?},\"padding\":\"{}\"}}\n",
-        "-".repeat(100)
+        "-".repeat(padding)
     )
     .into_bytes()
 }
@@ -61,6 +67,10 @@ struct Owner {
     /// Whether refused records may be in the file, because they could not be cut off.
     uncut: bool,
     compactions: usize,
+    /// What it writes is to be synced, and it has written much of that kind, so that there is room behind its records.
+    has_room: bool,
+    /// How often there was room after a write.
+    writes_with_room: usize,
 }
 
 /// The log cannot be used any more.
@@ -72,8 +82,17 @@ impl Owner {
         self.next += count;
         let payloads: Vec<Vec<u8>> = fresh.iter().map(|n| payload(&[*n])).collect();
         let before = log.offset();
-        match log.append_all(payloads.iter().map(Vec::as_slice)) {
+        let written = if self.has_room {
+            for payload in &payloads {
+                log.stage(payload);
+            }
+            log.write_staged_to_sync()
+        } else {
+            log.append_all(payloads.iter().map(Vec::as_slice))
+        };
+        match written {
             Ok(()) => {
+                self.writes_with_room += usize::from(log.length() > log.offset());
                 self.accepted.extend(fresh);
                 Ok(())
             }
@@ -166,6 +185,9 @@ impl Owner {
     }
 
     fn work(&mut self, log: &mut Log) -> Result<(), Broken> {
+        if self.has_room {
+            self.work_with_room(log)?;
+        }
         self.append(log, 3)?;
         self.commit(log)?;
         self.append(log, 1)?;
@@ -175,6 +197,15 @@ impl Owner {
         self.append(log, 1)?;
         self.commit(log)?;
         self.append(log, 1)
+    }
+
+    /// Has room made, uses it up and has more made; and leaves that for what comes.
+    fn work_with_room(&mut self, log: &mut Log) -> Result<(), Broken> {
+        for _ in 0..18 {
+            self.append(log, 1)?;
+            self.commit(log)?;
+        }
+        Ok(())
     }
 }
 
@@ -265,34 +296,45 @@ impl Times {
 }
 
 fn check_every_failure_point(times: Times, fault: Fault) {
-    let mut operation = 0;
-    loop {
-        let what = format!("{fault:?} {times:?} at operation {operation}");
-        let memory = SimulatedDisk::new(operation);
-        times.inject(&memory.faults, operation, fault);
-        let mut owner = Owner::default();
-        let created = run(&memory, &mut owner);
-        memory.faults.heal();
-        if created {
-            for seed in 0..20 {
-                check_power_cut(&memory, &owner, seed, &what);
-            }
-            check_restart(&memory, &owner, &what);
+    for has_room in [false, true] {
+        let mut operation = 0;
+        while check_failure_point(times, fault, has_room, operation) {
+            operation += 1;
         }
-        if memory.faults.fired() == 0 {
-            // The whole workload was done before it was the fault's turn.
-            assert_eq!(
-                (owner.compactions, owner.accepted.len(), owner.next),
-                (1, 12, 12)
-            );
-            break;
-        }
-        operation += 1;
+        assert!(
+            operation > 20,
+            "the workload has only {operation} operations"
+        );
     }
-    assert!(
-        operation > 20,
-        "the workload has only {operation} operations"
+}
+
+/// Returns `false` if the whole workload was done before it was the fault's turn.
+fn check_failure_point(times: Times, fault: Fault, has_room: bool, operation: u64) -> bool {
+    let what = format!("{fault:?} {times:?} at operation {operation}, {has_room}");
+    let memory = SimulatedDisk::new(operation);
+    times.inject(&memory.faults, operation, fault);
+    let mut owner = Owner {
+        has_room,
+        ..Owner::default()
+    };
+    let created = run(&memory, &mut owner);
+    memory.faults.heal();
+    if created {
+        for seed in 0..if has_room { 6 } else { 20 } {
+            check_power_cut(&memory, &owner, seed, &what);
+        }
+        check_restart(&memory, &owner, &what);
+    }
+    if memory.faults.fired() > 0 {
+        return true;
+    }
+    let count = if has_room { 30 } else { 12 };
+    assert_eq!(
+        (owner.compactions, owner.accepted.len(), owner.next),
+        (1, count, count as u32)
     );
+    assert!(!has_room || owner.writes_with_room > 15);
+    false
 }
 
 #[test]

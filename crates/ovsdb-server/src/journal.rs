@@ -500,9 +500,12 @@ impl FileJournal {
         Ok(())
     }
 
-    fn write_staged(&mut self) -> Result<(), LogError> {
+    fn write_staged(&mut self, is_to_sync: bool) -> Result<(), LogError> {
         self.resume()?;
-        self.log.write_staged()
+        match is_to_sync {
+            true => self.log.write_staged_to_sync(),
+            false => self.log.write_staged(),
+        }
     }
 }
 
@@ -545,7 +548,7 @@ impl Journal for FileJournal {
             return Ok(Flushed::default());
         };
         let before = self.log.offset();
-        if let Err(error) = self.write_staged() {
+        if let Err(error) = self.write_staged(durable_from.is_some()) {
             self.meters().failed.add(1);
             self.log.unstage();
             self.id = id_before;

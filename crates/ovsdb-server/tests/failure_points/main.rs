@@ -94,7 +94,11 @@ fn check_workload(size: Size, seed: u64, points: Points) {
     let most_writes = most_writes.filter(|chunk| chunk[0] == Kind::Write);
     let most_writes = most_writes.map(<[Kind]>::len).max().unwrap_or(0);
     match size {
-        Size::Small => assert!(healthy.operations.len() > 80, "the workload is small"),
+        Size::Small => {
+            assert!(healthy.operations.len() > 80, "the workload is small");
+            let with_room = healthy.images_with_room;
+            assert!(with_room > 40, "only {with_room} images have room");
+        }
         // A header, two pieces and the end of the line.
         Size::Large => assert!(
             most_writes >= 4,

@@ -58,6 +58,8 @@ pub(crate) struct Report {
     pub(crate) refused: usize,
     /// How often it was looked what the next process would find.
     pub(crate) images: usize,
+    /// In how many of these images there was room behind the last record.
+    pub(crate) images_with_room: usize,
     /// What a power cut left at the operation where one was to come.
     pub(crate) cut: Option<SimulatedDisk>,
 }
@@ -100,6 +102,8 @@ struct Trial {
     observer: Observer,
     operations: Vec<Kind>,
     images: usize,
+    /// In how many of them there was room behind the last record.
+    images_with_room: usize,
     /// A file could not be cut.
     is_uncut: bool,
     /// The system has lost what it had accepted.
@@ -129,7 +133,11 @@ impl Trial {
         };
         let found = file::load_to_serve_on(Arc::new(image), Path::new(NAME));
         let result = match found {
-            Ok(found) => self.observer.check(&found.database, found.id, end),
+            Ok(found) => {
+                let has_room = found.fault.is_none() && found.log.length() > found.log.offset();
+                self.images_with_room += usize::from(has_room);
+                self.observer.check(&found.database, found.id, end)
+            }
             Err(error) => Err(error.to_string()),
         };
         if let Err(wrong) = result {
@@ -213,6 +221,7 @@ impl Setup {
             observer: Observer::new(self.base.clone()),
             operations: Vec::new(),
             images: 0,
+            images_with_room: 0,
             is_uncut: false,
             is_discarded: false,
             is_healed: false,
@@ -271,6 +280,7 @@ impl Setup {
                 .count(|_, fate| matches!(fate, Fate::Accepted(_))),
             refused: trial.observer.count(|_, fate| fate == Fate::Refused),
             images: trial.images,
+            images_with_room: trial.images_with_room,
             cut: trial.cut.clone(),
         })
     }

@@ -142,12 +142,20 @@ impl Generator {
         let first_conversion = self.random.random_range(2..bursts / 2);
         let second_conversion = self.random.random_range(bursts / 2..bursts);
         let heal = self.random.random_range(bursts / 2..bursts);
+        let in_a_row = self.random.random_range(0..bursts / 2);
         let mut steps = Vec::new();
         for burst in 0..bursts {
             for _ in 0..self.random.random_range(1..5) {
                 steps.push(Step::Transact(self.transaction()));
                 if self.random.random_bool(0.3) {
                     steps.push(Step::Yield(self.random.random_range(1..6)));
+                }
+            }
+            if burst == in_a_row {
+                // Durable ones that are written one by one, for which room is made in the file.
+                for client in 0..8 {
+                    steps.push(Step::Transact(self.entry(client % WRITERS, true, "")));
+                    steps.push(Step::Settle);
                 }
             }
             if burst == heal {
