@@ -137,13 +137,18 @@ fn without_times(text: &str) -> String {
 /// A line whose place among the rows does not show: a table in JSON on one line with its rows sorted, and JSON on
 /// many lines without what depends on being the last element.
 fn sorted_rows(line: &str) -> String {
-    let Ok(Json::Object(mut table)) = json::parse(line.as_bytes()) else {
+    // A table in JSON may stand behind the id of a transaction.
+    let (id, table) = match line.find('{') {
+        Some(at) if line.starts_with("last_id: ") => line.split_at(at),
+        _ => ("", line),
+    };
+    let Ok(Json::Object(mut table)) = json::parse(table.as_bytes()) else {
         return line.trim_end_matches([',', ']', '}']).to_owned();
     };
     if let Some(Json::Array(rows)) = table.get_mut("data") {
         rows.sort_by_key(Json::to_string);
     }
-    Json::Object(table).to_string()
+    format!("{id}{}", Json::Object(table))
 }
 
 /// A message with its time and the program's folder erased, and the members of an object at its end sorted.
@@ -325,6 +330,34 @@ fn check_monitors(side: Side) {
         watch(&[*style, &["monitor", "Thing"]].concat(), "");
     }
     watch(&["monitor", "ALL"], "Box");
+    // Rows come to be chosen, and are chosen no longer.
+    let condition = r#"[["name","==","b"],["integer",">",2]]"#;
+    let zero = "00000000-0000-0000-0000-000000000000";
+    let unknown = "01234567-89ab-cdef-0123-456789abcdef";
+    let columns = "name,integer,tags,Upper";
+    for command in [
+        &["monitor-cond"] as &[&str],
+        &["monitor-cond-since"],
+        &["monitor-cond-since", zero],
+        &["monitor-cond-since", unknown],
+    ] {
+        for style in [
+            &[] as &[&str],
+            &["-fjson"],
+            &["--bare"],
+            &["-fcsv", "--timestamp"],
+        ] {
+            watch(
+                &[style, command, &[condition, "Thing", columns]].concat(),
+                "",
+            );
+        }
+    }
+    watch(&["monitor-cond", "[true]", "Thing"], "action");
+    watch(
+        &["monitor-cond", condition, "Thing", "name,Upper,!delete"],
+        "",
+    );
     watch(&["--pretty", "-f", "json", "monitor", "ALL"], "{");
 }
 
@@ -465,6 +498,8 @@ fn clients_go_to_the_background_alike() {
                 &["ovsdb-client/unblock"],
                 &["ovsdb-client/unblock"],
                 &["ovsdb-client/block", "x"],
+                &["ovsdb-client/cond_change"],
+                &["ovsdb-client/cond_change", "Box", "[false]"],
                 &["no-such-command"],
                 &["exit"],
             ],
@@ -492,6 +527,24 @@ fn clients_go_to_the_background_alike() {
     });
     let [reference, ours] = outputs;
     assert_eq!(ours, reference);
+}
+
+/// The reference sends it, as a string that says what is wrong with it.
+#[test]
+fn a_condition_that_is_no_json_is_refused_and_the_monitor_goes_on() {
+    let bench = Bench::new(Side::Reference);
+    let seen = detached(
+        &bench,
+        Side::Ours,
+        &["monitor-cond", "[true]", "Box"],
+        r#"{"op":"comment","comment":"nothing"}"#,
+        &[&["ovsdb-client/cond_change", "Box", "["], &["exit"]],
+    );
+    assert!(
+        seen[2].starts_with("exit code 2\n") && seen[2].contains("\"[\": "),
+        "{seen:?}"
+    );
+    assert!(seen[3].starts_with("exit code 0\n"), "{seen:?}");
 }
 
 #[test]

@@ -455,7 +455,16 @@ fn ovsdb_client() -> Page {
             "Without DATABASE it is Open_vSwitch, or the only one that the server has.",
         ],
         commands: client::commands()
-            .map(|(synopsis, help)| (synopsis, help.to_owned()))
+            .map(|(synopsis, help)| {
+                let name = synopsis.split(' ').next().unwrap_or_default();
+                let text = match client::example(name) {
+                    Some((meaning, words)) => {
+                        format!("{help}.\nFor example, {meaning}: ovsdb-client {words}")
+                    }
+                    None => help.to_owned(),
+                };
+                (synopsis, text)
+            })
             .collect(),
         options: options(&client::options()),
         sections: &[

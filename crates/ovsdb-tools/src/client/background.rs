@@ -23,7 +23,7 @@ pub(crate) struct Background {
 /// One call of the control socket. A call that is dropped is answered with an error.
 pub(crate) struct Control {
     call: Call,
-    answer: oneshot::Sender<String>,
+    answer: oneshot::Sender<Result<String, String>>,
     sent: oneshot::Receiver<()>,
 }
 
@@ -39,12 +39,17 @@ impl Control {
     /// Answers the call with success.
     pub(crate) fn reply(self, text: &str) {
         // Without the caller nobody cares for the answer.
-        drop(self.answer.send(text.to_owned()));
+        drop(self.answer.send(Ok(text.to_owned())));
+    }
+
+    /// Answers the call with an error.
+    pub(crate) fn refuse(self, error: String) {
+        drop(self.answer.send(Err(error)));
     }
 
     /// Answers the last call with success: returns when the answer is on its way, so that the program may end.
     pub(crate) async fn reply_last(self) {
-        drop(self.answer.send(String::new()));
+        drop(self.answer.send(Ok(String::new())));
         // An error means that the answer can no longer be sent.
         let _ = self.sent.await;
     }
@@ -71,7 +76,7 @@ impl Background {
                         let control = Control { call, answer, sent };
                         // Both fail only when the command has gone, and the program with it.
                         sender.send(control).await.map_err(|_| ENDING)?;
-                        let text = answered.await.map_err(|_| ENDING)?;
+                        let text = answered.await.map_err(|_| ENDING)??;
                         // Only who ends the program waits for this.
                         Ok::<_, String>(Answer::text(text).then(|| {
                             let _ = tell_sent.send(());

@@ -227,7 +227,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         "[SERVER] [DATABASE] < SNAPSHOT",
         Need::Database,
         (0, 0),
-        "replace the contents of DATABASE by those of a database file;\n--force overrides differences of schemas",
+        "replace the contents of DATABASE by those of a database file;\n--force overrides differences of schemas, --keep-uuids has rows\n\
+         keep the UUIDs that they have in the file",
     ),
     command(
         Action::Lock,
@@ -266,10 +267,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(
         Action::Help,
         "help",
-        "",
+        "[COMMAND]",
         Need::Nothing,
         (0, usize::MAX),
-        "print this text",
+        "print this text, or more about COMMAND",
     ),
 ];
 
@@ -354,7 +355,7 @@ pub(crate) async fn execute(
         (Action::ListColumns, _) => schema::list_columns(server, database, &args, out).await,
         (Action::Dump, _) => dump::dump(server, database, &args, out).await,
         (Action::Backup, _) => backup::backup(server, database, out).await,
-        (Action::Restore, _) => restore::restore(server, database, settings.force, out).await,
+        (Action::Restore, _) => restore::restore(server, database, settings, out).await,
         (Action::Lock, Some(daemon)) => {
             lock::run(server, events, command.name, &args[0], daemon, out).await
         }
@@ -431,7 +432,10 @@ async fn execute_alone(
         }
         #[cfg(feature = "sql")]
         Action::Sql => sql(&args, settings, out).await,
-        _ => out.bytes(usage::text().as_bytes()),
+        _ => {
+            let about = usage::about(args.first().map(String::as_str));
+            out.bytes(about.as_bytes())
+        }
     }
 }
 

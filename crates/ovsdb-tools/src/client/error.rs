@@ -11,8 +11,10 @@ use ovsdb_daemon::vlog::VlogOptionError;
 use ovsdb_net::{NetError, errno_text};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::JsonError;
+use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::file::FileError;
 
+use super::keep_uuids::ATTEMPTS_MAX;
 use crate::table::UnknownFormat;
 
 /// A failure of the program.
@@ -208,6 +210,39 @@ pub enum ClientError {
         "{0} (use --force to override differences, or \"ovsdb-client convert\" to change the schema)"
     )]
     OtherSchema(String),
+    /// `restore --keep-uuids` with a server that does not know UUIDs in `insert`.
+    #[error(
+        "{0}: the server does not let clients choose the UUIDs of rows, so --keep-uuids is of no use with it"
+    )]
+    UuidsNotChosen(String),
+    /// `restore --keep-uuids` of a row whose present one differs where it cannot be changed.
+    #[error(
+        "{table} table, row {row}, column {column}: the value in the database is not that of the snapshot, and the schema lets \
+         nobody change it"
+    )]
+    RestoreFixed {
+        /// The table.
+        table: String,
+        /// The row.
+        row: Uuid,
+        /// The column.
+        column: String,
+    },
+    /// An operation of `restore --keep-uuids` failed.
+    #[error("{table} table{}: server returned error reply: {error}", in_row(.row.as_ref()))]
+    RestoreOperation {
+        /// The table.
+        table: String,
+        /// The row, if it is about one.
+        row: Option<Uuid>,
+        /// The operation's result.
+        error: String,
+    },
+    /// Rows came and went too quickly for `restore --keep-uuids`.
+    #[error(
+        "rows were added or removed by others {ATTEMPTS_MAX} times while their UUIDs were compared with those of the snapshot"
+    )]
+    RestoreOvertaken,
     /// The file to restore from is no database.
     #[error(transparent)]
     File(#[from] FileError),
@@ -239,6 +274,11 @@ impl From<super::sql::Failure> for ClientError {
     fn from(failure: super::sql::Failure) -> ClientError {
         ClientError::Sql(Box::new(failure))
     }
+}
+
+/// The part of a message about a row.
+fn in_row(row: Option<&Uuid>) -> String {
+    row.map_or_else(String::new, |row| format!(", row {row}"))
 }
 
 impl ClientError {
@@ -293,6 +333,16 @@ pub enum Shape {
         row: usize,
         /// The table.
         table: String,
+        /// The column.
+        column: String,
+    },
+    /// A row lacks a column, and its UUID is known.
+    #[error("{table} table reply row {row} lacks {column} member")]
+    RowLacks {
+        /// The table.
+        table: String,
+        /// The row.
+        row: Uuid,
         /// The column.
         column: String,
     },

@@ -10,6 +10,8 @@ mod backup;
 mod commands;
 mod dump;
 mod error;
+mod examples;
+mod keep_uuids;
 mod lock;
 mod monitor;
 mod monitor_print;
@@ -48,6 +50,11 @@ pub fn commands() -> impl Iterator<Item = (String, &'static str)> {
     })
 }
 
+/// An example of a command of `ovsdb-client`: what it shows, and the words behind the program's name.
+pub fn example(command: &str) -> Option<(&'static str, &'static str)> {
+    examples::of(command)
+}
+
 /// The program: takes the command line of this process and answers with its exit code.
 pub fn main() -> ExitCode {
     program::init("ovsdb-client");
@@ -61,7 +68,10 @@ pub fn main() -> ExitCode {
     let mut settings = Settings::default();
     for (option, value) in parsed.options {
         let printed = match option {
-            Opt::Common(Common::Help) => Some(usage::text()),
+            Opt::Common(Common::Help) => {
+                let command = parsed.operands.first();
+                Some(usage::about(command.map(String::as_str)))
+            }
             Opt::Common(Common::ListOptions) => Some(table.list()),
             Opt::Common(Common::Version) => Some(program::version_text()),
             _ => None,

@@ -117,8 +117,14 @@ impl Monitor<'_> {
                         blocked = false;
                     }
                     "ovsdb-client/cond_change" => {
-                        self.change_condition(&control.args()[0], &control.args()[1]).await?;
-                        control.reply("condition changed");
+                        // A slip at the control socket must not end the monitor.
+                        match query::parse(&control.args()[1]) {
+                            Ok(condition) => {
+                                self.change_condition(&control.args()[0], condition).await?;
+                                control.reply("condition changed");
+                            }
+                            Err(error) => control.refuse(error.to_string()),
+                        }
                     }
                     _ => {
                         control.reply_last().await;
@@ -217,9 +223,9 @@ impl Monitor<'_> {
     }
 
     /// Sends the new condition; the server's reply tells nothing that is not seen in the updates.
-    async fn change_condition(&self, table: &str, condition: &str) -> Result<(), ClientError> {
+    async fn change_condition(&self, table: &str, condition: Json) -> Result<(), ClientError> {
         let mut request = Object::new();
-        request.insert("where", query::parse(condition)?);
+        request.insert("where", condition);
         let mut requests = Object::new();
         requests.insert(table, vec![Json::Object(request)]);
         let params = vec![Json::Null, Json::Null, Json::Object(requests)];

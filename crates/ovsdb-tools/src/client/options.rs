@@ -27,6 +27,8 @@ pub enum Opt {
     Timestamp,
     /// `--force`.
     Force,
+    /// `--keep-uuids`.
+    KeepUuids,
     /// `--watch`.
     #[cfg(feature = "sql")]
     Watch,
@@ -96,6 +98,12 @@ pub fn options() -> Table<Opt> {
                     Arg::No,
                     "let \"restore\" ignore differences of schemas",
                 ),
+            Spec::own(
+                Opt::KeepUuids,
+                "keep-uuids",
+                Arg::No,
+                "have \"restore\" give rows the UUIDs of the snapshot",
+            ),
                 #[cfg(feature = "sql")]
                 Spec::long(
                     Opt::Watch,
@@ -210,6 +218,8 @@ pub struct Settings {
     pub timestamp: bool,
     /// Whether `restore` ignores differences of schemas.
     pub force: bool,
+    /// Whether `restore` gives rows the UUIDs that they have in the snapshot.
+    pub keep_uuids: bool,
     /// Whether `sql` goes on.
     pub watch: bool,
     /// The program's lifetime in seconds.
@@ -230,6 +240,7 @@ impl Default for Settings {
             style: Style::new(Format::Table),
             timestamp: false,
             force: false,
+            keep_uuids: false,
             watch: false,
             timeout_s: None,
             leader_only: true,
@@ -257,6 +268,7 @@ impl Settings {
             Opt::MaxColumnWidth => self.style.set_max_column_width(argument),
             Opt::Timestamp => self.timestamp = true,
             Opt::Force => self.force = true,
+            Opt::KeepUuids => self.keep_uuids = true,
             #[cfg(feature = "sql")]
             Opt::Watch => self.watch = true,
             Opt::Timeout => match unsigned(argument) {

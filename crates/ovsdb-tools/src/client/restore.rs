@@ -1,6 +1,6 @@
 //! `restore`: replaces the contents of a database by those of a database file, in one transaction.
 //!
-//! The rows get new UUIDs: operations refer to each other by names made from the old ones.
+//! The rows get new UUIDs: operations refer to each other by names made from the old ones. [`keep_uuids`] has them keep theirs.
 
 use std::io::{self, IsTerminal};
 
@@ -14,14 +14,15 @@ use ovsdb_proto::words::Method;
 use ovsdb_server::file::Loaded;
 
 use super::error::ClientError;
+use super::options::Settings;
 use super::output::Output;
 use super::server::Server;
-use super::{snapshot, wait};
+use super::{keep_uuids, snapshot, wait};
 
 pub(crate) async fn restore(
     server: &Server,
     database: &str,
-    force: bool,
+    settings: &Settings,
     out: &Output,
 ) -> Result<(), ClientError> {
     if io::stdin().is_terminal() {
@@ -32,19 +33,19 @@ pub(crate) async fn restore(
     } = snapshot::load()?;
     let schema = backup.schema();
     if let Some(difference) = difference(schema, &server.schema(database, out).await?) {
-        if !force {
+        if !settings.force {
             return Err(ClientError::OtherSchema(difference));
         }
         tracing::info!(target: "ovsdb_client", "{difference}");
     }
 
+    if settings.keep_uuids {
+        return keep_uuids::restore(server, &backup, out).await;
+    }
     let mut transaction = vec![Json::string(schema.name.as_str())];
     for (id, table) in backup.table_ids().zip(&schema.tables) {
-        transaction.push(Json::Object(Object::from_iter([
-            ("op", Json::string("delete")),
-            ("table", Json::string(table.name.as_str())),
-            ("where", Json::Array(Vec::new())),
-        ])));
+        let all = Json::Array(Vec::new());
+        transaction.push(operation("delete", table, [("where", all)]));
         for row in backup.table(id).iter() {
             let values = table.column_ids().map(|column| row.get(column));
             transaction.push(insert(table, &row.uuid(), values));
@@ -78,18 +79,42 @@ fn difference(backup: &Schema, database: &Schema) -> Option<String> {
 
 /// An operation that inserts a row under the name made from its UUID. `values` are those of all columns.
 fn insert<'r>(table: &TableSchema, uuid: &Uuid, values: impl Iterator<Item = &'r Datum>) -> Json {
+    operation(
+        "insert",
+        table,
+        [
+            ("uuid-name", Json::string(uuid.row_name())),
+            ("row", row_values(table, values, with_names)),
+        ],
+    )
+}
+
+/// An operation on a table, with what else belongs to it.
+pub(super) fn operation<const N: usize>(
+    name: &str,
+    table: &TableSchema,
+    members: [(&str, Json); N],
+) -> Json {
+    let common = [
+        ("op", Json::string(name)),
+        ("table", Json::string(table.name.as_str())),
+    ];
+    Json::Object(Object::from_iter(common.into_iter().chain(members)))
+}
+
+/// The values of a new row, `values` being those of all columns: those that are not what they would be anyway.
+pub(super) fn row_values<'r>(
+    table: &TableSchema,
+    values: impl Iterator<Item = &'r Datum>,
+    to_json: impl Fn(&Datum, &ColumnType) -> Json,
+) -> Json {
     let mut row = Object::new();
     for ((id, column), value) in table.column_ids().zip(&table.columns).zip(values) {
         if !id.is_standard() && column.persistent && !value.is_default(&column.ty) {
-            row.insert(column.name.clone(), with_names(value, &column.ty));
+            row.insert(column.name.clone(), to_json(value, &column.ty));
         }
     }
-    Json::Object(Object::from_iter([
-        ("op", Json::string("insert")),
-        ("table", Json::string(table.name.as_str())),
-        ("uuid-name", Json::string(uuid.row_name())),
-        ("row", Json::Object(row)),
-    ]))
+    Json::Object(row)
 }
 
 /// A datum with references by name.

@@ -2,11 +2,36 @@
 
 use ovsdb_daemon::{dirs, program};
 
-use super::commands;
+use super::commands::Command;
 use super::options::options;
+use super::{commands, examples};
 
-/// What `--help` prints.
-pub(crate) fn text() -> String {
+/// What `--help` prints with the name of a command, if there is one of that name, or without.
+pub(crate) fn about(command: Option<&str>) -> String {
+    command.and_then(Command::find).map_or_else(text, of)
+}
+
+/// About one command.
+fn of(command: &Command) -> String {
+    let name = program::name();
+    let synopsis = format!("{} {}", command.name, command.usage);
+    let mut text = format!(
+        "{name} {}: {}\nusage: {name} [OPTIONS] {}\n",
+        command.name,
+        command.help.replace('\n', " "),
+        synopsis.trim_end()
+    );
+    if let Some((meaning, words)) = examples::of(command.name) {
+        text.push_str(&format!("\nFor example, {meaning}:\n    {name} {words}\n"));
+    }
+    text.push_str(&format!(
+        "\n\"{name} --help\" tells of servers, options and other commands.\n"
+    ));
+    text
+}
+
+/// What `--help` prints without a command.
+fn text() -> String {
     let name = program::name();
     let mut text = format!(
         "{name}: Open vSwitch database JSON-RPC client\nusage: {name} [OPTIONS] COMMAND [ARG...]\n\nValid commands are:\n"
@@ -30,4 +55,30 @@ pub(crate) fn text() -> String {
         dirs::rundir().display()
     ));
     text + &options().help()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::commands::COMMANDS;
+
+    #[test]
+    fn every_command_has_an_example_that_calls_it() {
+        for command in COMMANDS {
+            let (_, words) =
+                examples::of(command.name).unwrap_or_else(|| panic!("none of {}", command.name));
+            assert!(words.split(' ').any(|word| word == command.name), "{words}");
+            let about = about(Some(command.name));
+            assert!(
+                about.contains(words) && about.contains("usage: "),
+                "{about}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_gets_the_whole_text() {
+        assert_eq!(about(Some("nothing")), about(None));
+        assert_ne!(about(Some("dump")), about(None));
+    }
 }

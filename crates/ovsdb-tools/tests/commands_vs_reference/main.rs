@@ -3,12 +3,13 @@
 //!
 //! The command lines are tables: what is shown in which styles (`styles`), what else there is to say to `ovsdb-client`
 //! (`client`), and to `ovs-appctl` (`appctl`). Clients that stay (`monitor`, `lock`, `--detach`) have a test of their own,
-//! `client_vs_reference`. What differs and is meant to stands in `known`, for each release of the reference.
+//! `client_vs_reference`. `restore` is about what only ours can do. What differs and is meant to stands in `known`, for each release of the reference.
 
 mod appctl;
 mod client;
 mod contents;
 mod known;
+mod restore;
 mod styles;
 
 use std::path::PathBuf;
