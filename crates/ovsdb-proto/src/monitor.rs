@@ -8,6 +8,7 @@ use crate::json::Json;
 use crate::parser::{Kinds, Members};
 use crate::schema::{ColumnId, Schema, TableId, TableSchema};
 use crate::symbols::Symbols;
+use crate::uuid::Uuid;
 
 /// A `<monitor-select>`: the kinds of change that are of interest, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -217,6 +218,19 @@ fn condition_from_json(table: &TableSchema, json: &Json) -> Result<Condition, Ov
 
 fn unknown_table(name: &str) -> OvsdbError {
     OvsdbError::bare_syntax(format!("no table named {name}"))
+}
+
+/// Parses the last parameter of `monitor_cond_since`: the version that a client knows; `None` if it says zeros, which means that
+/// it knows none.
+///
+/// # Errors
+/// A `syntax error`.
+pub fn last_transaction_id(json: &Json) -> Result<Option<Uuid>, OvsdbError> {
+    let text = json.as_str();
+    let text = text.ok_or_else(|| OvsdbError::syntax(json, "last-txn-id must be string"))?;
+    let id = Uuid::parse(text)
+        .ok_or_else(|| OvsdbError::syntax(json, "last-txn-id must be UUID format."))?;
+    Ok((id != Uuid::ZERO).then_some(id))
 }
 
 /// Parses the third parameter of `monitor_cond_change`: new conditions for tables that `is_monitored`. A monitor without

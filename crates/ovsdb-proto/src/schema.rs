@@ -258,6 +258,23 @@ impl Schema {
         self.to_json() == other.to_json()
     }
 
+    /// True if both say the same and number tables and columns alike, so that rows of one can be read by the other. Equal schemas
+    /// need not be so: after a conversion what is new has the highest numbers, whatever its name.
+    pub fn is_laid_out_as(&self, other: &Schema) -> bool {
+        if std::ptr::eq(self, other) {
+            return true;
+        }
+        let same_names = |(a, b): (&TableSchema, &TableSchema)| {
+            let (a_columns, b_columns) = (a.columns.iter(), b.columns.iter());
+            let names = a_columns.map(|column| &column.name);
+            let same_ids = a.column_ids().eq(b.column_ids());
+            same_ids && a.name == b.name && names.eq(b_columns.map(|column| &column.name))
+        };
+        self.tables.len() == other.tables.len()
+            && self.tables.iter().zip(&other.tables).all(same_names)
+            && self.is_equivalent(other)
+    }
+
     /// The first ephemeral column, if there is one: clustered databases cannot have any.
     pub fn ephemeral_column(&self) -> Option<(&TableSchema, &ColumnSchema)> {
         let columns = self

@@ -8,7 +8,7 @@
 //!
 //! An [`Engine`] serves [`Database`]s that it keeps, in memory or in files, on schemas of the program's own. It does for them
 //! what `ovsdb-server` does, which is built on it: transactions, monitors of all kinds, locks, access by role, conversion,
-//! compaction of files, the built-in database `_Server`. A [`Gate`] has a say before clients change one. The program reads
+//! compaction of files, the built-in database `_Server`. A [`Gate`] has a say before clients read or change one. The program reads
 //! [`Snapshot`]s, carries out transactions of its own, and hears of changes with a [`Watch`].
 //!
 //! A [`Service`] answers for further databases and methods itself, by whatever code. It says what it can do, and all else has
@@ -49,6 +49,7 @@
 mod builder;
 mod engine;
 mod gate;
+mod history;
 mod monitor;
 mod peer;
 mod program;
@@ -58,8 +59,10 @@ mod watch;
 
 pub use self::builder::{Builder, Database, StartError};
 pub use self::engine::{Engine, ExecuteError, RemoteError};
-pub use self::gate::{Gate, Proposal};
-pub use self::monitor::{MonitorRequest, Watcher};
+pub use self::gate::{Gate, MonitorProposal, MonitoredTable, Proposal};
+pub use self::history::History;
+pub(crate) use self::monitor::Place;
+pub use self::monitor::{MonitorChange, MonitorRequest, Watcher};
 pub use self::peer::{Gone, Peer};
 pub(crate) use self::program::{Answered, Program, Question};
 pub use self::service::{Call, LockWish, Refusal, Reply, Service};

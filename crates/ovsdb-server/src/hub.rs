@@ -289,7 +289,14 @@ impl Hub {
 
     /// Rings `bell` after every commit that changes one of `tables`, for as long as somebody keeps the bell.
     pub fn ring_on_change(&self, tables: Vec<TableId>, bell: &Arc<Notify>) {
-        self.tripwires.lock().push(Tripwire {
+        let mut tripwires = self.tripwires.lock();
+        if tripwires.len() == tripwires.capacity() {
+            // Bells come and go also where nothing is committed. Each time at least as many are added as are looked at here.
+            tripwires.retain(|wire| wire.bell.strong_count() > 0);
+            let more = tripwires.len().max(4);
+            tripwires.reserve(more);
+        }
+        tripwires.push(Tripwire {
             tables,
             bell: Arc::downgrade(bell),
         });
@@ -853,6 +860,19 @@ mod tests {
         let current = fixture.hub.version().number;
         let found: Vec<u64> = rung.try_iter().collect();
         assert_eq!(found, [current; 2]);
+    }
+
+    #[test]
+    fn bells_that_nobody_keeps_are_forgotten_also_without_a_commit() {
+        let fixture = Fixture::new();
+        let kept = Arc::<Notify>::default();
+        fixture.hub.ring_on_change(Vec::new(), &kept);
+        for _ in 0..1000 {
+            fixture.hub.ring_on_change(Vec::new(), &Arc::default());
+        }
+        let tripwires = fixture.hub.tripwires.lock();
+        assert!(tripwires.len() < 20, "{}", tripwires.len());
+        assert_eq!(tripwires[0].bell.strong_count(), 1, "and no other");
     }
 
     #[test]

@@ -1,13 +1,25 @@
 //! A message that the program has for a client, on its way to the session.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use ovsdb_proto::json::Json;
 use tokio::sync::OwnedSemaphorePermit;
+
+/// Tells a monitor of the program from all others of the process, whatever its client calls it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MonitorKey(u64);
+
+impl MonitorKey {
+    /// A key that no monitor had before.
+    pub(crate) fn fresh() -> MonitorKey {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        MonitorKey(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// See the module's documentation.
 pub struct Notice {
-    monitor: Option<Json>,
+    monitor: Option<MonitorKey>,
     text: Vec<u8>,
     /// Of what the program may have on its way to the client. It comes free when the message has left, or goes nowhere.
     _room: OwnedSemaphorePermit,
@@ -15,7 +27,11 @@ pub struct Notice {
 
 impl Notice {
     /// The text of a message, which ends with the monitor that it belongs to.
-    pub(crate) fn new(monitor: Option<Json>, text: Vec<u8>, room: OwnedSemaphorePermit) -> Notice {
+    pub(crate) fn new(
+        monitor: Option<MonitorKey>,
+        text: Vec<u8>,
+        room: OwnedSemaphorePermit,
+    ) -> Notice {
         Notice {
             monitor,
             text,
@@ -24,8 +40,8 @@ impl Notice {
     }
 
     /// The monitor that it belongs to.
-    pub(crate) fn monitor(&self) -> Option<&Json> {
-        self.monitor.as_ref()
+    pub(crate) fn monitor(&self) -> Option<MonitorKey> {
+        self.monitor
     }
 
     /// The message.

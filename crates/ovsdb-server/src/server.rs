@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ovsdb_proto::schema::Schema;
@@ -111,11 +111,25 @@ pub struct Server {
     is_closed: AtomicBool,
     /// Rung when the last session has ended of a server that is being closed.
     deserted: Notify,
+    /// For how many clients the program has not heard yet that they are gone, or may have to.
+    farewells: AtomicUsize,
     monitor_cond_disabled: AtomicBool,
     limits: Limits,
     budget: Arc<Budget>,
     tellers: Arc<Tellers>,
     lane: Arc<Lane>,
+}
+
+/// Something that is to be done at the end of a session. See [`Server::farewell`].
+pub(crate) struct Farewell(Arc<Server>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // After what was done.
+        if self.0.farewells.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.deserted.notify_waiters();
+        }
+    }
 }
 
 impl Server {
@@ -153,6 +167,7 @@ impl Server {
             sessions: Mutex::default(),
             is_closed: AtomicBool::new(false),
             deserted: Notify::new(),
+            farewells: AtomicUsize::new(0),
             monitor_cond_disabled: AtomicBool::new(false),
             limits,
             budget: Budget::new(limits.requests_bytes_max),
@@ -580,17 +595,24 @@ impl Server {
         }
     }
 
-    /// Waits until no session is left. To be called after [`Server::close`], or it may take long.
+    /// Waits until no session is left, and the program has heard so. To be called after [`Server::close`], or it may take long.
     pub(crate) async fn deserted(&self) {
         loop {
             let mut deserted = pin!(self.deserted.notified());
             // Before the look, so that nothing happens between that and the wait.
             deserted.as_mut().enable();
-            if self.sessions.lock().is_empty() {
+            let is_told = self.farewells.load(Ordering::Acquire) == 0;
+            if is_told && self.sessions.lock().is_empty() {
                 return;
             }
             deserted.await;
         }
+    }
+
+    /// Has whoever waits for the end of all sessions wait until this is dropped, too. To be called by a session.
+    pub(crate) fn farewell(self: &Arc<Self>) -> Farewell {
+        self.farewells.fetch_add(1, Ordering::Relaxed);
+        Farewell(self.clone())
     }
 
     /// Rung when a database has come or gone, or has another schema. Only those hear it who wait.

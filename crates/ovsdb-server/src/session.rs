@@ -20,6 +20,7 @@ mod requests;
 mod room;
 mod telling;
 mod transactions;
+mod turns;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -664,9 +665,14 @@ impl Session {
         let mut ended = self.monitors.cancel_database(database, &self.mailbox);
         ended.extend(self.end_watched(database));
         for id in ended {
-            if self.mailbox.is_db_change_aware() {
-                self.notify_at_once(Method::MonitorCanceled, vec![id]);
-            }
+            self.tell_end_of_monitor(id);
+        }
+    }
+
+    /// Tells that a monitor has ended with its database, if the client looks after such things itself.
+    fn tell_end_of_monitor(&mut self, id: Json) {
+        if self.mailbox.is_db_change_aware() {
+            self.notify_at_once(Method::MonitorCanceled, vec![id]);
         }
     }
 

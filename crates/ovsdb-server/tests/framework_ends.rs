@@ -12,37 +12,10 @@ use ovsdb_server::framework::{
     AddError, Builder, Call, Database, Engine, ExecuteError, MonitorRequest, Reply, Service,
     Snapshot,
 };
+use support::engine::Fixture;
 use support::{Client, schema};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-
-/// An engine under test, which listens on a socket in a folder of its own.
-struct Fixture {
-    runtime: Runtime,
-    engine: Engine,
-    folder: tempfile::TempDir,
-}
-
-impl Fixture {
-    fn new(builder: Builder) -> Fixture {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let remote = format!("punix:{}", folder.path().join("db.sock").display());
-        let started = builder.remote(&remote).start();
-        let engine = runtime.block_on(started).expect("it starts");
-        Fixture {
-            runtime,
-            engine,
-            folder,
-        }
-    }
-
-    fn connect(&self) -> Client {
-        Client::connect(&self.folder.path().join("db.sock"))
-    }
-}
 
 /// Serves databases of these schemas, and answers `transact` never.
 struct Schemas(Arc<watch::Sender<Vec<Arc<Schema>>>>);

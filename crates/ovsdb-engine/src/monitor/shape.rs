@@ -92,6 +92,14 @@ impl Shape {
             .ok()
     }
 
+    /// The columns that are told of a table, by its place, in the order of their names.
+    ///
+    /// # Panics
+    /// If there are not that many tables.
+    pub fn columns(&self, at: usize) -> impl Iterator<Item = ColumnId> {
+        self.tables[at].columns.iter().map(|column| column.id)
+    }
+
     /// Whether a monitor of this shape that wants every row is to be told of a change.
     pub fn is_concerned(&self, change: &RowChange) -> bool {
         let Some(at) = self.position(change.table) else {

@@ -91,17 +91,14 @@ impl Service for Everything {
         let contents = self.contents.subscribe();
         let told = contents.borrow().clone();
         let watcher = request.watcher(call.peer(), told.schema())?;
-        let initial = watcher.initial(&told);
+        let known = |id| (id == told.id()).then(|| told.clone());
+        let initial = watcher.resume(&told, known);
         let under_way = Under::way(&self.under_way);
         tokio::spawn(async move {
             let _under_way = under_way;
             watcher.follow(told, contents).await;
         });
         Ok(initial)
-    }
-
-    async fn monitor_cond_change(&self, _: &Call, _: &Json, _: &Json, _: &Json) -> Reply {
-        Ok(Json::Null)
     }
 
     fn has_locks(&self) -> bool {

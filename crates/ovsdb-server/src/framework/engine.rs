@@ -168,7 +168,7 @@ impl Engine {
     /// A database as it is now, if the engine keeps one of this name.
     pub fn snapshot(&self, database: &str) -> Option<Snapshot> {
         let served = self.shared.server.database(database)?;
-        Some(Snapshot::from(served.version().database.clone()))
+        Some(Snapshot::from(&*served.version()))
     }
 
     /// Hears of what changes in a database from now on.

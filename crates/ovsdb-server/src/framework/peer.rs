@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::access::Access;
 use crate::limits;
 use crate::mailbox::{Letter, Mailbox, SessionId};
-use crate::notice::Notice;
+use crate::notice::{MonitorKey, Notice};
 
 /// The client has gone, or its monitor has ended: nobody can be told anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -73,7 +73,11 @@ impl Peer {
     }
 
     /// Sends the text of a message, which ends with the monitor that it belongs to.
-    pub(super) async fn send(&self, monitor: Option<Json>, text: Vec<u8>) -> Result<(), Gone> {
+    pub(super) async fn send(
+        &self,
+        monitor: Option<MonitorKey>,
+        text: Vec<u8>,
+    ) -> Result<(), Gone> {
         let bounds = limits::NOTICE_BYTES_MIN..=limits::SESSION_NOTICES_BYTES_MAX;
         // One that is too long has the room for itself.
         let bytes = text.len().clamp(*bounds.start(), *bounds.end());

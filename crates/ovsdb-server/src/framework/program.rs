@@ -11,7 +11,7 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::schema::Schema;
 
 use super::engine::Engine;
-use super::monitor::MonitorRequest;
+use super::monitor::{MonitorChange, MonitorRequest};
 use super::peer::Peer;
 use super::service::{Call, LockWish, Reply, Service};
 use crate::mailbox::DatabaseId;
@@ -24,11 +24,7 @@ pub(crate) enum Question {
         operations: Vec<Json>,
     },
     Monitor(MonitorRequest),
-    MonitorCondChange {
-        old_id: Json,
-        new_id: Json,
-        conditions: Json,
-    },
+    MonitorCondChange(MonitorChange),
     MonitorCancel(Json),
     Lock(String, LockWish),
     Other {
@@ -73,13 +69,8 @@ impl<S: Service> Answering for S {
                     operations,
                 } => self.transact(&call, &database, &operations).await,
                 Question::Monitor(request) => self.monitor(&call, &request).await,
-                Question::MonitorCondChange {
-                    old_id,
-                    new_id,
-                    conditions,
-                } => {
-                    self.monitor_cond_change(&call, &old_id, &new_id, &conditions)
-                        .await
+                Question::MonitorCondChange(change) => {
+                    self.monitor_cond_change(&call, &change).await
                 }
                 Question::MonitorCancel(id) => self.monitor_cancel(&call, &id).await,
                 Question::Lock(name, wish) => self.lock(&call, &name, wish).await,

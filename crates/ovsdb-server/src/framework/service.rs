@@ -12,7 +12,7 @@ use ovsdb_proto::schema::Schema;
 use ovsdb_proto::words::{Method, UNKNOWN_METHOD};
 
 use super::engine::Engine;
-use super::monitor::MonitorRequest;
+use super::monitor::{MonitorChange, MonitorRequest};
 use super::peer::Peer;
 use crate::mailbox::{Letter, Token};
 
@@ -106,16 +106,15 @@ pub trait Service: Send + Sync + 'static {
         }))
     }
 
-    /// `monitor_cond_change` of one of its monitors, which is called `new_id` from the reply on.
+    /// `monitor_cond_change` of one of its monitors. Unless a service says otherwise, the [`Watcher`](super::Watcher) of the
+    /// monitor goes on under the new conditions; of a monitor without one this is no method.
     fn monitor_cond_change(
         &self,
         call: &Call,
-        old_id: &Json,
-        new_id: &Json,
-        conditions: &Json,
+        change: &MonitorChange,
     ) -> impl Future<Output = Reply> + Send {
-        let _ = (call, old_id, new_id, conditions);
-        ready(Err(Refusal::UnknownMethod))
+        let _ = call;
+        change.apply()
     }
 
     /// `monitor_cancel` of one of its monitors. Whatever this says, it is told nothing any more.
@@ -147,6 +146,7 @@ pub trait Service: Send + Sync + 'static {
     }
 
     /// A client has gone that the service was called for. Calls of it may still be about to be dropped.
+    /// [`Engine::close`] returns when this has returned for all clients.
     fn disconnected(&self, peer: &Peer) {
         let _ = peer;
     }

@@ -14,17 +14,29 @@ use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::value::{ColumnError, FromDatum};
 
 use super::engine::ExecuteError;
+use crate::hub::Version;
 use crate::runtime::fresh_uuid;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(super) database: Database,
+    id: Uuid,
 }
 
 impl From<Database> for Snapshot {
     fn from(database: Database) -> Snapshot {
-        Snapshot { database }
+        let id = fresh_uuid();
+        Snapshot { database, id }
+    }
+}
+
+impl From<&Version> for Snapshot {
+    fn from(version: &Version) -> Snapshot {
+        Snapshot {
+            database: version.database.clone(),
+            id: version.id,
+        }
     }
 }
 
@@ -73,6 +85,12 @@ impl Snapshot {
         (results, next)
     }
 
+    /// Names it among all snapshots; clones have the same name. Of a database that an engine keeps it is the id of the last
+    /// transaction, as clients know it (ovsdb-server(7), section 4.1.15); what a program has made has an id by chance.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// The schema, which may be another one in another snapshot of the same database: it may have been converted.
     pub fn schema(&self) -> &Arc<Schema> {
         self.database.schema()
@@ -108,7 +126,7 @@ impl Snapshot {
     /// costs what differs, not what there is. With another schema in between, all of the old rows have gone, and all that are
     /// there are new.
     pub fn changes_since<'a>(&'a self, older: &'a Snapshot) -> impl Iterator<Item = RowChange<'a>> {
-        let same = Arc::ptr_eq(self.schema(), older.schema());
+        let same = self.schema().is_laid_out_as(older.schema());
         let both = same.then(|| self.database.table_ids());
         let both = both.into_iter().flatten().flat_map(|id| {
             let table = self.schema().table(id);

@@ -62,7 +62,7 @@ impl Watch {
             }
             let version = self.watched.served.version();
             if self.watched.seen.replace(version.id) != Some(version.id) {
-                return Some(Snapshot::from(version.database.clone()));
+                return Some(Snapshot::from(&*version));
             }
             tokio::select! {
                 () = self.watched.bell.notified() => {}

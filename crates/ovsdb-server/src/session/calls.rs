@@ -16,15 +16,19 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::jsonrpc::Message;
 use ovsdb_proto::words::Method;
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::requests::bad_params;
+use super::turns::{Order, Turn};
 use super::{Session, monitoring};
-use crate::framework::{Call, LockWish, MonitorRequest, Peer, Program, Question, Reply};
+use crate::framework::{
+    Call, LockWish, MonitorChange, MonitorRequest, Peer, Place, Program, Question, Reply,
+};
 use crate::limits;
 use crate::mailbox::{Answer, DatabaseId, Letter, Mailbox, Token};
 use crate::notice::Notice;
+use crate::server::Farewell;
 
 /// What a call leads to if it succeeds, beside its reply.
 enum Then {
@@ -44,7 +48,10 @@ struct Open {
 /// A monitor of the service.
 struct Watched {
     id: Json,
+    place: Arc<Place>,
     database: DatabaseId,
+    /// The database has gone. Its end is told after the reply with which it would have begun.
+    is_over: bool,
     /// What it is to be told as soon as the reply has left with which it begins; `None` after that. It takes of the room
     /// that all notices of the session share.
     held: Option<Vec<Arc<Notice>>>,
@@ -71,9 +78,10 @@ pub(super) struct Calls {
     open: HashMap<Token, Open, RandomState>,
     /// How many of them have not stepped aside.
     busy: usize,
-    /// Closed when the last one has begun.
-    last_begun: Option<oneshot::Receiver<()>>,
+    order: Arc<Order>,
     watched: Vec<Watched>,
+    /// Kept until the service has heard of the end.
+    farewell: Option<Farewell>,
 }
 
 impl Calls {
@@ -108,9 +116,12 @@ impl Drop for Calls {
             open.task.abort();
         }
         let (service, peer) = (self.program.service.clone(), self.peer.clone());
+        let farewell = self.farewell.take();
         // In a task of its own, in which it may panic as it likes.
-        self.runtime
-            .spawn(async move { service.disconnected(&peer) });
+        self.runtime.spawn(async move {
+            service.disconnected(&peer);
+            drop(farewell);
+        });
     }
 }
 
@@ -122,20 +133,12 @@ struct Delivery {
 }
 
 impl Delivery {
-    /// Awaits the reply. Does not begin with it before the sender of `before` has been dropped, and drops `begun` when it has.
-    async fn of(
-        mut self,
-        reply: impl Future<Output = Reply>,
-        before: Option<oneshot::Receiver<()>>,
-        begun: oneshot::Sender<()>,
-    ) {
-        if let Some(before) = before {
-            // Nothing is ever sent.
-            let _ = before.await;
-        }
+    /// Awaits the reply, with which it begins when it is its turn.
+    async fn of(mut self, reply: impl Future<Output = Reply>, turn: Turn) {
+        turn.comes().await;
         let mut reply = pin!(reply);
         let first = poll_fn(|context| Poll::Ready(reply.as_mut().poll(context))).await;
-        drop(begun);
+        drop(turn);
         self.reply = Some(match first {
             Poll::Ready(reply) => reply,
             Poll::Pending => reply.await,
@@ -181,19 +184,21 @@ impl Session {
                 let id = request.id.clone();
                 watched = Some(Watched {
                     id: id.clone(),
+                    place: request.place().clone(),
                     database,
+                    is_over: false,
                     held: Some(Vec::new()),
                     _end: end,
                 });
                 (Question::Monitor(request), Then::Begin(id))
             }
         };
-        if let Question::MonitorCancel(id) = &question {
-            self.forget_monitor(id);
-        }
         match self.duplicate_id(method, &params, &id) {
             Some(error) => self.refuse(&id, &error),
             None => {
+                if let Question::MonitorCancel(id) = &question {
+                    self.forget_monitor(id);
+                }
                 let calls = self.call(&program, question, then, id);
                 calls.watched.extend(watched);
             }
@@ -212,7 +217,10 @@ impl Session {
         };
         let first = params.first();
         let database = first.and_then(|name| program.database(name.as_str()?));
-        let monitor = |id: Option<&Json>| self.calls.as_ref()?.find(id?);
+        let monitor = |id: Option<&Json>| {
+            let calls = self.calls.as_ref()?;
+            Some(&calls.watched[calls.find(id?)?])
+        };
         let question = match known {
             Method::Transact => Question::Transact {
                 database: database?.schema.name.to_string(),
@@ -232,7 +240,7 @@ impl Session {
                 });
             }
             Method::MonitorCondChange => {
-                monitor(first)?;
+                let watched = monitor(first)?;
                 let [old_id, new_id, conditions] = params else {
                     let error = bad_params(params, String::from("invalid parameters"));
                     return Some(Route::Refuse(error));
@@ -241,12 +249,8 @@ impl Session {
                     return Some(Route::Refuse(monitoring::duplicate(new_id)));
                 }
                 let then = Then::Rename(old_id.clone(), new_id.clone());
-                let question = Question::MonitorCondChange {
-                    old_id: old_id.clone(),
-                    new_id: new_id.clone(),
-                    conditions: conditions.clone(),
-                };
-                return Some(Route::Ask(question, then));
+                let change = MonitorChange::new(old_id, new_id, conditions, &watched.place);
+                return Some(Route::Ask(Question::MonitorCondChange(change), then));
             }
             Method::MonitorCancel => match params {
                 [id] => {
@@ -316,15 +320,8 @@ impl Session {
             reply: None,
         };
         let service = program.service.clone();
-        let (begun, has_begun) = oneshot::channel();
-        let calls = self.calls.as_deref_mut();
-        let before = calls.and_then(|calls| calls.last_begun.take());
         let runtime = self.server.lane().outside();
-        let task = runtime.spawn(async move {
-            // Within the task: whatever the service does, it does to this call alone.
-            let answer = async { service.answer(call, question).await };
-            delivery.of(answer, before, begun).await;
-        });
+        let server = &self.server;
         let calls = self.calls.get_or_insert_with(|| {
             Box::new(Calls {
                 program: program.clone(),
@@ -332,12 +329,18 @@ impl Session {
                 peer,
                 open: HashMap::default(),
                 busy: 0,
-                last_begun: None,
+                order: Arc::default(),
                 watched: Vec::new(),
+                farewell: Some(server.farewell()),
             })
         });
+        let turn = calls.order.join();
+        let task = runtime.spawn(async move {
+            // Within the task: whatever the service does, it does to this call alone.
+            let answer = async { service.answer(call, question).await };
+            delivery.of(answer, turn).await;
+        });
         let task = task.abort_handle();
-        calls.last_begun = Some(has_begun);
         calls.busy += 1;
         let is_aside = false;
         calls.open.insert(
@@ -394,13 +397,16 @@ impl Session {
             return;
         };
         let mut held = None;
+        let mut ended = None;
         match then {
             Some(Then::Begin(id)) => {
-                // It may have ended with its database by now.
                 if let Some(place) = calls.find(&id) {
-                    match succeeds {
-                        true => held = calls.watched[place].held.take(),
-                        false => drop(calls.watched.remove(place)),
+                    let watched = &mut calls.watched[place];
+                    if succeeds && !watched.is_over {
+                        held = watched.held.take();
+                    } else {
+                        calls.watched.remove(place);
+                        ended = succeeds.then_some(id);
                     }
                 }
             }
@@ -414,19 +420,22 @@ impl Session {
         for notice in held.into_iter().flatten() {
             self.send_notice(&notice);
         }
+        if let Some(id) = ended {
+            self.tell_end_of_monitor(id);
+        }
     }
 
     /// Passes on what the program tells the client.
     pub(super) fn pass_on(&mut self, notice: Arc<Notice>) {
-        if let Some(id) = notice.monitor() {
+        if let Some(key) = notice.monitor() {
             let calls = self.calls.as_deref_mut();
             let watched = calls.and_then(|calls| {
-                let place = calls.find(id)?;
-                Some(&mut calls.watched[place])
+                let mut watched = calls.watched.iter_mut();
+                watched.find(|watched| watched.place.key == key)
             });
             match watched {
                 // It has ended.
-                None => return,
+                None | Some(Watched { is_over: true, .. }) => return,
                 Some(Watched {
                     held: Some(held), ..
                 }) => return held.push(notice),
@@ -474,14 +483,21 @@ impl Session {
         self.monitors.len() + calls.map_or(0, |calls| calls.watched.len())
     }
 
-    /// Ends the monitors on a database of the service that has gone, and returns their ids.
+    /// Ends the monitors on a database of the service that has gone, and returns the ids of those that have begun. The others
+    /// end when they would begin.
     pub(super) fn end_watched(&mut self, database: DatabaseId) -> Vec<Json> {
         let Some(calls) = self.calls.as_deref_mut() else {
             return Vec::new();
         };
-        let ended = calls
-            .watched
-            .extract_if(.., |watched| watched.database == database);
+        let ended = calls.watched.extract_if(.., |watched| {
+            let is_of_it = watched.database == database;
+            let has_begun = watched.held.is_none();
+            if is_of_it && !has_begun {
+                watched.is_over = true;
+                watched.held = Some(Vec::new());
+            }
+            is_of_it && has_begun
+        });
         ended.map(|watched| watched.id).collect()
     }
 }

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use ovsdb_engine::monitor::Shape;
+use ovsdb_proto::condition::Condition;
 use ovsdb_proto::error::{ErrorTag, OvsdbError};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::operation::Transact;
@@ -10,7 +12,8 @@ use ovsdb_proto::schema::Schema;
 
 use super::Session;
 use super::requests::ReadTransact;
-use crate::framework::{Gate, Peer, Proposal};
+use crate::database::Served;
+use crate::framework::{Gate, MonitorProposal, Peer, Proposal};
 
 impl Session {
     /// The client as the program sees it.
@@ -33,6 +36,27 @@ impl Session {
             transact: &read.transact,
         };
         ask(|| gate.transact(&proposal))
+    }
+
+    /// Asks whether a monitor of this shape may begin, or go on, under these conditions.
+    pub(super) fn pass_monitor(
+        &mut self,
+        database: &Arc<Served>,
+        shape: &Shape,
+        conditions: &[Condition],
+        is_change: bool,
+    ) -> Result<(), OvsdbError> {
+        let Some(gate) = database.gate() else {
+            return Ok(());
+        };
+        let proposal = MonitorProposal {
+            peer: self.peer(),
+            database,
+            shape,
+            conditions,
+            is_change,
+        };
+        ask(|| gate.monitor(&proposal))
     }
 
     /// Asks whether the client may give a database another schema.

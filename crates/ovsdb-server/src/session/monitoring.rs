@@ -6,8 +6,7 @@ use std::sync::Arc;
 use ovsdb_engine::monitor::Monitor;
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::Json;
-use ovsdb_proto::monitor::{MonitorRequests, condition_changes_from_json};
-use ovsdb_proto::uuid::Uuid;
+use ovsdb_proto::monitor::{MonitorRequests, condition_changes_from_json, last_transaction_id};
 use ovsdb_proto::words::Method;
 
 use crate::database::Served;
@@ -120,10 +119,14 @@ impl Session {
         let schema = database.schema();
         let requests = MonitorRequests::from_json(schema, requests, protocol.with_conditions())
             .map_err(refusal)?;
-        let since = since.map_or(Ok(None), transaction_id).map_err(refusal)?;
+        let since = since
+            .map_or(Ok(None), last_transaction_id)
+            .map_err(refusal)?;
         let shown = Shown::of(schema, &requests);
         let since = since.map(|id| Since { id, shown });
         let monitor = database.hub().monitor(&requests, protocol.form());
+        self.pass_monitor(&database, monitor.shape(), monitor.conditions(), false)
+            .map_err(refusal)?;
         Ok(Asked {
             id: id.clone(),
             database,
@@ -170,6 +173,7 @@ impl Session {
             return Err(duplicate(id));
         }
         let (database, protocol, monitor) = self.monitors.at(place);
+        let (database, monitor) = (database.clone(), monitor.clone());
         let shape = monitor.shape();
         let changes = condition_changes_from_json(
             database.schema(),
@@ -185,6 +189,10 @@ impl Session {
             }
         }
         let is_new = conditions != monitor.conditions();
+        if is_new {
+            self.pass_monitor(&database, shape, &conditions, true)
+                .map_err(refusal)?;
+        }
         // Of this and all other monitors; under the id that this one has had.
         self.send_updates();
         // That may have told the end of its database, and with it its own.
@@ -248,14 +256,4 @@ pub(super) fn check_requests(requests: &Json) -> Result<(), Json> {
 
 pub(super) fn duplicate(id: &Json) -> Json {
     refusal(OvsdbError::syntax(id, "duplicate monitor ID"))
-}
-
-/// The version that a client knows; `None` if it says zeros, which means that it knows none.
-fn transaction_id(json: &Json) -> Result<Option<Uuid>, OvsdbError> {
-    let text = json
-        .as_str()
-        .ok_or_else(|| OvsdbError::syntax(json, "last-txn-id must be string"))?;
-    let id = Uuid::parse(text)
-        .ok_or_else(|| OvsdbError::syntax(json, "last-txn-id must be UUID format."))?;
-    Ok((id != Uuid::ZERO).then_some(id))
 }

@@ -7,6 +7,7 @@
     reason = "each test program uses the part of this that it needs"
 )]
 
+pub mod engine;
 pub mod writing;
 
 use std::collections::BTreeMap;
