@@ -227,6 +227,16 @@ async fn a_switch_tells_its_datapaths() {
             .expect("the port");
         assert_eq!((patch.kind.as_str(), patch.datapath_port), ("patch", None));
         assert_eq!(patch.config, [("peer".to_owned(), "p1".to_owned())]);
+        let statistics = control.dpctl_show().await.expect("datapaths");
+        assert_eq!(statistics.other, [""; 0], "{side:?}");
+        let [datapath] = statistics.datapaths.as_slice() else {
+            panic!("{side:?}: {statistics:?}");
+        };
+        assert_eq!(datapath.name, shown.datapaths[0].name);
+        assert!(datapath.lookups.is_some() && datapath.flows.is_some());
+        let bridges = ["br0", "br1"];
+        let is_there = |name: &&str| datapath.ports.iter().any(|port| port.name == **name);
+        assert!(bridges.iter().all(is_there), "{side:?}: {datapath:?}");
         let memory = control.memory().await.expect("a report");
         assert!(memory.get("ports") >= Some(4), "{side:?}: {memory:?}");
         let coverage = control.coverage().await.expect("a table");

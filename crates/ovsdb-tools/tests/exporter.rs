@@ -171,7 +171,11 @@ fn nothing_is_told_of_usual_places_where_nothing_is() {
         page.value("ovsdb_exporter_build_info{version=\"0.1.0\"}"),
         1.0
     );
-    assert_eq!(get(&sandbox, "/readyz").0, "200 OK");
+    let (status, text) = get(&sandbox, "/readyz");
+    assert_eq!(
+        (status.as_str(), text.as_str()),
+        ("503 Service Unavailable", "nothing has been found\n")
+    );
     // What is wrong with control sockets and pidfiles that are not there is nobody's alarm.
     let log = sandbox.text("ovsdb-exporter.log");
     assert!(!log.contains("|WARN|") && !log.contains("|ERR|"), "{log}");
@@ -194,6 +198,25 @@ fn a_daemon_that_is_silent_is_down_and_holds_nobody_up_for_long() {
     let page = page_with(&sandbox, DAEMON_UP, 1.0);
     assert_eq!(page.value("ovsdb_daemon_up{component=\"silent\"}"), 0.0);
     assert!(page.value("ovsdb_failed_req_count{system_id=\"\"}") >= 1.0);
+}
+
+#[test]
+fn a_log_on_a_disk_that_hangs_holds_up_neither_pages_nor_the_end() {
+    let sandbox = Sandbox::new();
+    let server = serve(&sandbox);
+    let control = format!("--control=inventory={}", server.control().display());
+    // Whoever opens it to read waits until somebody writes, which nobody does.
+    let log = sandbox.path("hangs.log");
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).expect("a writable folder");
+    let log = format!("--daemon-log=inventory={}", log.display());
+    let exporter = export(&sandbox, &[&control, &log]);
+    page_with(&sandbox, DAEMON_UP, 1.0);
+    let failures = "ovsdb_failed_req_count{system_id=\"\"}";
+    let page = page_with(&sandbox, failures, 1.0);
+    assert_eq!(page.value(DAEMON_UP), 1.0);
+    let events = "ovsdb_log_event_count{";
+    assert!(!page.text.contains(events), "{}", page.text);
+    exporter.stop();
 }
 
 #[test]

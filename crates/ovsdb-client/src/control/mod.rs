@@ -29,6 +29,7 @@ mod error;
 mod lines;
 mod list_commands;
 mod memory;
+mod statistics;
 mod sync_status;
 mod target;
 mod version;
@@ -47,6 +48,7 @@ pub use datapaths::{Bridge, Datapath, Datapaths, Port};
 pub use error::{AnswerError, Broken, CallError, ConnectError, TransportError};
 pub use list_commands::{Command, Commands};
 pub use memory::Memory;
+pub use statistics::{CacheHits, DatapathPort, DatapathStatistics, DatapathStatus, Lookups, Masks};
 pub use sync_status::{Replication, SyncState, SyncStatus, Synced};
 pub use target::socket_path;
 pub use version::Version;
@@ -365,6 +367,15 @@ impl Control {
     pub async fn dpif_show(&mut self) -> Result<Datapaths, CallError> {
         let text = self.text::<&str>("dpif/show", &[]).await?;
         Ok(Datapaths::parse(&text))
+    }
+
+    /// `dpctl/show`: what the datapaths of a switch have looked up, their flows and their ports.
+    ///
+    /// # Errors
+    /// See [`CallError`]; [`CallError::Refused`] also if there is no datapath.
+    pub async fn dpctl_show(&mut self) -> Result<DatapathStatistics, CallError> {
+        let text = self.text::<&str>("dpctl/show", &[]).await?;
+        Ok(DatapathStatistics::parse(&text))
     }
 }
 

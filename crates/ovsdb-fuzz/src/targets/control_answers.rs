@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use ovsdb_client::control::{
-    ClusterStatus, Commands, Coverage, Datapaths, Memory, SyncStatus, Version,
+    ClusterStatus, Commands, Coverage, DatapathStatistics, Datapaths, Memory, SyncStatus, Version,
 };
 
 /// What is read may be shown with so many bytes for each byte of the answer.
@@ -19,6 +19,11 @@ pub fn run(input: &[u8]) {
     check(
         text,
         |text| Some(Datapaths::parse(text)),
+        |read| &read.other,
+    );
+    check(
+        text,
+        |text| Some(DatapathStatistics::parse(text)),
         |read| &read.other,
     );
     check(text, |text| Version::parse(text).ok(), |read| &read.other);

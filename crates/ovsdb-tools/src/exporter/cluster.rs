@@ -248,9 +248,22 @@ fn write_peers(each: &mut impl FnMut(&Metric, Add<'_>)) {
 
 /// What dashboards that know databases, and no components, find.
 fn write_by_database(seen: &[Seen<'_>], writing: &mut Writing) {
+    // One server may be behind two components.
+    let is_first = |(nth, server): &(usize, &Seen<'_>)| {
+        let is_same = |other: &Seen<'_>| {
+            other.server == server.server && other.status.database == server.status.database
+        };
+        !seen[..*nth].iter().any(is_same)
+    };
+    let seen: Vec<&Seen<'_>> = seen
+        .iter()
+        .enumerate()
+        .filter(is_first)
+        .map(|it| it.1)
+        .collect();
     let mut each = |metric: &Metric, add: Add<'_>| {
         writing.metric(metric, |samples| {
-            for server in seen {
+            for &server in &seen {
                 let labels = [
                     ("db_name", server.status.database.as_str()),
                     ("cluster_id", &server.cluster),
@@ -343,7 +356,7 @@ Servers:
         report.is_told = true;
         report.clusters = vec![ClusterStatus::parse(LEADER).expect("a status")];
         let mut writing = Writing::default();
-        write(&[report], "me", &mut writing);
+        write(std::slice::from_ref(&report), "me", &mut writing);
         let text = writing.text.finish();
         let of = "system_id=\"me\",component=\"ovsdb-server-northbound\",server_id=\"afd1\",cluster_id=\"438e\"";
         let ids = "db_name=\"OVN_Northbound\",cluster_id=\"438ea17d-ec54-4623-b320-06ba4def7149\",\
@@ -369,6 +382,21 @@ Servers:
         ] {
             let line = line.replace("OF", of).replace("IDS", ids);
             assert!(text.contains(&format!("\novn_{line}\n")), "{line}: {text}");
+        }
+        // One server behind two components is one server of a cluster.
+        let other = Report {
+            component: Component::named("ovsdb-server-southbound", "/sb.ctl"),
+            ..report.clone()
+        };
+        let mut writing = Writing::default();
+        write(&[report, other], "me", &mut writing);
+        let twice = writing.text.finish();
+        for (name, times) in [("ovn_cluster_term{", 2), ("ovn_db_cluster_term{", 1)] {
+            assert_eq!(
+                twice.matches(&format!("\n{name}")).count(),
+                times,
+                "{twice}"
+            );
         }
         let peers = text.matches("\novn_cluster_outbound_peer_connected{");
         assert_eq!(peers.count(), 1, "{text}");

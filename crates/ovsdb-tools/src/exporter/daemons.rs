@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ovsdb_client::control::{
-    CallError, ClusterStatus, Control, Coverage, Datapaths, Memory, Options, SyncStatus, Version,
+    CallError, ClusterStatus, Control, Coverage, DatapathStatistics, Datapaths, Memory, Options,
+    SyncStatus, Version,
 };
 use ovsdb_daemon::process;
 use ovsdb_net::{Stream, connect_unix, errno_text};
@@ -19,7 +20,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::component::{Component, first};
-use super::datapaths::{self, Statistics};
 use super::log_file::{LogFile, Logged};
 
 /// The time that a daemon has to answer all that it is asked for one page.
@@ -45,6 +45,18 @@ struct Daemon {
     /// Questions that were not answered.
     failures: AtomicU64,
     log: Mutex<LogFile>,
+    /// A thread looks at its files.
+    is_looking: AtomicBool,
+    /// What was seen last of them.
+    files: Mutex<Files>,
+}
+
+/// What lies beside a daemon.
+#[derive(Clone, Debug, Default)]
+struct Files {
+    log: Option<Logged>,
+    /// The file of the database and its size in bytes.
+    database: Option<(PathBuf, u64)>,
 }
 
 /// What a daemon has said, and what lies beside it.
@@ -66,7 +78,7 @@ pub(super) struct Report {
     /// Where the server listens, as connection methods.
     pub(super) remotes: Vec<String>,
     pub(super) datapaths: Option<Datapaths>,
-    pub(super) statistics: Vec<Statistics>,
+    pub(super) statistics: DatapathStatistics,
     pub(super) log: Option<Logged>,
     /// The file of the database and its size in bytes.
     pub(super) database_file: Option<(PathBuf, u64)>,
@@ -96,7 +108,7 @@ impl Report {
             clusters: Vec::new(),
             remotes: Vec::new(),
             datapaths: None,
-            statistics: Vec::new(),
+            statistics: DatapathStatistics::default(),
             log: None,
             database_file: None,
         }
@@ -111,6 +123,8 @@ impl Daemons {
                 was_found: AtomicBool::new(component.is_wanted),
                 failures: AtomicU64::new(0),
                 log: Mutex::default(),
+                is_looking: AtomicBool::new(false),
+                files: Mutex::default(),
             })
         };
         Daemons {
@@ -151,13 +165,30 @@ impl Daemon {
         self.was_found.fetch_or(report.is_up, Ordering::Relaxed);
         report.is_told = self.was_found.load(Ordering::Relaxed);
         if report.is_told {
-            let daemon = self.clone();
-            let files = move || (daemon.read_log(), daemon.database_file());
-            let files = off_the_thread(files).await;
-            (report.log, report.database_file) = files.unwrap_or_default();
+            let files = self.files().await;
+            (report.log, report.database_file) = (files.log, files.database);
         }
         report.failures = self.failures.load(Ordering::Relaxed);
         report
+    }
+
+    /// What lies beside it; what was seen last if the disk does not tell in time. A disk that hangs holds one thread.
+    async fn files(self: &Arc<Daemon>) -> Files {
+        if !self.is_looking.swap(true, Ordering::Acquire) {
+            let daemon = self.clone();
+            let look = off_the_thread(move || {
+                let files = Files {
+                    log: daemon.read_log(),
+                    database: daemon.database_file(),
+                };
+                *daemon.files.lock() = files;
+                daemon.is_looking.store(false, Ordering::Release);
+            });
+            if timeout(POLL_TIME_MAX, look).await.is_err() {
+                self.failed("its files cannot be read in time");
+            }
+        }
+        self.files.lock().clone()
     }
 
     fn failed(&self, why: impl std::fmt::Display) {
@@ -221,8 +252,8 @@ impl Daemon {
             report.datapaths = self.take(control.dpif_show().await);
         }
         if commands.contains("dpctl/show") {
-            match control.text::<&str>("dpctl/show", &[]).await {
-                Ok(text) => report.statistics = datapaths::parse(&text),
+            match control.dpctl_show().await {
+                Ok(statistics) => report.statistics = statistics,
                 // There is no datapath.
                 Err(CallError::Refused { .. }) => {}
                 Err(error) => self.failed(error),

@@ -148,7 +148,7 @@ impl Databases {
         });
         Ok(Databases {
             all: all.collect::<Result<_, _>>()?,
-            rows: RowFigures::default(),
+            rows: RowFigures::alone(),
         })
     }
 

@@ -18,10 +18,17 @@ const OTHER: &str = "other";
 /// A log file as far as it has been read.
 #[derive(Debug, Default)]
 pub(super) struct LogFile {
-    /// The file that was read: its device and its inode.
-    of: Option<(u64, u64)>,
-    offset: u64,
+    /// The file that is read, which has its name no longer when it has been rotated.
+    current: Option<Current>,
     counts: BTreeMap<(String, &'static str), u64>,
+}
+
+#[derive(Debug)]
+struct Current {
+    file: File,
+    /// Its device and its inode.
+    id: (u64, u64),
+    offset: u64,
 }
 
 /// What is known of a log file.
@@ -39,15 +46,27 @@ impl LogFile {
     /// # Errors
     /// It cannot be read.
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Logged> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let metadata = file.metadata()?;
-        let of = (metadata.dev(), metadata.ino());
-        if self.of != Some(of) || metadata.len() < self.offset {
-            self.of = Some(of);
-            self.offset = 0;
+        let id = (metadata.dev(), metadata.ino());
+        let mut room = LOG_BYTES_MAX;
+        if let Some(current) = self.current.take_if(|current| current.id != id) {
+            // First what nobody has read of the one that was rotated.
+            let end = current.file.metadata()?.len();
+            let (current, is_read) = self.follow(current, room)?;
+            room -= is_read;
+            if room == 0 && current.offset < end {
+                self.current = Some(current);
+            }
         }
-        file.seek(SeekFrom::Start(self.offset))?;
-        self.take(BufReader::new(file.take(LOG_BYTES_MAX)))?;
+        let current = self.current.take();
+        let current = current.unwrap_or(Current {
+            file,
+            id,
+            offset: 0,
+        });
+        let (current, _) = self.follow(current, room)?;
+        self.current = Some(current);
         let counts = self.counts.iter();
         Ok(Logged {
             path: path.to_owned(),
@@ -58,18 +77,31 @@ impl LogFile {
         })
     }
 
-    /// Counts the lines; the rest of the last one is left for the next time, when it may be whole.
-    fn take(&mut self, mut lines: impl BufRead) -> io::Result<()> {
+    /// Counts what is new in a file, at most so many bytes. Says how many those were.
+    fn follow(&mut self, mut current: Current, bytes_max: u64) -> io::Result<(Current, u64)> {
+        if current.file.metadata()?.len() < current.offset {
+            current.offset = 0;
+        }
+        current.file.seek(SeekFrom::Start(current.offset))?;
+        let read = self.take(BufReader::new((&current.file).take(bytes_max)))?;
+        current.offset += read;
+        Ok((current, read))
+    }
+
+    /// Counts the lines, and says how many bytes they have; the rest of the last one is left for the next time, when it may be
+    /// whole.
+    fn take(&mut self, mut lines: impl BufRead) -> io::Result<u64> {
         let mut line = Vec::new();
+        let mut taken = 0;
         loop {
             line.clear();
             let read = lines.read_until(b'\n', &mut line)? as u64;
             let is_whole = line.ends_with(b"\n");
             // A line that is longer than what is read at a time never becomes whole.
             if read == 0 || (!is_whole && read < LOG_BYTES_MAX) {
-                return Ok(());
+                return Ok(taken);
             }
-            self.offset += read;
+            taken += read;
             if let Some((source, level)) = kind(&line) {
                 self.count(source, level);
             }
@@ -155,6 +187,28 @@ mod tests {
             ["bridge warn 1", "vlog err 1", "vlog info 2"]
         );
         assert_eq!(logged.bytes, 15);
+    }
+
+    #[test]
+    fn what_nobody_has_read_of_a_file_that_is_rotated_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.log");
+        let mut file = File::create(&path).expect("a file");
+        writeln!(file, "t|1|vlog|INFO|x").expect("room");
+        let mut log = LogFile::default();
+        assert_eq!(shown(&log.read(&path).expect("a file")), ["vlog info 1"]);
+        writeln!(file, "t|2|vlog|INFO|x").expect("room");
+        std::fs::rename(&path, folder.path().join("x.log.1")).expect("a file");
+        // A daemon writes there until it is told to open its log anew.
+        writeln!(file, "t|3|vlog|WARN|x").expect("room");
+        std::fs::write(&path, "t|4|vlog|INFO|x\n").expect("room");
+        let logged = log.read(&path).expect("a file");
+        assert_eq!(shown(&logged), ["vlog info 3", "vlog warn 1"]);
+        assert_eq!(shown(&log.read(&path).expect("a file")), shown(&logged));
+        // One that was emptied begins anew.
+        std::fs::write(&path, "t|5|m|ERR|x\n").expect("room");
+        let logged = log.read(&path).expect("a file");
+        assert_eq!(shown(&logged), ["m err 1", "vlog info 3", "vlog warn 1"]);
     }
 
     #[test]

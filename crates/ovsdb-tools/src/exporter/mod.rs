@@ -63,7 +63,10 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .unwrap_or_else(|error| program::fatal(format_args!("cannot start threads ({error})")));
-    match runtime.block_on(export(&settings, &mut daemon)) {
+    let exported = runtime.block_on(export(&settings, &mut daemon));
+    // A thread may be held by a disk that hangs.
+    runtime.shutdown_background();
+    match exported {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => program::fatal(error),
     }
@@ -119,7 +122,7 @@ fn pages(exporter: &Arc<Exporter>) -> Pages {
         .with("/healthz", || async { Page::plain(true, "ok\n") })
         .with("/readyz", move || {
             let exporter = for_ready.clone();
-            async move { exporter.ready() }
+            async move { exporter.ready().await }
         })
         .with("/metrics", move || for_metrics.clone().metrics())
 }

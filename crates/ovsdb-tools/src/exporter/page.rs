@@ -81,8 +81,12 @@ impl Exporter {
             .collect()
     }
 
-    /// The page `/readyz`.
-    pub(super) fn ready(&self) -> Page {
+    /// The page `/readyz`. Who has found nothing at all is not ready.
+    pub(super) async fn ready(&self) -> Page {
+        let has_databases = !self.databases.look().is_empty();
+        if !has_databases && !self.daemons.ask().await.iter().any(|it| it.is_told) {
+            return Page::plain(false, "nothing has been found\n");
+        }
         let seen = self.databases.look();
         let missing = seen.iter().filter(|(_, seen)| !seen.is_up);
         let lines = missing.map(|(_, seen)| format!("{}: not connected\n", seen.database.name));
