@@ -201,25 +201,6 @@ fn a_daemon_that_is_silent_is_down_and_holds_nobody_up_for_long() {
 }
 
 #[test]
-fn a_log_on_a_disk_that_hangs_holds_up_neither_pages_nor_the_end() {
-    let sandbox = Sandbox::new();
-    let server = serve(&sandbox);
-    let control = format!("--control=inventory={}", server.control().display());
-    // Whoever opens it to read waits until somebody writes, which nobody does.
-    let log = sandbox.path("hangs.log");
-    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).expect("a writable folder");
-    let log = format!("--daemon-log=inventory={}", log.display());
-    let exporter = export(&sandbox, &[&control, &log]);
-    page_with(&sandbox, DAEMON_UP, 1.0);
-    let failures = "ovsdb_failed_req_count{system_id=\"\"}";
-    let page = page_with(&sandbox, failures, 1.0);
-    assert_eq!(page.value(DAEMON_UP), 1.0);
-    let events = "ovsdb_log_event_count{";
-    assert!(!page.text.contains(events), "{}", page.text);
-    exporter.stop();
-}
-
-#[test]
 fn a_database_with_another_schema_is_followed_on() {
     let sandbox = Sandbox::new();
     let server = serve(&sandbox);

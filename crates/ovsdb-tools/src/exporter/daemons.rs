@@ -165,26 +165,31 @@ impl Daemon {
         self.was_found.fetch_or(report.is_up, Ordering::Relaxed);
         report.is_told = self.was_found.load(Ordering::Relaxed);
         if report.is_told {
-            let files = self.files().await;
+            let files = self.files(POLL_TIME_MAX, |daemon| Files {
+                log: daemon.read_log(),
+                database: daemon.database_file(),
+            });
+            let files = files.await;
             (report.log, report.database_file) = (files.log, files.database);
         }
         report.failures = self.failures.load(Ordering::Relaxed);
         report
     }
 
-    /// What lies beside it; what was seen last if the disk does not tell in time. A disk that hangs holds one thread.
-    async fn files(self: &Arc<Daemon>) -> Files {
+    /// What lies beside it; what was seen last if the disk does not tell within `longest`. A disk that hangs holds one thread.
+    async fn files(
+        self: &Arc<Self>,
+        longest: Duration,
+        look: impl FnOnce(&Daemon) -> Files + Send + 'static,
+    ) -> Files {
         if !self.is_looking.swap(true, Ordering::Acquire) {
             let daemon = self.clone();
-            let look = off_the_thread(move || {
-                let files = Files {
-                    log: daemon.read_log(),
-                    database: daemon.database_file(),
-                };
+            let looked = off_the_thread(move || {
+                let files = look(&daemon);
                 *daemon.files.lock() = files;
                 daemon.is_looking.store(false, Ordering::Release);
             });
-            if timeout(POLL_TIME_MAX, look).await.is_err() {
+            if timeout(longest, looked).await.is_err() {
                 self.failed("its files cannot be read in time");
             }
         }
@@ -319,4 +324,44 @@ async fn connect(path: &Path) -> Result<(Control, Option<Process>), String> {
 async fn lines(control: &mut Control, command: &str) -> Result<Vec<String>, CallError> {
     let text = control.text::<&str>(command, &[]).await?;
     Ok(text.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_one_thread_and_no_page() {
+        let daemons = Daemons::new(&[Component::named("x", "/x.ctl")]);
+        let daemon = &daemons.all[0];
+        let found = |bytes| Files {
+            log: None,
+            database: Some((PathBuf::from("x"), bytes)),
+        };
+        let bytes = |files: Files| files.database.map(|(_, bytes)| bytes);
+        assert_eq!(
+            bytes(daemon.files(POLL_TIME_MAX, move |_| found(7)).await),
+            Some(7)
+        );
+        let (go_on, hangs) = std::sync::mpsc::channel::<()>();
+        let hanging = daemon.files(Duration::ZERO, move |_| {
+            // Until nobody can send anything.
+            let _ = hangs.recv();
+            found(8)
+        });
+        assert_eq!(bytes(hanging.await), Some(7));
+        assert_eq!(daemon.failures.load(Ordering::Relaxed), 1);
+        let again = daemon
+            .files(POLL_TIME_MAX, |_| panic!("one thread is enough"))
+            .await;
+        assert_eq!(bytes(again), Some(7));
+        drop(go_on);
+        while daemon.is_looking.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            bytes(daemon.files(POLL_TIME_MAX, move |_| found(9)).await),
+            Some(9)
+        );
+    }
 }
