@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use ovsdb_daemon::options::{Arg, Table};
 use ovsdb_tools::server::compatibility::{Kind, State, entries};
-use ovsdb_tools::{appctl, client, exporter, server, tool};
+use ovsdb_tools::{appctl, client, codegen, exporter, server, tool};
 
 use crate::workspace::Workspace;
 
@@ -139,6 +139,7 @@ fn programs() -> Vec<Program> {
         Program::new("ovsdb-tool", &tool::options(), tool::commands().map(owned)),
         Program::new("ovs-appctl", &appctl::options(), control),
         Program::new("ovsdb-exporter", &exporter::options(), []),
+        Program::new("ovsdb-codegen", &codegen::options(), []),
     ]
 }
 

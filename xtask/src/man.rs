@@ -3,6 +3,7 @@
 //! Options and commands come from the programs, the prose around them from [`pages`]; so a page cannot miss an option.
 //! `xtask tidy` compares what stands in `docs/man` with what would be written.
 
+mod codegen;
 mod exporter;
 mod pages;
 mod roff;

@@ -12,6 +12,10 @@
 //!   [`Txn::store`](crate::txn::Txn::store) check what the schema demands before anything is sent. Parts of sets and maps are
 //!   changed by [`Txn::put_element`](crate::txn::Txn::put_element), [`Txn::put_key`](crate::txn::Txn::put_key) and their like.
 //!
+//! Strong and weak references are both [`Ref`]: what differs between them is for the server, which keeps the row of a strong one
+//! and takes a weak one away with its row. In either case the row can be missing here, where not all rows are followed, so that
+//! a type of its own for one of them would promise what it cannot hold.
+//!
 //! Which type a column has:
 //!
 //! | column | type | read without a copy |

@@ -1,7 +1,8 @@
-//! The programs: ovsdb-server, ovsdb-client, ovsdb-tool, ovs-appctl and ovsdb-exporter.
+//! The programs: ovsdb-server, ovsdb-client, ovsdb-tool, ovs-appctl, ovsdb-exporter and ovsdb-codegen.
 
 pub mod appctl;
 pub mod client;
+pub mod codegen;
 pub mod exporter;
 pub mod metrics;
 pub mod server;

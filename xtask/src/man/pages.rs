@@ -16,6 +16,7 @@ pub(super) fn all() -> Vec<Page> {
         ovsdb_tool(),
         ovs_appctl(),
         super::exporter::page(),
+        super::codegen::page(),
         ovsdb_bench(),
     ]
 }

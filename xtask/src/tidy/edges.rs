@@ -47,6 +47,7 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-net",
             "ovsdb-daemon",
             "ovsdb-client",
+            "ovsdb-codegen",
             "ovsdb-server",
             "ovsdb-sql",
         ],
