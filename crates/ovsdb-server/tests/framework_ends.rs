@@ -9,12 +9,10 @@ use ovsdb_proto::build::{Transaction, insert, wait};
 use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::schema::Schema;
 use ovsdb_server::framework::{
-    AddError, Builder, Call, Database, Engine, ExecuteError, MonitorRequest, Reply, Service,
-    Snapshot,
+    AddError, Call, Database, Engine, ExecuteError, MonitorRequest, Reply, Service, Snapshot,
 };
 use support::engine::Fixture;
-use support::{Client, schema};
-use tokio::runtime::Runtime;
+use support::schema;
 use tokio::sync::watch;
 
 /// Serves databases of these schemas, and answers `transact` never.
