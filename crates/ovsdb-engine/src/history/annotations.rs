@@ -8,13 +8,16 @@ use ovsdb_proto::json::{self, Json};
 /// Dates of this size and less are seconds, as old files have them, and not milliseconds.
 const DATE_SECONDS_MAX: i64 = i32::MAX as i64 - 1;
 
-/// How the comments of records begin that hold all that a database had at one moment. Nothing else in a file tells such a
-/// record from a transaction that inserts rows into an empty database.
-const SNAPSHOTS: [&str; 4] = [
+/// How the comments of records begin that hold all that a database had at one moment: those of this project's programs and
+/// of the reference's. Nothing else in a file tells such a record from a transaction that inserts rows into an empty database.
+const SNAPSHOTS: [&str; 6] = [
     "compacting database online",
     "compacted by ovsdb-tool ",
-    "converted by ovsdb-tool ",
+    "converted by ovsdb-server",
+    // With the program's version behind it, and without after `cluster-to-standalone`.
+    "converted by ovsdb-tool",
     "restored by ovsdb-tool ",
+    "produced by \"ovsdb-client backup\"",
 ];
 
 /// When and why a record was written.
@@ -40,8 +43,8 @@ impl Annotations {
         self.comment.as_ref()?.lines().find_map(command)
     }
 
-    /// Whether the record says that it holds all that the database had, after a compaction or a conversion. What was before
-    /// it the file does not tell then.
+    /// Whether the record says that it holds all that the database had, after a compaction or a conversion, or in a backup.
+    /// What was before it the file does not tell then.
     pub fn is_snapshot(&self) -> bool {
         let comment = self.comment.as_deref().unwrap_or_default();
         SNAPSHOTS.iter().any(|begin| comment.starts_with(begin))
@@ -256,5 +259,32 @@ mod tests {
             );
         }
         assert_eq!(annotations(None, None).command(), None);
+    }
+
+    #[test]
+    fn records_with_all_contents_are_known_by_the_comments_of_who_writes_such() {
+        for (comment, expected) in [
+            (Some("compacting database online"), true),
+            (
+                Some("compacting database online; transaction 5f8aa9f8, seal 81b2"),
+                true,
+            ),
+            (Some("compacted by ovsdb-tool 3.1.0"), true),
+            (Some("converted by ovsdb-server"), true),
+            (
+                Some("converted by ovsdb-server; transaction 5f8aa9f8, seal 81b2"),
+                true,
+            ),
+            (Some("converted by ovsdb-tool 3.7.1"), true),
+            (Some("converted by ovsdb-tool"), true),
+            (Some("restored by ovsdb-tool 3.7.1 from conf.db"), true),
+            (Some("produced by \"ovsdb-client backup\""), true),
+            (Some("ovs-vsctl: ovs-vsctl add-br br0"), false),
+            (Some("compacting"), false),
+            (None, false),
+        ] {
+            let found = annotations(None, comment);
+            assert_eq!(found.is_snapshot(), expected, "{comment:?}");
+        }
     }
 }
