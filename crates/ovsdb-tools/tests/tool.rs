@@ -244,3 +244,37 @@ fn comparison_answers_with_its_exit_code() {
     assert_eq!(run(["1.9.0", ">", "1.10.0"]), Some(2));
     assert_eq!(run(["1.9", "<", "1.10.0"]), Some(1));
 }
+
+#[test]
+fn restore_makes_a_new_file_and_touches_none_that_is_there() {
+    let sandbox = toys();
+    let run = |arguments: &[&str]| sandbox.run(Side::Ours.program("ovsdb-tool"), arguments);
+    for transaction in [INSERT, CHANGE] {
+        let done = run(&["transact", "db", transaction]);
+        assert_eq!(done.code, Some(0), "{done}");
+    }
+    let restored = run(&["restore", "--at=1", "db", "new"]);
+    assert_eq!(restored.code, Some(0), "{restored}");
+    let diff = run(&["diff", "db@1", "new"]);
+    assert_eq!((diff.code, diff.stdout.as_str()), (Some(0), ""), "{diff}");
+    let diff = run(&["diff", "db", "new"]);
+    assert_eq!(diff.code, Some(1), "{diff}");
+
+    let written = fs::read(sandbox.path("new")).expect("it was made");
+    check(
+        &sandbox,
+        &["restore", "--at=2", "db", "new"],
+        "ovsdb-tool: new: exists already\n",
+    );
+    assert_eq!(fs::read(sandbox.path("new")).expect("it is there"), written);
+    // While it is written the new file would be called so.
+    fs::write(sandbox.path("other.tmp"), "mine").expect("the sandbox is writable");
+    check(
+        &sandbox,
+        &["restore", "--at=2", "db", "other"],
+        "ovsdb-tool: other.tmp: exists already\n",
+    );
+    let mine = fs::read(sandbox.path("other.tmp")).expect("it is there");
+    assert_eq!(mine, b"mine");
+    assert!(!sandbox.path("other").exists());
+}

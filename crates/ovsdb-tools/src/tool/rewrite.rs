@@ -56,10 +56,14 @@ pub(super) fn rewrite(
 /// when it is complete and on the disk.
 ///
 /// # Errors
-/// Something has the name already; or the file cannot be written.
+/// Something has the name already, or the one that the file has meanwhile; or the file cannot be written.
 pub(super) fn write_new(version: &Version, new: &Path, comment: &str) -> Result<(), ToolError> {
     let temporary = temporary_name(new);
     let _temporary_lock = lock(&temporary)?;
+    // Whose it is nobody can tell: a leftover of this, of a compaction, or a database that somebody called so.
+    if temporary.symlink_metadata().is_ok() {
+        return Err(ToolError::Exists(temporary));
+    }
     write_temporary(version, &temporary, comment)?;
     let renamed = Disk.rename_new(&temporary, new);
     if renamed.is_err() {
