@@ -126,7 +126,9 @@ fn number<'a>(text: &[u8]) -> Lookup<'a> {
         return Lookup::Cell(Cell::Integer(value));
     }
     // `12.0`, ` 12` and `1e2` are numbers as well; what begins otherwise is none.
-    match text.trim_ascii_start().first() {
+    // White space includes the vertical tab (0x0b), as for C's isspace().
+    let is_space = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0x0b;
+    match text.iter().find(|byte| !is_space(byte)) {
         Some(b'0'..=b'9' | b'+' | b'-' | b'.') => Lookup::Scan,
         _ => Lookup::Nothing,
     }

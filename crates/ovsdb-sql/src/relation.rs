@@ -133,6 +133,11 @@ impl Data {
         self.relation().columns[column].kind != Kind::Json
     }
 
+    /// Whether a column holds text that may look like a number.
+    pub(crate) fn is_text(&self, column: usize) -> bool {
+        self.relation().columns[column].kind == Kind::Text
+    }
+
     /// Whether at most one row has a certain value in these columns.
     pub(crate) fn is_unique(&self, columns: &Columns) -> bool {
         let relation = self.relation();

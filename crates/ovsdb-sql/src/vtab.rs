@@ -90,7 +90,8 @@ unsafe impl VTab<'_> for Table {
     }
 
     /// Takes every comparison for equality that an index can serve. SQLite compares again what is found, so that its rules
-    /// of conversion hold.
+    /// of conversion hold. For `IN` it has forgotten by then whether the elements are numbers of a column, with which text
+    /// would be compared as numbers, so `IN` of text is left to it.
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
         let mut wanted: Vec<(u16, usize)> = Vec::new();
         for (at, constraint) in info.constraints().enumerate() {
@@ -102,6 +103,7 @@ unsafe impl VTab<'_> for Table {
                 && constraint.operator() == IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
                 && self.data.is_found_by(usize::from(column))
                 && info.collation(at)? == "BINARY"
+                && !(self.data.is_text(usize::from(column)) && info.is_in_constraint(at)?)
             {
                 wanted.push((column, at));
             }

@@ -222,6 +222,7 @@ fn comparisons_follow_the_rules_of_sql() {
         ("count = '5'", 1),
         ("count = ' 5 '", 1),
         ("count = '5e0'", 1),
+        ("count = char(9, 10, 11, 12, 13, 32) || '5'", 1),
         ("count = '0x5'", 0),
         ("count = 'five'", 0),
         ("count = NULL", 0),
@@ -312,6 +313,65 @@ fn a_statement_is_known_to_read_its_tables_and_columns_and_no_others() {
         let mut expected = expected.to_vec();
         expected.sort_unstable();
         assert_eq!(found, expected, "{statement}");
+    }
+}
+
+#[test]
+fn text_is_compared_with_columns_of_numbers_as_numbers() {
+    let schema = schema();
+    let catalog = Catalog::new(Arc::clone(&schema));
+    let rows = [
+        (1, r#"{"name": "5", "count": 5}"#),
+        (2, r#"{"name": " 5", "count": 6}"#),
+        (3, r#"{"name": "5.0", "count": 7}"#),
+        (4, r#"{"name": "cup", "count": 8}"#),
+    ];
+    let contents = Contents::new([table(&schema, "Item", &rows)]);
+    for (condition, expected) in [
+        ("name IN (SELECT count FROM Item)", 3),
+        ("name IN (SELECT count + 0 FROM Item)", 1),
+        ("name IN (SELECT name FROM Item WHERE count > 6)", 2),
+        ("name NOT IN (SELECT count FROM Item)", 1),
+        ("name IN ('5', 'cup')", 2),
+        ("name IN (5)", 1),
+        ("count IN (SELECT name FROM Item)", 1),
+        (
+            "EXISTS (SELECT 1 FROM Item other WHERE other.count = Item.name)",
+            3,
+        ),
+    ] {
+        let statement = format!("SELECT count(*) FROM Item WHERE {condition}");
+        let query = Query::new(&catalog, &statement).expect(condition);
+        let answer = query.answer(&contents).expect(condition);
+        assert_eq!(
+            answer.rows,
+            [vec![ovsdb_sql::Value::Integer(expected)]],
+            "{condition}"
+        );
+    }
+}
+
+#[test]
+fn rows_of_common_table_expressions_are_counted() {
+    for (statement, expected) in [
+        (
+            "WITH c AS (SELECT name FROM Item) SELECT count(*) FROM c",
+            "2",
+        ),
+        (
+            "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 9) SELECT count(*) FROM c",
+            "9",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT name FROM Item) q",
+            "2",
+        ),
+        (
+            "WITH c AS (SELECT 1) SELECT name FROM Item, c WHERE count = 5",
+            "cup",
+        ),
+    ] {
+        assert_eq!(rows(statement), [expected], "{statement}");
     }
 }
 
