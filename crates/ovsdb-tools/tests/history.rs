@@ -263,9 +263,7 @@ fn check_logs(sandbox: &Sandbox, model: &Model, db: &str) {
         model,
         db,
         &Filter {
-            row: Some(&|_, row| {
-                row.is_some_and(|row| row.get("name") == Some(&Json::string("br7")))
-            }),
+            row: Some(&|_, row| row.get("name") == Some(&Json::string("br7"))),
             ..plain()
         },
         &["--row=br7", "--table=Root"],

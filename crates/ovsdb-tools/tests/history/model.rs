@@ -129,9 +129,8 @@ pub(crate) fn told(change: &Change<'_>, column: Option<&str>) -> Option<Json> {
     let (table, uuid) = change.key;
     let name = change.new.or(change.old).and_then(|row| row.get("name"));
     let name = name.filter(|name| !is_default("name", name)).cloned();
-    let columns = told.into_iter().map(|(name, value)| (name, value));
     let mut members = Object::with_capacity(4);
-    for (name, value) in columns {
+    for (name, value) in told {
         members.insert(name, value);
     }
     Some(object([
@@ -168,13 +167,16 @@ pub(crate) fn changes<'a>(old: &'a State, new: &'a State) -> Vec<Change<'a>> {
     found
 }
 
+/// Whether a row is wanted, by its UUID and what it holds.
+pub(crate) type IsWanted = dyn Fn(&str, &Row) -> bool;
+
 /// Which records and changes a log is to tell.
 #[derive(Default)]
 pub(crate) struct Filter<'a> {
     pub(crate) since_ms: Option<i64>,
     pub(crate) until_ms: Option<i64>,
     pub(crate) table: Option<&'a str>,
-    pub(crate) row: Option<&'a dyn Fn(&str, Option<&Row>) -> bool>,
+    pub(crate) row: Option<&'a IsWanted>,
     pub(crate) column: Option<&'a str>,
     pub(crate) comment: Option<&'a str>,
 }
@@ -219,9 +221,9 @@ impl Model {
     }
 
     /// The rows that were wanted at any time.
-    fn rows(&self, is_wanted: &dyn Fn(&str, Option<&Row>) -> bool) -> Vec<(String, String)> {
+    fn rows(&self, is_wanted: &IsWanted) -> Vec<(String, String)> {
         let all = self.steps.iter().flat_map(|step| &step.state);
-        let wanted = all.filter(|(key, row)| is_wanted(&key.1, Some(row)));
+        let wanted = all.filter(|(key, row)| is_wanted(&key.1, row));
         let mut keys: Vec<_> = wanted.map(|(key, _)| key.clone()).collect();
         keys.sort_unstable();
         keys.dedup();
