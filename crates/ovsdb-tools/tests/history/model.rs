@@ -168,7 +168,7 @@ pub(crate) fn changes<'a>(old: &'a State, new: &'a State) -> Vec<Change<'a>> {
 }
 
 /// Whether a row is wanted, by its UUID and what it holds.
-pub(crate) type IsWanted = dyn Fn(&str, &Row) -> bool;
+pub(crate) type IsWanted<'a> = dyn Fn(&str, &Row) -> bool + 'a;
 
 /// Which records and changes a log is to tell.
 #[derive(Default)]
@@ -176,7 +176,7 @@ pub(crate) struct Filter<'a> {
     pub(crate) since_ms: Option<i64>,
     pub(crate) until_ms: Option<i64>,
     pub(crate) table: Option<&'a str>,
-    pub(crate) row: Option<&'a IsWanted>,
+    pub(crate) row: Option<&'a IsWanted<'a>>,
     pub(crate) column: Option<&'a str>,
     pub(crate) comment: Option<&'a str>,
 }
@@ -221,7 +221,7 @@ impl Model {
     }
 
     /// The rows that were wanted at any time.
-    fn rows(&self, is_wanted: &IsWanted) -> Vec<(String, String)> {
+    fn rows(&self, is_wanted: &IsWanted<'_>) -> Vec<(String, String)> {
         let all = self.steps.iter().flat_map(|step| &step.state);
         let wanted = all.filter(|(key, row)| is_wanted(&key.1, row));
         let mut keys: Vec<_> = wanted.map(|(key, _)| key.clone()).collect();
