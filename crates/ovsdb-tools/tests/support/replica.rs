@@ -59,6 +59,12 @@ pub fn insert(name: &str) -> String {
     )
 }
 
+/// Inserts a row with a name, and has it brought to the disk.
+pub fn insert_durably(server: &Server, name: &str) {
+    let commit = r#"{"op":"commit","durable":true}"#;
+    transact(server, &format!("{},{commit}", insert(name)));
+}
+
 /// The operations that change a row: a number, an element more and one less, and the column that is not kept.
 pub fn change(name: &str, n: i64) -> String {
     format!(
