@@ -7,7 +7,7 @@
 //! A monitor begins, changes and resumes at a version exactly: whatever fixes the version of a monitor happens under the
 //! lock under which versions are published. Words are written outside of it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 
@@ -33,13 +33,14 @@ use crate::published::{Published, Text, VersionId};
 use crate::routes::Routes;
 use crate::runtime;
 use crate::tellers::{Desk, Tellers};
+use crate::tripwires::Tripwires;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Hub {
     current: ArcSwap<Version>,
     registry: Mutex<Registry>,
-    tripwires: Mutex<Vec<Tripwire>>,
+    tripwires: Tripwires,
     known: Mutex<Known>,
     hasher: RandomState,
     indexing: Indexing,
@@ -91,12 +92,6 @@ struct ContentsAt {
     monitor: usize,
     number: u64,
     contents: Weak<Contents>,
-}
-
-#[derive(Debug)]
-struct Tripwire {
-    tables: Vec<TableId>,
-    bell: Weak<Notify>,
 }
 
 /// What a receiver knows before its monitor begins.
@@ -170,7 +165,7 @@ impl Hub {
                 feeds: HashMap::new(),
                 history,
             }),
-            tripwires: Mutex::default(),
+            tripwires: Tripwires::default(),
             known: Mutex::default(),
             hasher: RandomState::default(),
             indexing: Indexing::default(),
@@ -191,11 +186,7 @@ impl Hub {
 
     /// Rings whoever watches tables, for the last time: there is another hub to look at.
     pub fn ring_all(&self) {
-        for wire in self.tripwires.lock().drain(..) {
-            if let Some(bell) = wire.bell.upgrade() {
-                bell.notify_one();
-            }
-        }
+        self.tripwires.ring_all();
     }
 
     /// The latest accepted version. Whoever has heard of a version, be it from somebody who has been told of it, finds
@@ -269,37 +260,14 @@ impl Hub {
         self.current.store(Arc::new(version));
         drop(locked);
         to_ring.iter().for_each(|feed| feed.ring());
-        let mut tripwires = self.tripwires.lock();
-        if tripwires.is_empty() {
-            return forgotten;
-        }
-        let tables = commits.iter().flat_map(|(commit, _)| commit.tables());
-        let tables: HashSet<TableId> = tables.collect();
-        tripwires.retain(|wire| {
-            let Some(bell) = wire.bell.upgrade() else {
-                return false;
-            };
-            if wire.tables.iter().any(|table| tables.contains(table)) {
-                bell.notify_one();
-            }
-            true
-        });
+        self.tripwires
+            .ring(commits.iter().flat_map(|(commit, _)| commit.tables()));
         forgotten
     }
 
     /// Rings `bell` after every commit that changes one of `tables`, for as long as somebody keeps the bell.
     pub fn ring_on_change(&self, tables: Vec<TableId>, bell: &Arc<Notify>) {
-        let mut tripwires = self.tripwires.lock();
-        if tripwires.len() == tripwires.capacity() {
-            // Bells come and go also where nothing is committed. Each time at least as many are added as are looked at here.
-            tripwires.retain(|wire| wire.bell.strong_count() > 0);
-            let more = tripwires.len().max(4);
-            tripwires.reserve(more);
-        }
-        tripwires.push(Tripwire {
-            tables,
-            bell: Arc::downgrade(bell),
-        });
+        self.tripwires.add(tables, bell);
     }
 
     /// The monitor of these requests, which all who ask for the same thing share.
@@ -860,19 +828,6 @@ mod tests {
         let current = fixture.hub.version().number;
         let found: Vec<u64> = rung.try_iter().collect();
         assert_eq!(found, [current; 2]);
-    }
-
-    #[test]
-    fn bells_that_nobody_keeps_are_forgotten_also_without_a_commit() {
-        let fixture = Fixture::new();
-        let kept = Arc::<Notify>::default();
-        fixture.hub.ring_on_change(Vec::new(), &kept);
-        for _ in 0..1000 {
-            fixture.hub.ring_on_change(Vec::new(), &Arc::default());
-        }
-        let tripwires = fixture.hub.tripwires.lock();
-        assert!(tripwires.len() < 20, "{}", tripwires.len());
-        assert_eq!(tripwires[0].bell.strong_count(), 1, "and no other");
     }
 
     #[test]

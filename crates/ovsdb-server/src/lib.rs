@@ -51,6 +51,7 @@ mod tellers;
 pub mod tls;
 pub mod transaction_id;
 mod transaction_log;
+mod tripwires;
 pub mod vigil;
 pub mod writer;
 
