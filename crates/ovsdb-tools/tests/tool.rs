@@ -278,3 +278,17 @@ fn restore_makes_a_new_file_and_touches_none_that_is_there() {
     assert_eq!(mine, b"mine");
     assert!(!sandbox.path("other").exists());
 }
+
+#[test]
+fn blame_says_that_the_contents_of_a_compacted_file_may_be_older() {
+    let sandbox = toys();
+    let run = |arguments: &[&str]| sandbox.run_ok(Side::Ours.program("ovsdb-tool"), arguments);
+    run(&["transact", "db", INSERT]);
+    let blame = ["blame", "--format=json", "db", "Toy", "car", "name"];
+    let told = run(&blame);
+    assert!(!told.contains(r#""is_snapshot":true"#), "{told}");
+    run(&["compact", "db"]);
+    let told = run(&blame);
+    assert!(told.contains(r#""is_snapshot":true"#), "{told}");
+    assert!(!told.contains(r#""is_snapshot":false"#), "{told}");
+}

@@ -31,6 +31,8 @@ mod wait;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "sql")]
+use ovsdb_daemon::options::Parsed;
 use ovsdb_daemon::options::{Common, Order};
 use ovsdb_daemon::{program, signals, vlog};
 use ovsdb_net::Tls;
@@ -55,6 +57,25 @@ pub fn example(command: &str) -> Option<(&'static str, &'static str)> {
     examples::of(command)
 }
 
+/// Spares who asks one question with `sql` the words about the connection that it takes, unless options ask for them. Who
+/// watches wants to know when the connection is lost.
+#[cfg(feature = "sql")]
+fn quiet(parsed: &Parsed<Opt>) {
+    let is_sql = parsed.operands.first().is_some_and(|name| name == "sql");
+    let is_watched = parsed
+        .options
+        .iter()
+        .any(|(option, _)| matches!(option, Opt::Watch));
+    if is_sql && !is_watched {
+        vlog::set_level(
+            Some("reconnect"),
+            Some(vlog::Destination::Console),
+            vlog::Level::Warn,
+        )
+        .expect("the module is there");
+    }
+}
+
 /// The program: takes the command line of this process and answers with its exit code.
 pub fn main() -> ExitCode {
     program::init("ovsdb-client");
@@ -65,6 +86,8 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => program::usage_error(error),
     };
+    #[cfg(feature = "sql")]
+    quiet(&parsed);
     let mut settings = Settings::default();
     for (option, value) in parsed.options {
         let printed = match option {

@@ -26,6 +26,13 @@ struct Origin {
     annotations: Annotations,
 }
 
+impl Origin {
+    /// Whether the record holds all that the database had: what it set may have been so before.
+    fn is_snapshot(&self) -> bool {
+        self.number == 1 && self.annotations.is_snapshot()
+    }
+}
+
 pub(in crate::tool) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
     let [path, table, row, column @ ..] = call.arguments else {
         unreachable!("the table of commands says three or four");
@@ -184,8 +191,11 @@ impl Told<'_> {
     }
 
     fn json(&self) -> Json {
-        let origin =
-            |origin: &Origin| Json::Object(json::origin(origin.number, &origin.annotations));
+        let origin = |origin: &Origin| {
+            let mut told = json::origin(origin.number, &origin.annotations);
+            told.insert("is_snapshot", Json::Bool(origin.is_snapshot()));
+            Json::Object(told)
+        };
         let event = |event: Option<&Arc<Origin>>| event.map_or(Json::Null, |found| origin(found));
         let mut columns = Object::with_capacity(self.columns.len());
         for column in &self.columns {
@@ -225,7 +235,7 @@ impl Told<'_> {
 /// A record, with a word if nobody knows what was before it.
 fn told(origin: &Origin) -> String {
     let heading = heading(origin.number, &origin.annotations);
-    if origin.number == 1 && origin.annotations.is_snapshot() {
+    if origin.is_snapshot() {
         return format!("{heading}, or before: earlier changes are not in the file");
     }
     match origin.annotations.command() {
