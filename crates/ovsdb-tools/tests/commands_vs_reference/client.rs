@@ -1,7 +1,10 @@
 //! Everything else that a command line of `ovsdb-client` may say, right or wrong.
 
+use std::collections::BTreeSet;
+
 use ovsdb_testkit::alike::{Alike, Call, Lines};
 use ovsdb_testkit::programs::Side;
+use ovsdb_testkit::sandbox::Sandbox;
 
 use crate::{Stage, contents, known};
 
@@ -555,4 +558,48 @@ fn every_command_line_is_answered_alike() {
 #[test]
 fn every_command_line_is_answered_alike_by_our_server() {
     check(Side::Ours);
+}
+
+/// Words of a help text that begin with two hyphens, without arguments and punctuation.
+fn options(help: &str) -> BTreeSet<&str> {
+    let words = help.split([' ', '\n', ',', '=', '[', ']', '(', ')', '"']);
+    words
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(|word| word.trim_end_matches('.'))
+        .collect()
+}
+
+#[test]
+fn every_option_and_command_that_the_reference_explains_is_explained() {
+    let sandbox = Sandbox::new();
+    for program in ["ovsdb-client", "ovs-appctl"] {
+        let [reference, ours] =
+            Side::BOTH.map(|side| sandbox.run_ok(side.program(program), &["--help"]));
+        let (mut expect, found) = (options(&reference), options(&ours));
+        assert!(
+            expect.contains("--help"),
+            "the help text can be read: {reference}"
+        );
+        // See docs/differences.md.
+        expect.retain(|option| !["--record", "--replay"].contains(option));
+        let missing: Vec<_> = expect.difference(&found).collect();
+        assert!(missing.is_empty(), "{program}: {missing:?}");
+    }
+    let [reference, ours] =
+        Side::BOTH.map(|side| sandbox.run_ok(side.program("ovsdb-client"), &["--help"]));
+    // A command stands behind a blank line, with two spaces before it and its server behind it.
+    let commands = |help: &str| -> BTreeSet<String> {
+        help.lines()
+            .filter(|line| line.starts_with("  ") && line.contains(" [SERVER"))
+            .filter_map(|line| {
+                line.replace("[--force]", "")
+                    .split_whitespace()
+                    .next()
+                    .map(str::to_owned)
+            })
+            .collect()
+    };
+    let (expect, found) = (commands(&reference), commands(&ours));
+    assert!(expect.len() > 15, "{expect:?}");
+    assert!(found.is_superset(&expect), "{expect:?} {found:?}");
 }
