@@ -1,13 +1,17 @@
 //! What one session has not been told of one database.
 //!
-//! A session that does not take costs memory for one merged change set per monitor, never a queue of commits: a few
+//! A session that does not take costs memory for one merged change set per monitor, never a queue of commits, and monitors
+//! that want the same thing share it: a few
 //! recent ones are kept apart, because what is told of one commit is put into words once for all. If most rows change again
 //! and again, it keeps the version that it had come to instead, and commits cost it nothing until it takes again. Nothing
 //! here knows requests, replies or sockets; the [`hub`](crate::hub) fills feeds.
 
+mod pieces;
+mod watches;
+
 use std::sync::Arc;
 
-use ovsdb_engine::monitor::{Kept, Monitor, Pending};
+use ovsdb_engine::monitor::{Monitor, Pending};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
@@ -16,9 +20,10 @@ use crate::published::{Published, Text, Version, VersionId};
 use crate::routes::{Concern, Slot};
 use crate::tellers::{Desk, Tellers};
 
-/// Names a monitor within its feed.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct WatchId(u64);
+pub(crate) use self::pieces::Range;
+use self::pieces::{Pieces, Recent};
+pub use self::watches::WatchId;
+pub(crate) use self::watches::Watches;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -56,301 +61,112 @@ impl Bell {
 #[derive(Debug, Default)]
 struct State {
     /// In the order of their ids.
-    watches: Vec<Watch>,
+    groups: Vec<Group>,
+    /// The ids that come next.
+    next_watch: u64,
+    next_group: u64,
     /// Whether the session has been rung since it last looked.
     rung: bool,
 }
 
-/// A monitor of a feed.
+/// Names monitors of a feed that want the same thing.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct GroupId(u64);
+
+/// Monitors of a feed that want the same thing and have been told the same: a commit is for all of them at once.
+///
+/// Those that begin while others have not been told everything are a group of their own, and stay one.
 #[derive(Debug)]
-pub(crate) struct Watch {
-    id: WatchId,
+pub(crate) struct Group {
+    id: GroupId,
     monitor: Arc<Monitor>,
     slot: Slot,
+    watches: Watches,
     news: Pieces,
 }
 
-/// What a monitor has not been told of.
+/// What a monitor leaves behind that has left its group.
 #[derive(Debug)]
-struct Pieces {
-    pending: Pending,
-    /// The number of the version that the first of the commits in `pending` leads to.
-    merged_from: Option<u64>,
-    /// Commits that are not yet in `pending`, oldest first.
-    recent: Vec<Recent>,
-    /// How many rows they change.
-    recent_changes: usize,
-    /// How many changed rows have been merged.
-    merged_changes: usize,
-    /// There, nothing is added to `recent`.
-    behind: Option<Behind>,
-    /// What its tables held before the first of the commits in `recent`, if the receiver was already not taking then.
-    base: Option<Kept>,
-    /// What `pending` leads to.
-    version: VersionId,
-    /// `pending` is elsewhere, being merged; only `recent` is here.
-    is_rest: bool,
+pub(crate) struct Left {
+    /// What it wanted.
+    pub(crate) monitor: Arc<Monitor>,
+    /// Its group, if it was the last one there, and where commits came from.
+    pub(crate) group: Option<(GroupId, Slot)>,
+    watch: WatchId,
+    news: Pieces,
+    /// How many monitors the feed had.
+    monitors: usize,
 }
 
-/// What a monitor has not been told of beside what is pending, without a list of it.
-#[derive(Debug)]
-struct Behind {
-    /// What its tables held when all commits up to then were pending.
-    kept: Kept,
-    /// What the last commit leads to that has concerned it since.
-    last: Option<VersionId>,
-    /// How many rows the commits since have changed, each counted as often as it was.
-    changes: usize,
-}
-
-impl Behind {
-    /// How many rows have to be looked at in order to catch up: those that were kept, and those that have come since.
-    fn effort(&self) -> usize {
-        self.kept.rows() + self.changes
-    }
-}
-
-#[derive(Debug)]
-struct Recent {
-    published: Arc<Published>,
-    concern: Concern,
-}
-
-impl Watch {
+impl Group {
     /// Where commits come from.
     pub(crate) fn slot(&self) -> Slot {
         self.slot
     }
 }
 
-impl Recent {
-    fn changes(&self) -> usize {
-        match &self.concern {
-            Concern::Any => self.published.commit.changes.len(),
-            Concern::Some(changes) => changes.len(),
-        }
-    }
-}
-
-impl Pieces {
-    fn new(version: VersionId) -> Pieces {
-        Pieces {
-            pending: Pending::default(),
-            merged_from: None,
-            recent: Vec::new(),
-            recent_changes: 0,
-            merged_changes: 0,
-            behind: None,
-            base: None,
+impl Left {
+    /// What it has not been told, oldest first. `version` is current.
+    pub(crate) fn news(self, version: &Version) -> Vec<News> {
+        let mut news = Vec::new();
+        let watches = Watches::One(self.watch);
+        News::each(
+            watches,
+            &self.monitor,
+            self.news,
             version,
-            is_rest: false,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.recent.is_empty() && self.pending.is_empty() && self.missed().is_none()
-    }
-
-    /// From what on it has no list of what it missed, if it has missed anything since.
-    fn missed(&self) -> Option<&Behind> {
-        self.behind.as_ref().filter(|behind| behind.last.is_some())
-    }
-
-    fn push(&mut self, recent: Recent) {
-        match &mut self.behind {
-            Some(behind) => {
-                behind.last = Some(recent.published.version);
-                behind.changes += recent.changes();
-            }
-            None => {
-                self.recent_changes += recent.changes();
-                self.recent.push(recent);
-            }
-        }
-    }
-
-    /// What takes its place when it is taken by somebody who knows `known`. There may be commits after that.
-    fn successor(&self, monitor: &Monitor, known: &Version) -> Pieces {
-        let is_later =
-            |behind: &&Behind| behind.last.is_some_and(|last| last.number > known.number);
-        match self.behind.as_ref().filter(is_later) {
-            Some(behind) => Pieces {
-                behind: Some(Behind {
-                    kept: monitor.keep(&known.database),
-                    ..*behind
-                }),
-                ..Pieces::new(known.name())
+            self.monitors,
+            |one| {
+                news.push(one);
             },
-            None => Pieces::new(self.version),
-        }
-    }
-
-    /// Adds to what is pending whatever there is no list of, up to `known`.
-    fn catch_up(&mut self, monitor: &Monitor, known: &Version) {
-        if let Some(behind) = self.behind.take()
-            && behind.last.is_some()
-        {
-            monitor.add_since(&mut self.pending, &behind.kept, &known.database);
-            self.version = known.name();
-        }
-    }
-
-    /// What it is instead if it keeps the version before its commits, of which it need not merge any then; `None` if that
-    /// is not known, or most rows are still as they were.
-    fn without_commits(&mut self) -> Option<Pieces> {
-        let kept = self.base.take()?;
-        let differ_most = self.recent_changes >= kept.rows() / limits::FEED_KEPT_SHARE;
-        (differ_most && self.pending.is_empty()).then(|| Pieces {
-            behind: Some(Behind {
-                kept,
-                last: Some(self.last()),
-                changes: self.recent_changes,
-            }),
-            ..Pieces::new(self.version)
-        })
-    }
-
-    /// Keeps `current` from now on instead of what comes after it, if everything up to it is pending and merging has cost
-    /// more than that will.
-    fn fall_behind(&mut self, monitor: &Monitor, current: &Version) {
-        if self.behind.is_some() || self.version.number > current.number {
-            return;
-        }
-        let kept = monitor.keep(&current.database);
-        let rows = kept.rows();
-        let differ_most = self.pending.len() >= rows / limits::FEED_KEPT_SHARE;
-        if differ_most && self.merged_changes > rows {
-            self.behind = Some(Behind {
-                kept,
-                last: None,
-                changes: 0,
-            });
-        }
-    }
-
-    fn merge(&mut self, monitor: &Monitor) {
-        self.merged_changes += std::mem::take(&mut self.recent_changes);
-        self.merged_from = self.merged_from.or_else(|| self.first_recent());
-        for Recent { published, concern } in self.recent.drain(..) {
-            match concern {
-                Concern::Any => monitor.add(&mut self.pending, &published.commit),
-                Concern::Some(changes) => {
-                    monitor.add_some(&mut self.pending, &published.commit, &changes);
-                }
-            }
-            self.version = published.version;
-        }
-    }
-
-    /// The number of the version that the first of the commits leads to that are apart.
-    fn first_recent(&self) -> Option<u64> {
-        let first = self.recent.first()?;
-        Some(first.published.version.number)
-    }
-
-    /// What the last of the commits leads to.
-    fn last(&self) -> VersionId {
-        let last = self.recent.last();
-        last.map_or(self.version, |last| last.published.version)
-    }
-
-    /// The number of the version that the last commit leads to that it knows of.
-    fn newest(&self) -> u64 {
-        let missed = self.missed().and_then(|behind| behind.last);
-        missed.unwrap_or_else(|| self.last()).number
-    }
-
-    /// What there is, if it is a range of commits. `known` is a version that is current, or was.
-    fn range(&self, known: VersionId, monitors: usize) -> Option<Range> {
-        let first = self.merged_from.or_else(|| self.first_recent())?;
-        let last = self.last();
-        let merged = if self.must_merge(monitors) {
-            Some(last.number)
-        } else {
-            self.merged_from.map(|_| self.version.number)
-        };
-        (!self.is_rest && self.behind.is_none()).then(|| Range {
-            first,
-            merged,
-            last: last.number,
-            version: known.later(last),
-        })
-    }
-
-    /// Whether a session with so many monitors that cannot send it should merge it.
-    fn is_long(&self, monitors: usize) -> bool {
-        // Of a single commit the words may be shared.
-        let is_single = self.recent.len() <= 1 && self.pending.is_empty() && !self.is_rest;
-        let is_long = self.recent.len() >= each(limits::FEED_COMMITS_MAX, monitors)
-            || self.recent_changes > each(limits::FEED_CHANGES_APART_MAX, monitors);
-        is_long && !is_single
-    }
-
-    /// Whether a session with so many monitors that can send it tells it as one.
-    fn must_merge(&self, monitors: usize) -> bool {
-        let are_many = self.recent.len() > each(limits::FEED_COMMITS_TOLD_MAX, monitors)
-            || self.recent_changes > each(limits::FEED_CHANGES_TOLD_MAX, monitors);
-        are_many && self.recent.len() > 1
-    }
-
-    /// How many changed rows have to be looked at when it is told, in a feed of so many monitors: those that are merged, and
-    /// those that are in a single commit. Those of commits that are told one by one have mostly been put into words for
-    /// others, and cost their messages.
-    fn effort(&self, monitors: usize) -> usize {
-        let recent = match self.recent.len() <= 1 || self.must_merge(monitors) {
-            true => self.recent_changes,
-            false => self.recent.len() / limits::FEED_COMMITS_PER_ROW,
-        };
-        let missed = self.missed().map_or(0, Behind::effort);
-        recent + self.pending.len() + missed
-    }
-
-    /// Whether it is to be merged by whoever adds to it, because the session, which has so many monitors, does not come to
-    /// it.
-    fn is_too_long(&self, monitors: usize) -> bool {
-        let is_long = self.recent.len() >= each(limits::FEED_COMMITS_LATE_MAX, monitors)
-            || self.recent_changes > each(limits::FEED_CHANGES_LATE_MAX, monitors);
-        is_long && self.recent.len() > 1 && !self.is_rest
+        );
+        news
     }
 }
 
-/// What each of so many monitors may have of something of which a feed may have `max`.
-fn each(max: usize, monitors: usize) -> usize {
-    max.checked_div(monitors).unwrap_or(max).max(1)
+/// How much there is to tell.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Due {
+    /// How many changed rows have to be looked at, or the like of it.
+    pub(crate) rows: usize,
+    /// How many monitors are to be told.
+    pub(crate) monitors: usize,
 }
 
-/// Commits that follow each other, of those that concern a monitor. Who is told of the same range is told the same.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Range {
-    /// The number of the version that the first leads to.
-    first: u64,
-    /// The number of the version to which those lead that are told as one; `None` if each is told apart.
-    merged: Option<u64>,
-    /// The number of the version that the last leads to.
-    last: u64,
-    /// What the monitor's replica is after it.
-    version: VersionId,
+impl Due {
+    /// Whether there are so many messages that others would have to wait for them.
+    pub(crate) fn is_long(&self) -> bool {
+        self.monitors > limits::LANE_MONITORS
+    }
+}
+
+impl std::iter::Sum for Due {
+    fn sum<I: Iterator<Item = Due>>(each: I) -> Due {
+        each.fold(Due::default(), |sum, one| Due {
+            rows: sum.rows + one.rows,
+            monitors: sum.monitors + one.monitors,
+        })
+    }
 }
 
 /// A feed has been told of a version that is about to become the current one.
 #[derive(Debug)]
 pub(crate) struct NotCurrent;
 
-/// What was taken for one monitor.
+/// What was taken for monitors that want the same thing.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    pub(crate) watch: WatchId,
+    pub(crate) watches: Watches,
     /// The commits, if others may be told of the same.
     pub(crate) range: Option<Range>,
     pub(crate) news: Vec<News>,
 }
 
-/// What one monitor is to be told.
+/// What monitors that want the same thing are to be told.
 #[derive(Debug)]
 pub struct News {
-    /// Whom it concerns.
-    pub watch: WatchId,
-    /// What the monitor's replica is after it.
+    watches: Watches,
+    /// What the monitors' replicas are after it.
     pub version: VersionId,
     monitor: Arc<Monitor>,
     change: Change,
@@ -379,7 +195,7 @@ impl News {
     /// Hands over the news in `pieces`: commit by commit, as far as others are told the same, unless there are many for a
     /// feed of so many monitors. `known` is a version that was current when the pieces were taken, or before.
     fn each(
-        watch: WatchId,
+        watches: Watches,
         monitor: &Arc<Monitor>,
         mut pieces: Pieces,
         known: &Version,
@@ -392,7 +208,7 @@ impl News {
         // asked does not concern it.
         let last = pieces.last();
         let news = |version: VersionId, change| News {
-            watch,
+            watches: watches.clone(),
             version: match version == last {
                 true => known.later(last),
                 false => version,
@@ -409,6 +225,11 @@ impl News {
         for recent in pieces.recent {
             tell(news(recent.published.version, Change::One(recent)));
         }
+    }
+
+    /// Whom it concerns, in the order of their ids.
+    pub fn watches(&self) -> &[WatchId] {
+        self.watches.as_slice()
     }
 
     /// What is monitored.
@@ -457,68 +278,103 @@ impl Feed {
 
     /// How many monitors there are.
     pub fn len(&self) -> usize {
-        self.state.lock().watches.len()
+        self.state.lock().monitors()
     }
 
     /// Whether there is no monitor.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.state.lock().groups.is_empty()
     }
 
-    /// The id that the next monitor is to have.
-    pub(crate) fn next_id(&self) -> WatchId {
-        let state = self.state.lock();
-        WatchId(state.watches.last().map_or(0, |last| last.id.0 + 1))
-    }
-
-    /// Adds a monitor that knows `version`.
-    pub(crate) fn add(&self, id: WatchId, monitor: Arc<Monitor>, slot: Slot, version: VersionId) {
+    /// An id for a monitor.
+    pub(crate) fn fresh_watch(&self) -> WatchId {
         let mut state = self.state.lock();
-        if state.watches.is_empty() {
+        state.next_watch += 1;
+        WatchId(state.next_watch)
+    }
+
+    /// An id for a group, which comes after all others.
+    pub(crate) fn fresh_group(&self) -> GroupId {
+        let mut state = self.state.lock();
+        state.next_group += 1;
+        GroupId(state.next_group)
+    }
+
+    /// Adds a monitor that knows `version`, the current one, to those that want the same thing and have been told
+    /// everything. False if there are none.
+    pub(crate) fn join(&self, watch: WatchId, monitor: &Arc<Monitor>, version: VersionId) -> bool {
+        let mut state = self.state.lock();
+        let mut groups = state.groups.iter_mut();
+        let is_same = |group: &&mut Group| {
+            Arc::ptr_eq(&group.monitor, monitor) && group.news.is_empty() && !group.news.is_rest
+        };
+        let Some(group) = groups.find(is_same) else {
+            return false;
+        };
+        group.news.version = group.news.version.later(version);
+        group.watches = group.watches.with(watch);
+        true
+    }
+
+    /// Adds a monitor that knows `version` as a group.
+    pub(crate) fn add(
+        &self,
+        id: GroupId,
+        slot: Slot,
+        watch: WatchId,
+        monitor: Arc<Monitor>,
+        version: VersionId,
+    ) {
+        let mut state = self.state.lock();
+        if state.groups.is_empty() {
             // Many sessions have one monitor, and wait.
-            state.watches.reserve_exact(1);
+            state.groups.reserve_exact(1);
         }
-        state.watches.push(Watch {
+        let place = state.groups.partition_point(|group| group.id < id);
+        let group = Group {
             id,
             monitor,
             slot,
+            watches: Watches::One(watch),
             news: Pieces::new(version),
-        });
+        };
+        state.groups.insert(place, group);
     }
 
-    /// Removes a monitor. To drop it may take a while.
-    pub(crate) fn remove(&self, id: WatchId) -> Option<Watch> {
+    /// Removes a monitor. Returns its group if it was the last one there, to drop which may take a while; `None` if there is
+    /// no such monitor.
+    pub(crate) fn remove(&self, watch: WatchId) -> Option<Option<Group>> {
         let mut state = self.state.lock();
-        let place = state.place(id)?;
-        Some(state.watches.remove(place))
+        let place = state.place_of(watch)?;
+        Some(state.remove(place, watch))
+    }
+
+    /// Removes a monitor that is about to want something else.
+    pub(crate) fn leave(&self, watch: WatchId) -> Option<Left> {
+        let mut state = self.state.lock();
+        let (monitors, place) = (state.monitors(), state.place_of(watch)?);
+        let left = match state.remove(place, watch) {
+            Some(group) => Left {
+                monitor: group.monitor,
+                group: Some((group.id, group.slot)),
+                watch,
+                news: group.news,
+                monitors,
+            },
+            None => Left {
+                monitor: state.groups[place].monitor.clone(),
+                group: None,
+                watch,
+                news: state.groups[place].news.clone(),
+                monitors,
+            },
+        };
+        Some(left)
     }
 
     /// Removes all monitors. To drop them may take a while.
-    pub(crate) fn remove_all(&self) -> Vec<Watch> {
-        std::mem::take(&mut self.state.lock().watches)
-    }
-
-    /// Puts `monitor` in the place of another one that has been told everything up to `version`, but for the news
-    /// returned, oldest first.
-    pub(crate) fn change(
-        &self,
-        id: WatchId,
-        monitor: Arc<Monitor>,
-        version: &Version,
-    ) -> Option<(Slot, Vec<News>)> {
-        let mut state = self.state.lock();
-        let place = state.place(id)?;
-        let monitors = state.watches.len();
-        let watch = &mut state.watches[place];
-        let pieces = std::mem::replace(&mut watch.news, Pieces::new(version.name()));
-        let before = std::mem::replace(&mut watch.monitor, monitor);
-        let slot = watch.slot;
-        drop(state);
-        let mut news = Vec::new();
-        News::each(id, &before, pieces, version, monitors, |one| {
-            news.push(one);
-        });
-        Some((slot, news))
+    pub(crate) fn remove_all(&self) -> Vec<Group> {
+        std::mem::take(&mut self.state.lock().groups)
     }
 
     /// Takes the feed in order to add commits. Whoever takes news waits until this is dropped.
@@ -539,8 +395,9 @@ impl Feed {
         self.state.lock().rung
     }
 
-    /// Takes what is new, monitor by monitor in the order of their ids, and of each the oldest first, but for those monitors
-    /// at the beginning for which `is_told` says that they have been told of a range of commits. It is called under a lock
+    /// Takes what is new, group by group in the order of their ids, and of each the oldest first, but for those monitors
+    /// at the beginning for which `is_told` says that they have been told of a range of commits. Of monitors that share
+    /// a group it is not asked. It is called under a lock
     /// for which the writer waits. `known` is a version that was current when this was called, or before.
     ///
     /// # Errors
@@ -554,23 +411,28 @@ impl Feed {
         if !state.rung {
             return Ok(Vec::new());
         }
-        let mut watches = state.watches.iter();
-        if watches.any(|watch| watch.news.newest() > known.number) {
+        let mut groups = state.groups.iter();
+        if groups.any(|group| group.news.newest() > known.number) {
             return Err(NotCurrent);
         }
         state.rung = false;
-        let mut taken: Vec<(WatchId, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
+        let mut taken: Vec<(Watches, Arc<Monitor>, Option<Range>, Pieces)> = Vec::new();
         let mut told = Vec::new();
         let mut is_late = false;
-        let monitors = state.watches.len();
-        let watches = state.watches.iter_mut();
-        for Watch {
-            id, monitor, news, ..
-        } in watches.filter(|watch| !watch.news.is_empty())
+        let monitors = state.monitors();
+        let groups = state.groups.iter_mut();
+        for Group {
+            watches,
+            monitor,
+            news,
+            ..
+        } in groups.filter(|group| !group.news.is_empty())
         {
             let range = news.range(known.name(), monitors);
-            match range {
-                Some(range) if taken.is_empty() && is_told(*id, monitor, range) => {
+            match (range, &watches) {
+                (Some(range), Watches::One(watch))
+                    if taken.is_empty() && is_told(*watch, monitor, range) =>
+                {
                     let is_small = news.recent.capacity() <= limits::FEED_COMMITS_MAX;
                     if is_small && news.merged_from.is_none() {
                         // The list keeps its room for the next commits.
@@ -586,7 +448,7 @@ impl Feed {
                     let successor = news.successor(monitor, known);
                     is_late |= !successor.is_empty();
                     let pieces = std::mem::replace(news, successor);
-                    taken.push((*id, monitor.clone(), range, pieces));
+                    taken.push((watches.clone(), monitor.clone(), range, pieces));
                 }
             }
         }
@@ -598,12 +460,16 @@ impl Feed {
         }
         drop(told);
         let taken = taken.into_iter();
-        let taken = taken.map(|(watch, monitor, range, pieces)| {
+        let taken = taken.map(|(watches, monitor, range, pieces)| {
             let mut news = Vec::new();
-            News::each(watch, &monitor, pieces, known, monitors, |one| {
+            News::each(watches.clone(), &monitor, pieces, known, monitors, |one| {
                 news.push(one);
             });
-            Taken { watch, range, news }
+            Taken {
+                watches,
+                range,
+                news,
+            }
         });
         Ok(taken.collect())
     }
@@ -611,38 +477,53 @@ impl Feed {
     /// How many changed rows have to be looked at when its news is merged.
     pub fn changes(&self) -> usize {
         let state = self.state.lock();
-        let changes = state.watches.iter().map(|watch| watch.news.recent_changes);
+        let changes = state.groups.iter().map(|group| group.news.recent_changes);
         changes.sum()
     }
 
     /// How many changed rows have to be looked at when its news is taken and told.
     pub fn effort(&self) -> usize {
+        self.due().rows
+    }
+
+    /// How much there is to tell.
+    pub(crate) fn due(&self) -> Due {
         let state = self.state.lock();
-        let monitors = state.watches.len();
-        let watches = state.watches.iter();
-        watches.map(|watch| watch.news.effort(monitors)).sum()
+        let mut due = Due::default();
+        if !state.rung {
+            return due;
+        }
+        let monitors = state.monitors();
+        for Group { watches, news, .. } in
+            state.groups.iter().filter(|group| !group.news.is_empty())
+        {
+            let told = watches.as_slice().len();
+            due.monitors += told;
+            due.rows += news.effort(monitors) + news.effort_of_more(told - 1, monitors);
+        }
+        due
     }
 
     /// Whether there is so much news that a session that cannot send it should merge it.
     pub fn is_long(&self) -> bool {
         let state = self.state.lock();
-        let monitors = state.watches.len();
-        let mut watches = state.watches.iter();
-        watches.any(|watch| watch.news.is_long(monitors))
+        let count = state.groups.len();
+        let mut groups = state.groups.iter();
+        groups.any(|group| group.news.is_long(count))
     }
 
     /// Notes that its session cannot send any more, and has told everything up to `current`, if not more. For the feed's
     /// session alone.
     pub(crate) fn stand(&self, current: &Version) {
         let mut state = self.state.lock();
-        if state.watches.len() > limits::FEED_BASES_MAX {
+        if state.groups.len() > limits::FEED_BASES_MAX {
             return;
         }
         // Of a monitor with conditions most rows may change without concerning it, and would be kept for nothing.
         let may_fall_behind =
-            |watch: &&mut Watch| watch.news.is_empty() && watch.monitor.is_unconditional();
-        let watches = state.watches.iter_mut();
-        for Watch { monitor, news, .. } in watches.filter(may_fall_behind) {
+            |group: &&mut Group| group.news.is_empty() && group.monitor.is_unconditional();
+        let groups = state.groups.iter_mut();
+        for Group { monitor, news, .. } in groups.filter(may_fall_behind) {
             let keep = || monitor.keep(&current.database);
             news.base.get_or_insert_with(keep);
         }
@@ -651,8 +532,8 @@ impl Feed {
     /// Notes that its session can send again.
     pub(crate) fn go_on(&self) {
         let mut state = self.state.lock();
-        let watches = state.watches.iter_mut();
-        let bases: Vec<_> = watches.map(|watch| watch.news.base.take()).collect();
+        let groups = state.groups.iter_mut();
+        let bases: Vec<_> = groups.map(|group| group.news.base.take()).collect();
         // To drop what has changed since may take a while.
         drop(state);
         drop(bases);
@@ -662,16 +543,13 @@ impl Feed {
     /// else with the feed meanwhile. `current` is a version that was current when this was called, or before.
     pub(crate) fn merge(&self, current: &Version) {
         let mut state = self.state.lock();
-        let monitors = state.watches.len();
-        let watches = state.watches.iter_mut();
-        let long = watches.filter(|watch| watch.news.is_long(monitors));
-        let long = long.map(|watch| {
-            let rest = Pieces {
-                is_rest: true,
-                ..Pieces::new(watch.news.version)
-            };
-            let news = std::mem::replace(&mut watch.news, rest);
-            (watch.id, watch.monitor.clone(), news)
+        let count = state.groups.len();
+        let groups = state.groups.iter_mut();
+        let long = groups.filter(|group| group.news.is_long(count));
+        let long = long.map(|group| {
+            let rest = Pieces::rest(group.news.version);
+            let news = std::mem::replace(&mut group.news, rest);
+            (group.id, group.monitor.clone(), news)
         });
         let long: Vec<_> = long.collect();
         // The writer, which may want to add to the feed, need not wait for the rest.
@@ -685,11 +563,11 @@ impl Feed {
             }
             let mut state = self.state.lock();
             if let Some(place) = state.place(id) {
-                let watch = &mut state.watches[place];
-                let rest = std::mem::replace(&mut watch.news, news);
+                let group = &mut state.groups[place];
+                let rest = std::mem::replace(&mut group.news, news);
                 rest.recent
                     .into_iter()
-                    .for_each(|recent| watch.news.push(recent));
+                    .for_each(|recent| group.news.push(recent));
             }
         }
     }
@@ -699,22 +577,22 @@ impl Feed {
 /// feed for each of them again would make the writer wait as often for the session's teller.
 pub(crate) struct Opened<'a> {
     state: MutexGuard<'a, State>,
-    /// Where the monitor after the last one is. Mostly they come in the order of their ids.
+    /// Where the group after the last one is. Mostly they come in the order of their ids.
     next: usize,
 }
 
 impl Opened<'_> {
-    /// Adds a commit that concerns a monitor. Says whether to [ring](Feed::ring) once its version is current.
+    /// Adds a commit that concerns a group. Says whether to [ring](Feed::ring) once its version is current.
     #[must_use]
     pub(crate) fn push(
         &mut self,
-        id: WatchId,
+        id: GroupId,
         published: &Arc<Published>,
         concern: Concern,
     ) -> bool {
         let state = &mut *self.state;
-        let is_next = |watch: &Watch| watch.id == id;
-        let place = match state.watches.get(self.next).is_some_and(is_next) {
+        let is_next = |group: &Group| group.id == id;
+        let place = match state.groups.get(self.next).is_some_and(is_next) {
             true => self.next,
             false => match state.place(id) {
                 Some(place) => place,
@@ -722,16 +600,16 @@ impl Opened<'_> {
             },
         };
         self.next = place + 1;
-        let monitors = state.watches.len();
-        let Watch { monitor, news, .. } = &mut state.watches[place];
-        let was_long = news.is_long(monitors);
+        let count = state.groups.len();
+        let Group { monitor, news, .. } = &mut state.groups[place];
+        let was_long = news.is_long(count);
         news.push(Recent {
             published: published.clone(),
             concern,
         });
-        let is_long = news.is_long(monitors);
+        let is_long = news.is_long(count);
         // A session merges on its own time what it cannot send. Only for one that does not come to it is it done here.
-        if news.is_too_long(monitors) {
+        if news.is_too_long(count) {
             news.merge(monitor);
         }
         !std::mem::replace(&mut state.rung, true) || is_long && !was_long
@@ -739,9 +617,30 @@ impl Opened<'_> {
 }
 
 impl State {
-    fn place(&self, id: WatchId) -> Option<usize> {
-        self.watches
-            .binary_search_by_key(&id, |watch| watch.id)
-            .ok()
+    /// How many monitors there are.
+    fn monitors(&self) -> usize {
+        let groups = self.groups.iter();
+        groups.map(|group| group.watches.as_slice().len()).sum()
+    }
+
+    /// The group of a monitor.
+    fn place_of(&self, watch: WatchId) -> Option<usize> {
+        let mut groups = self.groups.iter();
+        groups.position(|group| group.watches.contain(watch))
+    }
+
+    /// Removes a monitor from a group, and the group if there is no other one.
+    fn remove(&mut self, place: usize, watch: WatchId) -> Option<Group> {
+        match self.groups[place].watches.without(watch) {
+            Some(others) => {
+                self.groups[place].watches = others;
+                None
+            }
+            None => Some(self.groups.remove(place)),
+        }
+    }
+
+    fn place(&self, id: GroupId) -> Option<usize> {
+        self.groups.binary_search_by_key(&id, |group| group.id).ok()
     }
 }

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::contents::{Contents, Reader};
-use crate::feed::{Bell, Feed, News, NotCurrent, Opened, Range, Taken, WatchId};
+use crate::feed::{Bell, Feed, GroupId, News, NotCurrent, Opened, Range, Taken, WatchId};
 use crate::history::{Forgotten, History, Missed, Shown};
 use crate::indexing::Indexing;
 use crate::limits;
@@ -52,7 +52,9 @@ pub struct Hub {
 /// What changes with every version.
 #[derive(Debug)]
 struct Registry {
-    routes: Routes<(Arc<Feed>, WatchId)>,
+    routes: Routes<(Arc<Feed>, GroupId)>,
+    /// How many monitors there are.
+    monitors: usize,
     feeds: HashMap<SessionId, Arc<Feed>>,
     history: History,
 }
@@ -162,6 +164,7 @@ impl Hub {
             current: ArcSwap::from_pointee(version),
             registry: Mutex::new(Registry {
                 routes: Routes::default(),
+                monitors: 0,
                 feeds: HashMap::new(),
                 history,
             }),
@@ -242,7 +245,7 @@ impl Hub {
             // Often it concerns nobody.
             let mut published = None;
             let mut opened: Option<(&Arc<Feed>, Opened<'_>)> = None;
-            registry.routes.concerned(commit, |(feed, watch), concern| {
+            registry.routes.concerned(commit, |(feed, group), concern| {
                 if opened
                     .as_ref()
                     .is_none_or(|(open, _)| !Arc::ptr_eq(open, feed))
@@ -252,7 +255,7 @@ impl Hub {
                 }
                 let (_, open) = opened.get_or_insert_with(|| (feed, feed.open()));
                 let new = || Arc::new(Published::new(commit.clone(), name));
-                if open.push(*watch, published.get_or_insert_with(new), concern) {
+                if open.push(*group, published.get_or_insert_with(new), concern) {
                     to_ring.push(feed.clone());
                 }
             });
@@ -347,16 +350,17 @@ impl Hub {
     pub fn unsubscribe(&self, session: SessionId) {
         let mut registry = self.registry.lock();
         let feed = registry.feeds.remove(&session);
-        let watches = feed
+        registry.monitors -= feed.as_ref().map_or(0, |feed| feed.len());
+        let groups = feed
             .as_ref()
             .map_or_else(Vec::new, |feed| feed.remove_all());
-        let entries: Vec<_> = watches
+        let entries: Vec<_> = groups
             .iter()
-            .map(|watch| registry.routes.remove(watch.slot()))
+            .map(|group| registry.routes.remove(group.slot()))
             .collect();
         // What nobody has taken may be much to drop. The writer need not wait for that.
         drop(registry);
-        drop((entries, watches));
+        drop((entries, groups));
     }
 
     /// How many sessions have feeds.
@@ -366,7 +370,7 @@ impl Hub {
 
     /// How many monitors watch this database.
     pub fn monitors(&self) -> usize {
-        self.registry.lock().routes.len()
+        self.registry.lock().monitors
     }
 
     /// How many different lists of tables and columns they watch.
@@ -385,9 +389,13 @@ impl Hub {
     pub fn watch(&self, feed: &Arc<Feed>, monitor: &Arc<Monitor>, since: Option<Since>) -> Start {
         let mut registry = self.registry.lock();
         let version = self.current.load_full();
-        let watch = feed.next_id();
-        let slot = registry.routes.insert(monitor, (feed.clone(), watch));
-        feed.add(watch, monitor.clone(), slot, version.name());
+        let watch = feed.fresh_watch();
+        registry.monitors += 1;
+        if !feed.join(watch, monitor, version.name()) {
+            let group = feed.fresh_group();
+            let slot = registry.routes.insert(monitor, (feed.clone(), group));
+            feed.add(group, slot, watch, monitor.clone(), version.name());
+        }
         let comes_back = since.as_ref().is_some_and(|since| !since.id.is_zero());
         let known = since.and_then(|Since { id, shown }| {
             let missed = registry.history.since(id, shown)?;
@@ -412,10 +420,12 @@ impl Hub {
     pub fn unwatch(&self, feed: &Feed, watch: WatchId) -> bool {
         let mut registry = self.registry.lock();
         let removed = feed.remove(watch);
-        let slot = removed.as_ref().map(|watch| watch.slot());
+        registry.monitors -= usize::from(removed.is_some());
+        let group = removed.flatten();
+        let slot = group.as_ref().map(|group| group.slot());
         let entry = slot.and_then(|slot| registry.routes.remove(slot));
         drop(registry);
-        drop((entry, removed));
+        drop((entry, group));
         !feed.is_empty()
     }
 
@@ -423,18 +433,40 @@ impl Hub {
     /// of the version returned, from which the new one goes on.
     pub fn change(
         &self,
-        feed: &Feed,
+        feed: &Arc<Feed>,
         watch: WatchId,
         monitor: &Arc<Monitor>,
     ) -> (Vec<News>, Arc<Version>) {
         let mut registry = self.registry.lock();
         let version = self.current.load_full();
-        let changed = feed.change(watch, monitor.clone(), &version);
-        let news = changed.map(|(slot, news)| {
-            registry.routes.change(slot, monitor);
-            news
-        });
-        (news.unwrap_or_default(), version)
+        let Some(left) = feed.leave(watch) else {
+            return (Vec::new(), version);
+        };
+        let joins = feed.join(watch, monitor, version.name());
+        let mut entry = None;
+        let place = match left.group {
+            Some((_, slot)) if joins => {
+                entry = registry.routes.remove(slot);
+                None
+            }
+            Some(place) => {
+                registry.routes.change(place.1, monitor);
+                Some(place)
+            }
+            None if joins => None,
+            None => {
+                let group = feed.fresh_group();
+                let slot = registry.routes.insert(monitor, (feed.clone(), group));
+                Some((group, slot))
+            }
+        };
+        if let Some((group, slot)) = place {
+            feed.add(group, slot, watch, monitor.clone(), version.name());
+        }
+        drop(registry);
+        drop(entry);
+        let news = left.news(&version);
+        (news, version)
     }
 
     /// Takes what a feed's monitors have not been told, in the order of their ids, and of each the oldest first.
@@ -571,274 +603,4 @@ fn forget_dead<K: Eq + std::hash::Hash, V>(known: &mut HashMap<K, Weak<V>>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use ovsdb_engine::{Context, Outcome, execute};
-    use ovsdb_proto::condition::Clause;
-    use ovsdb_proto::json;
-    use ovsdb_proto::operation::parse_transact;
-    use ovsdb_proto::schema::Schema;
-
-    use super::*;
-    use crate::feed::Words;
-    use crate::runtime::fresh_uuid;
-
-    const SCHEMA: &str = r#"{"name":"D","tables":{
-        "A":{"isRoot":true,"columns":{"n":{"type":"integer"}}},
-        "B":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
-
-    struct Fixture {
-        hub: Hub,
-    }
-
-    impl Fixture {
-        fn new() -> Fixture {
-            let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
-            Fixture {
-                hub: Hub::new(Database::new(Arc::new(schema)), fresh_uuid()),
-            }
-        }
-
-        fn feed(&self, tables: &[&str]) -> Arc<Feed> {
-            self.feed_of(&Mailbox::new(SessionId::fresh()), tables)
-        }
-
-        fn feed_of(&self, mailbox: &Arc<Mailbox>, tables: &[&str]) -> Arc<Feed> {
-            let feed = self.hub.subscribe(mailbox);
-            for table in tables {
-                let requests = json::parse(format!(r#"{{"{table}":{{}}}}"#).as_bytes()).unwrap();
-                let schema = self.hub.version().database.schema().clone();
-                let requests = MonitorRequests::from_json(&schema, &requests, false).unwrap();
-                let monitor = self.hub.monitor(&requests, Form::Values);
-                self.hub.watch(&feed, &monitor, None);
-            }
-            feed
-        }
-
-        /// Inserts a row with a fixed UUID.
-        fn insert(&self, table: &str, n: usize) {
-            let uuid = format!("00000000-0000-0000-0000-{n:012x}");
-            let operation = format!(
-                r#"[{{"op":"insert","table":"{table}","row":{{"n":{n}}},"uuid":"{uuid}"}}]"#
-            );
-            let operations = json::parse(operation.as_bytes()).unwrap();
-            let database = self.hub.version().database.clone();
-            let operations = operations.as_array().unwrap();
-            let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
-            let mut fresh = fresh_uuid;
-            let mut context = Context::unrestricted(&mut fresh);
-            match execute(&database, &transact, &mut context) {
-                Outcome::Prepared(prepared) => {
-                    let commit = Arc::new(prepared.commit.unwrap());
-                    self.hub.publish(prepared.next, &commit, fresh_uuid());
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    /// What the monitors of a feed are told, `_version` aside.
-    fn told(fixture: &Fixture, feed: &Feed) -> Vec<String> {
-        let texts = fixture.hub.take(feed).into_iter().map(|news| {
-            let text = match news.into_words() {
-                Words::Nothing => Vec::new(),
-                Words::Own(text) => text,
-                Words::Shared(text) => text.get().cloned().unwrap_or_default(),
-            };
-            let text = String::from_utf8(text).unwrap();
-            let numbers = text.split(r#""n":"#).skip(1);
-            let numbers: Vec<&str> = numbers.filter_map(|rest| rest.split('}').next()).collect();
-            numbers.join(" ")
-        });
-        texts.collect()
-    }
-
-    fn has_rung(mailbox: &Mailbox) -> bool {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        std::pin::pin!(mailbox.rung()).poll(&mut context).is_ready()
-    }
-
-    #[test]
-    fn monitors_of_the_same_thing_are_told_the_same_whenever_they_take_it() {
-        let fixture = Fixture::new();
-        let (quick, slow, other) = (
-            fixture.feed(&["A", "B"]),
-            fixture.feed(&["A"]),
-            fixture.feed(&["B"]),
-        );
-        for n in 1..=3 {
-            fixture.insert("A", n);
-            assert_eq!(told(&fixture, &quick), [n.to_string()]);
-        }
-        fixture.insert("B", 4);
-        assert_eq!(told(&fixture, &quick), ["4"]);
-        assert_eq!(told(&fixture, &slow), ["1", "2", "3"]);
-        assert_eq!(told(&fixture, &other), ["4"]);
-        for feed in [quick, slow, other] {
-            assert_eq!(told(&fixture, &feed), [""; 0]);
-        }
-    }
-
-    #[test]
-    fn what_is_told_of_one_commit_is_written_once() {
-        let fixture = Fixture::new();
-        let feeds = [fixture.feed(&["A"]), fixture.feed(&["A"])];
-        fixture.insert("A", 1);
-        let texts = feeds.map(
-            |feed| match fixture.hub.take(&feed).remove(0).into_words() {
-                Words::Shared(text) => text,
-                other => panic!("{other:?}"),
-            },
-        );
-        assert!(Arc::ptr_eq(&texts[0], &texts[1]));
-    }
-
-    #[test]
-    fn who_comes_back_after_another_is_sent_the_same_text() {
-        let fixture = Fixture::new();
-        let id = fixture.hub.version().id;
-        let come_back = || {
-            let feed = fixture.feed(&[]);
-            let requests = json::parse(br#"{"A":{"columns":["n"]}}"#).unwrap();
-            let schema = fixture.hub.version().database.schema().clone();
-            let requests = MonitorRequests::from_json(&schema, &requests, true).unwrap();
-            let monitor = fixture.hub.monitor(&requests, Form::Differences);
-            let shown = Shown::KeptColumns;
-            let start = fixture
-                .hub
-                .watch(&feed, &monitor, Some(Since { id, shown }));
-            assert!(start.is_resumed());
-            Arc::downgrade(&fixture.hub.beginning(&monitor, &start))
-        };
-        fixture.insert("A", 1);
-        let texts = [come_back(), come_back()];
-        assert!(texts[0].upgrade().is_some(), "it is kept for a while");
-        assert!(Weak::ptr_eq(&texts[0], &texts[1]));
-        fixture.insert("A", 2);
-        assert!(!Weak::ptr_eq(&texts[0], &come_back()));
-    }
-
-    #[test]
-    fn monitors_with_equal_conditions_are_one_for_as_long_as_one_is_there() {
-        let fixture = Fixture::new();
-        let requests = json::parse(br#"{"A":{}}"#).unwrap();
-        let schema = fixture.hub.version().database.schema().clone();
-        let requests = MonitorRequests::from_json(&schema, &requests, true).unwrap();
-        let all = fixture.hub.monitor(&requests, Form::Differences);
-        let never = || vec![Condition::new(vec![Clause::constant(false)])];
-        let one = fixture.hub.with_conditions(&all, never());
-        assert!(!Arc::ptr_eq(&one, &all));
-        assert!(Arc::ptr_eq(
-            &one,
-            &fixture.hub.with_conditions(&all, never())
-        ));
-        let back = fixture.hub.with_conditions(&one, all.conditions().to_vec());
-        assert!(Arc::ptr_eq(&back, &all));
-        let gone = Arc::downgrade(&one);
-        drop(one);
-        assert!(gone.upgrade().is_none(), "the hub alone keeps none");
-    }
-
-    #[test]
-    fn sessions_are_left_alone_by_commits_to_other_tables() {
-        let fixture = Fixture::new();
-        let mailbox = Mailbox::new(SessionId::fresh());
-        let feed = fixture.feed_of(&mailbox, &["A"]);
-        fixture.insert("B", 1);
-        assert!(!has_rung(&mailbox));
-        fixture.insert("A", 2);
-        assert!(has_rung(&mailbox));
-        let news = fixture.hub.take(&feed);
-        assert_eq!(news[0].version, fixture.hub.version().name());
-    }
-
-    #[test]
-    fn commits_that_wait_long_are_told_one_by_one_and_very_many_are_merged() {
-        let fixture = Fixture::new();
-        let feeds = [(); 2].map(|()| fixture.feed(&["A"]));
-        let many = limits::FEED_COMMITS_TOLD_MAX;
-        (1..=many).for_each(|n| fixture.insert("A", n));
-        assert_eq!(told(&fixture, &feeds[0]).len(), many);
-        fixture.insert("A", many + 1);
-        let merged = told(&fixture, &feeds[1]);
-        let rows = merged[0].split(' ').count();
-        assert_eq!((merged.len(), rows), (1, many + 1));
-    }
-
-    #[test]
-    fn what_is_merged_for_one_is_what_others_are_told_that_are_as_far() {
-        let fixture = Fixture::new();
-        let feeds = [(); 4].map(|()| fixture.feed(&["A"]));
-        let few = limits::FEED_COMMITS_MAX;
-        (1..=few).for_each(|n| fixture.insert("A", n));
-        // Two cannot send, one of them for a while longer.
-        let hub = &fixture.hub;
-        feeds[1..3].iter().for_each(|feed| hub.merge(feed));
-        (few + 1..2 * few).for_each(|n| fixture.insert("A", n));
-        hub.merge(&feeds[3]);
-        fixture.insert("A", 2 * few);
-        let mut ranges = Vec::new();
-        let texts = feeds.each_ref().map(|feed| {
-            let taken = fixture.hub.take_unless(feed, |_, _, range| {
-                ranges.push(range);
-                false
-            });
-            let news = taken.into_iter().flat_map(|taken| taken.news);
-            let words = news.map(|news| (news.version, format!("{:?}", news.into_words())));
-            words.collect::<Vec<_>>()
-        });
-        for (one, other) in [(0, 1), (0, 3), (1, 2), (1, 3)] {
-            let is_same = ranges[one] == ranges[other];
-            assert_eq!(is_same, (one, other) == (1, 2), "{one} and {other}");
-            assert_eq!(is_same, texts[one] == texts[other], "{one} and {other}");
-        }
-        // Whoever has been told by what others were told has nothing left.
-        fixture.insert("A", 2 * few + 1);
-        hub.merge(&feeds[1]);
-        let told = fixture.hub.take_unless(&feeds[1], |_, _, _| true);
-        assert!(told.is_empty() && fixture.hub.take(&feeds[1]).is_empty());
-    }
-    struct OnWake<F>(F);
-
-    impl<F: Fn() + Send + Sync> std::task::Wake for OnWake<F> {
-        fn wake(self: Arc<Self>) {
-            (self.0)();
-        }
-    }
-
-    #[test]
-    fn whoever_is_rung_finds_the_version_current() {
-        let fixture = Arc::new(Fixture::new());
-        let mailboxes = [(); 2].map(|()| Mailbox::new(SessionId::fresh()));
-        for mailbox in &mailboxes {
-            fixture.feed_of(mailbox, &["A"]);
-        }
-        let (ring, rung) = std::sync::mpsc::channel();
-        let wakers = [(); 2].map(|()| {
-            let (fixture, ring) = (fixture.clone(), ring.clone());
-            // The writer does this.
-            let tell = move || ring.send(fixture.hub.version().number).expect("we listen");
-            Arc::new(OnWake(tell)).into()
-        });
-        let mut bells = mailboxes.each_ref().map(|mailbox| Box::pin(mailbox.rung()));
-        for (bell, waker) in bells.iter_mut().zip(&wakers) {
-            let mut context = std::task::Context::from_waker(waker);
-            assert!(bell.as_mut().poll(&mut context).is_pending());
-        }
-        fixture.insert("A", 1);
-        let current = fixture.hub.version().number;
-        let found: Vec<u64> = rung.try_iter().collect();
-        assert_eq!(found, [current; 2]);
-    }
-
-    #[test]
-    fn a_commit_is_not_taken_before_its_version_is_current() {
-        let fixture = Fixture::new();
-        let feed = fixture.feed(&["A"]);
-        fixture.insert("A", 1);
-        let first = fixture.hub.version();
-        fixture.insert("A", 2);
-        let taken = feed.take_unless(&first, |_, _, _| false);
-        assert!(matches!(taken, Err(NotCurrent)));
-        assert_eq!(told(&fixture, &feed), ["1", "2"], "nothing is lost");
-    }
-}
+mod tests;

@@ -34,10 +34,8 @@ enum Place {
 }
 
 thread_local! {
-    /// Of the lane of which this thread is one.
+    /// Of the lane of which this thread is one, if it is.
     static LONG_PIECES: RefCell<Option<Arc<LongPieces>>> = const { RefCell::new(None) };
-    /// This thread is one of a lane.
-    static IS_LANE: Cell<bool> = const { Cell::new(false) };
     /// It is at a long piece of work.
     static IS_LONG: Cell<bool> = const { Cell::new(false) };
     /// Of the turn that this thread is at.
@@ -104,7 +102,7 @@ pub(crate) fn in_turn<T>(work: impl FnOnce() -> T) -> T {
 
 /// Whether this is a thread of the lane, which need not be kept free for others.
 pub(crate) fn is_here() -> bool {
-    IS_LANE.get()
+    LONG_PIECES.with_borrow(Option::is_some)
 }
 
 /// See the module's documentation.
@@ -143,7 +141,6 @@ impl Threads {
             .worker_threads(count - 1)
             .thread_name("lane")
             .on_thread_start(move || {
-                IS_LANE.set(true);
                 LONG_PIECES.set(Some(pieces.clone()));
             })
             .enable_all()
@@ -243,7 +240,7 @@ impl Future for Guest {
         let Some(task) = &mut guest.task else {
             return Poll::Ready(());
         };
-        let is_lane = IS_LANE.get();
+        let is_lane = is_here();
         let place = match is_lane {
             true => Place::Lane,
             false => Place::Outside,

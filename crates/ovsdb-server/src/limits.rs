@@ -63,6 +63,9 @@ pub const LANE_STAY: Duration = Duration::from_millis(100);
 /// Messages larger than this, in bytes, are parsed in the lane.
 pub const LANE_MESSAGE_BYTES: usize = 64 << 10;
 
+/// A session that has to tell more monitors than this of something goes to the lane for that.
+pub const LANE_MONITORS: usize = 64;
+
 /// Other sessions in the lane go on while a piece of work larger than this, in bytes, is done there. It waits until there are
 /// fewer of them than the lane has threads.
 pub const LANE_PIECE_BYTES: usize = 1 << 20;
@@ -225,7 +228,8 @@ pub const TELLING_MAX: Duration = Duration::from_millis(1);
 pub const JOINED_MAX: usize = 8;
 
 /// Commits that the feed of a session that cannot send keeps apart before it merges them into one change set; like those
-/// below, over all monitors of the feed, of which each gets an equal share. Feeds share
+/// below, over all monitors of the feed, of which each gets an equal share. Monitors that want the same thing count as one
+/// unless it is about messages. Feeds share
 /// the commits, of which these are among the latest; the list of each takes some 32 bytes a commit.
 pub const FEED_COMMITS_MAX: usize = 512;
 
@@ -237,7 +241,7 @@ pub const FEED_CHANGES_APART_MAX: usize = 512;
 /// told of is at least one in this many, it keeps the version that it has come to instead of merging.
 pub const FEED_KEPT_SHARE: usize = 4;
 
-/// The most monitors of a feed for which it is kept in advance what they had been told when their session could not send
+/// The most different monitors of a feed for which it is kept in advance what they had been told when their session could not send
 /// any more.
 pub const FEED_BASES_MAX: usize = 16;
 

@@ -64,11 +64,6 @@ impl<T> Default for Routes<T> {
 }
 
 impl<T> Routes<T> {
-    /// How many monitors there are.
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     /// Adds a monitor.
     pub(crate) fn insert(&mut self, monitor: &Arc<Monitor>, target: T) -> Slot {
         let entry = Entry {

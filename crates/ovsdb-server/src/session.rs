@@ -269,10 +269,10 @@ impl Session {
             // Some answers are there already; they are to leave with the rest.
             self.mailbox.hush();
             let any_left = self.open_letters(reconnect)?;
-            if self.link.backlog() == 0 {
-                self.send_updates();
-            } else {
+            if self.link.backlog() > 0 {
                 self.monitors.merge_news();
+            } else if !self.goes_to_tell() {
+                self.send_updates();
             }
             let now_ms = self.server.now_ms();
             // While we do not listen, silence is not the peer's. One that takes nothing is no better than a silent one.
@@ -299,7 +299,7 @@ impl Session {
                 reconnect.lock().activity(now_ms);
             }
             // Room that has come about just now is announced by nobody: whatever had waited for it goes on at once.
-            let any_news = self.link.backlog() == 0 && {
+            let any_news = self.link.backlog() == 0 && !self.goes_to_tell() && {
                 self.send_updates();
                 self.link.backlog() > 0
             };
@@ -346,6 +346,11 @@ impl Session {
                 taken = self.link.taken();
             }
         }
+    }
+
+    /// Whether telling the monitors what is new should wait until the session is in the lane, where it goes then.
+    fn goes_to_tell(&self) -> bool {
+        self.monitors.has_long_news() && lane::wish()
     }
 
     /// Accounts for what the session's requests hold, and ends it if its peer is owed too much.
@@ -403,6 +408,9 @@ impl Session {
 
     /// Handles requests that have arrived, as far as possible without waiting.
     fn handle_requests(&mut self) -> Result<Handled, End> {
+        if lane::is_ahead() {
+            return Ok(Handled::InPart);
+        }
         for _ in 0..limits::REQUESTS_IN_A_ROW_MAX {
             let message = match self.next_ready() {
                 Some(message) => message,
@@ -594,6 +602,10 @@ impl Session {
             }
             return Err(End::Close);
         }
+        // What there is to tell leaves before any answer.
+        if self.goes_to_tell() {
+            return Ok(true);
+        }
         while self.has_room() {
             if self.unopened.is_empty() {
                 self.unopened = self.mailbox.take();
@@ -776,9 +788,7 @@ impl Session {
 
     /// Tells the monitors on some databases what is new.
     fn send_news(&mut self, of: impl Fn(&Served) -> bool) {
-        let out = self.link.out();
-        self.monitors
-            .take_news(of, |id, protocol, news| tell(out, id, protocol, news));
+        self.monitors.tell_news(of, self.link.out());
     }
 }
 

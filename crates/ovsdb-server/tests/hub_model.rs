@@ -229,26 +229,31 @@ impl<'a> Receiver<'a> {
     }
 
     fn hear(&mut self, news: News) {
-        let mut watching = self.watching.iter_mut();
-        let watching = watching
-            .find(|watching| watching.watch == news.watch)
-            .expect("it is for one of them");
-        watching.told = news.version.id;
+        let (watches, version) = (news.watches().to_vec(), news.version);
         let updates = match news.into_words() {
             Words::Nothing => Updates::default(),
             Words::Own(text) => Updates::parse(&text),
             Words::Shared(text) => Updates::parse(text.get().expect("it is written")),
         };
-        watching.replica.apply(&watching.asked, &updates);
+        for watch in watches {
+            let mut watching = self.watching.iter_mut();
+            let watching = watching
+                .find(|watching| watching.watch == watch)
+                .expect("it is for one of them");
+            watching.told = version.id;
+            watching.replica.apply(&watching.asked, &updates);
+        }
     }
 
     fn take(&mut self) {
         for news in self.world.hub.take(&self.feed) {
-            let watch = news.watch;
+            let watches = news.watches().to_vec();
             self.hear(news);
-            let mut watching = self.watching.iter();
-            let watching = watching.find(|watching| watching.watch == watch);
-            self.check(watching.expect("it has just heard"));
+            for watch in watches {
+                let mut watching = self.watching.iter();
+                let watching = watching.find(|watching| watching.watch == watch);
+                self.check(watching.expect("it has just heard"));
+            }
         }
     }
 

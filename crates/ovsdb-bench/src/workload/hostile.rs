@@ -38,7 +38,7 @@ pub(crate) struct Hostile {
 }
 
 /// All kinds.
-pub(crate) const ATTACKS: [Hostile; 8] = [
+pub(crate) const ATTACKS: [Hostile; 9] = [
     Hostile {
         name: "hostile_connections",
         about: "10,000 connections, half of them in the middle of a message",
@@ -87,6 +87,13 @@ pub(crate) const ATTACKS: [Hostile; 8] = [
         probe: Probe::WriteOften,
         memory_max: 1024,
         attack: monitors,
+    },
+    Hostile {
+        name: "hostile_conditions",
+        about: "the same, and each of the monitors has a condition of its own, which all rows meet",
+        probe: Probe::WriteOften,
+        memory_max: 1024,
+        attack: conditions,
     },
     Hostile {
         name: "hostile_slow",
@@ -485,15 +492,33 @@ fn costly(attack: &Attack<'_>) -> Result<(), ClientError> {
     Ok(())
 }
 
+/// Monitors of each client.
+const MONITORS: usize = 1_000;
+
 fn monitors(attack: &Attack<'_>) -> Result<(), ClientError> {
+    tell_many(attack, |_| ("monitor", String::new()))
+}
+
+fn conditions(attack: &Attack<'_>) -> Result<(), ClientError> {
+    // Values are not negative.
+    let condition = |number| format!(",\"where\":[[\"value\",\"!=\",-{}]]", number + 1);
+    tell_many(attack, |number| ("monitor_cond", condition(number)))
+}
+
+/// Has the server tell many monitors of changes, each with the method and the condition that `of` says of its number.
+fn tell_many(
+    attack: &Attack<'_>,
+    of: impl Fn(usize) -> (&'static str, String),
+) -> Result<(), ClientError> {
     let mut buffer = vec![0; 1 << 20];
     let mut sockets = Vec::new();
-    for _ in 0..attack.clients(5) {
+    for client in 0..attack.clients(5) {
         let mut socket = Socket::connect_nonblocking(attack.method)?;
-        for number in 0..1_000 {
+        for number in 0..MONITORS {
+            let (method, condition) = of(client * MONITORS + number);
             let requests = format!(
-                "{{\"id\":1,\"method\":\"monitor\",\"params\":[\"{DATABASE}\",\"m{number}\",{{\"Item\":{{\
-                 \"columns\":[\"value\"],\"select\":{{\"initial\":false}}}}}}]}}\
+                "{{\"id\":1,\"method\":\"{method}\",\"params\":[\"{DATABASE}\",\"m{number}\",{{\"Item\":{{\
+                 \"columns\":[\"value\"],\"select\":{{\"initial\":false}}{condition}}}}}]}}\
                  {{\"id\":2,\"method\":\"lock\",\"params\":[\"lock-{number}\"]}}"
             );
             let mut rest = requests.as_bytes();

@@ -215,7 +215,7 @@ impl Session {
             version,
         } = changed;
         for news in news {
-            tell(self.link.out(), old_id, protocol, news);
+            tell(self.link.out(), std::iter::once((old_id, protocol)), news);
         }
         let rows = before.rows_tried(&version.database) + after.rows_tried(&version.database);
         let mut text = Vec::new();

@@ -9,7 +9,7 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::words::Method;
 
 use crate::database::Served;
-use crate::feed::{Feed, News, Taken, WatchId};
+use crate::feed::{Due, Feed, News, Taken, WatchId, Watches};
 use crate::hub::{Since, Start, Version};
 use crate::limits;
 use crate::mailbox::{DatabaseId, Mailbox};
@@ -82,6 +82,14 @@ impl Attached {
         let subscriptions = &self.subscriptions;
         let place = subscriptions.binary_search_by_key(&watch, |subscription| subscription.watch);
         Some(&subscriptions[place.ok()?])
+    }
+
+    /// Sends the notifications of what is new for some of the monitors.
+    fn tell(&self, news: News, out: &mut Outbox) {
+        let watches = news.watches().to_vec();
+        let told = watches.iter().filter_map(|watch| self.subscription(*watch));
+        let told = told.map(|subscription| (&subscription.id, subscription.protocol));
+        tell(out, told, news);
     }
 }
 
@@ -245,18 +253,25 @@ impl Monitors {
         attached.any(|attached| attached.database.is_internal() && attached.feed.has_news())
     }
 
-    /// Whether it is a large piece of work to take what is new.
-    pub(super) fn has_much_news(&self) -> bool {
-        let effort = self.attached.iter().map(|attached| attached.feed.effort());
-        effort.sum::<usize>() * limits::ROW_BYTES > limits::MESSAGE_BYTES_SMALL
+    /// How much there is to tell.
+    fn due(&self) -> Due {
+        let attached = self.attached.iter();
+        attached.map(|attached| attached.feed.due()).sum()
     }
 
-    /// Takes what each monitor on the databases `of` is to be told, and hands it over with the monitor's id.
-    pub(super) fn take_news(
-        &self,
-        of: impl Fn(&Served) -> bool,
-        mut tell: impl FnMut(&Json, Protocol, News),
-    ) {
+    /// Whether it is a large piece of work to take what is new, or one for the lane.
+    pub(super) fn has_much_news(&self) -> bool {
+        let due = self.due();
+        due.rows * limits::ROW_BYTES > limits::MESSAGE_BYTES_SMALL || due.is_long()
+    }
+
+    /// Whether telling what is new is for the lane.
+    pub(super) fn has_long_news(&self) -> bool {
+        self.due().is_long()
+    }
+
+    /// Sends what each monitor on the databases `of` is to be told.
+    pub(super) fn tell_news(&self, of: impl Fn(&Served) -> bool, out: &mut Outbox) {
         for attached in self
             .attached
             .iter()
@@ -265,9 +280,7 @@ impl Monitors {
             let size = attached.feed.effort() * limits::ROW_BYTES;
             let taken = in_place(size, || attached.database.hub().take(&attached.feed));
             for news in taken {
-                if let Some(subscription) = attached.subscription(news.watch) {
-                    tell(&subscription.id, subscription.protocol, news);
-                }
+                attached.tell(news, out);
             }
         }
     }
@@ -291,12 +304,20 @@ impl Monitors {
                     })
                     .is_some()
             });
-            for Taken { watch, range, news } in taken {
-                let Some(Subscription { id, protocol, .. }) = attached.subscription(watch) else {
-                    continue;
+            for Taken {
+                watches,
+                range,
+                news,
+            } in taken
+            {
+                let only = match watches {
+                    Watches::One(watch) => attached.subscription(watch),
+                    Watches::Several(_) => None,
                 };
-                match (range, news.first().map(|one| one.monitor().clone())) {
-                    (Some(range), Some(monitor)) if may_join => {
+                match (range, only, news.first().map(|one| one.monitor().clone())) {
+                    (Some(range), Some(Subscription { id, protocol, .. }), Some(monitor))
+                        if may_join =>
+                    {
                         let room = news.len().min(UPDATES_FORESEEN) * UPDATE_BYTES;
                         let mut messages = Vec::with_capacity(room);
                         for one in news {
@@ -305,9 +326,7 @@ impl Monitors {
                         let text = joined.keep(id, *protocol, &monitor, range, messages);
                         out.send_messages(text);
                     }
-                    _ => news
-                        .into_iter()
-                        .for_each(|one| tell(out, id, *protocol, one)),
+                    _ => news.into_iter().for_each(|one| attached.tell(one, out)),
                 }
             }
         }

@@ -11,24 +11,38 @@ use super::monitors::Protocol;
 use super::outbox::Outbox;
 use crate::feed::{News, Words};
 use crate::limits;
+use crate::published::Text;
 
-/// Sends the notification of what is new for a monitor.
-pub(super) fn tell(to: &mut Outbox, id: &Json, protocol: Protocol, news: News) {
+/// Sends the notifications of what is new for monitors, each of which has a name and a protocol.
+pub(super) fn tell<'a>(
+    to: &mut Outbox,
+    monitors: impl Iterator<Item = (&'a Json, Protocol)>,
+    news: News,
+) {
     let (size, version) = (news.rows() * limits::ROW_BYTES, news.version);
-    match in_place(size, || news.into_words()) {
-        Words::Nothing => {}
-        Words::Own(text) => tell_text(to, id, protocol, version.id, &text),
-        Words::Shared(text) => {
-            let bytes = text.get().map_or(&[][..], Vec::as_slice);
-            if bytes.len() < limits::OUTBOX_CHUNK_BYTES {
-                return tell_text(to, id, protocol, version.id, bytes);
+    let is_one = news.watches().len() == 1;
+    let text = match in_place(size, || news.into_words()) {
+        Words::Nothing => return,
+        Words::Own(text) if is_one || text.len() < limits::OUTBOX_CHUNK_BYTES => {
+            for (id, protocol) in monitors {
+                tell_text(to, id, protocol, version.id, &text);
             }
-            let (mut message, mut place) = (Vec::new(), 0);
-            let write = |out: &mut Vec<u8>| place = out.len();
-            write_update(id, protocol, version.id, write, &mut message);
-            let (before, after) = message.split_at(place);
-            to.send_shared(before, text.clone(), after);
+            return;
         }
+        Words::Own(text) => Text::new(text.into()),
+        Words::Shared(text) => text,
+    };
+    let bytes = text.get().map_or(&[][..], Vec::as_slice);
+    for (id, protocol) in monitors {
+        if bytes.len() < limits::OUTBOX_CHUNK_BYTES {
+            tell_text(to, id, protocol, version.id, bytes);
+            continue;
+        }
+        let (mut message, mut place) = (Vec::new(), 0);
+        let write = |out: &mut Vec<u8>| place = out.len();
+        write_update(id, protocol, version.id, write, &mut message);
+        let (before, after) = message.split_at(place);
+        to.send_shared(before, text.clone(), after);
     }
 }
 

@@ -250,6 +250,40 @@ fn a_session_goes_to_the_lane_before_it_does_much() {
 }
 
 #[test]
+fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    runtime.expect("threads").block_on(async {
+        for (monitors, wishes) in [
+            (limits::LANE_MONITORS, 0),
+            (limits::LANE_MONITORS + 1, 1),
+        ] {
+            let Fixture { server, .. } = Fixture::new().await;
+            let (ours, mut peer) = UnixStream::pair().expect("a pair of sockets");
+            let ours = ours.into_std().expect("a socket of this runtime");
+            let stream = Stream::from_unix(ours).expect("room for a socket");
+            remotes::serve(&server, "test", stream, &RemoteOptions::default());
+            let monitor = |id| {
+                format!(r#"{{"id":{id},"method":"monitor","params":["D",{id},{{"T":{{}}}}]}}"#)
+            };
+            let requests: String = (0..monitors).map(monitor).collect();
+            peer.write_all(requests.as_bytes()).await.expect("it is read");
+            let mut heard = async |what: &str| {
+                let mut text = Vec::new();
+                while String::from_utf8_lossy(&text).matches(what).count() < monitors {
+                    peer.read_buf(&mut text).await.expect("the session sends");
+                }
+            };
+            heard(r#""result":{}"#).await;
+            let insert = r#"{"id":1,"method":"transact","params":["D",{"op":"insert","table":"T","row":{}}]}"#;
+            ask(&server, insert).await;
+            heard(r#""method":"update""#).await;
+            assert_eq!(server.lane().wishes(), wishes, "{monitors} monitors");
+        }
+    });
+}
+
+#[test]
 fn nobody_is_left_in_the_lane_when_the_runtime_ends() {
     use std::io::{Read, Write};
     for length in [1, 2 * limits::LANE_MESSAGE_BYTES] {
