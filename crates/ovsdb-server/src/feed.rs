@@ -131,12 +131,15 @@ pub(crate) struct Due {
     pub(crate) rows: usize,
     /// How many monitors are to be told.
     pub(crate) monitors: usize,
+    /// How many of them differ.
+    pub(crate) groups: usize,
 }
 
 impl Due {
-    /// Whether there are so many messages that others would have to wait for them.
+    /// Whether there are so many messages that others would have to wait for them. Monitors that are told late cost the
+    /// writer the more the more of them differ, so those are told where there are more threads.
     pub(crate) fn is_long(&self) -> bool {
-        self.monitors > limits::LANE_MONITORS
+        self.monitors > limits::LANE_MONITORS && self.groups <= limits::LANE_MONITORS
     }
 }
 
@@ -145,6 +148,7 @@ impl std::iter::Sum for Due {
         each.fold(Due::default(), |sum, one| Due {
             rows: sum.rows + one.rows,
             monitors: sum.monitors + one.monitors,
+            groups: sum.groups + one.groups,
         })
     }
 }
@@ -499,6 +503,7 @@ impl Feed {
         {
             let told = watches.as_slice().len();
             due.monitors += told;
+            due.groups += 1;
             due.rows += news.effort(monitors) + news.effort_of_more(told - 1, monitors);
         }
         due

@@ -63,7 +63,7 @@ pub const LANE_STAY: Duration = Duration::from_millis(100);
 /// Messages larger than this, in bytes, are parsed in the lane.
 pub const LANE_MESSAGE_BYTES: usize = 64 << 10;
 
-/// A session that has to tell more monitors than this of something goes to the lane for that.
+/// A session that has to tell more monitors than this of something goes to the lane for that, unless more than this differ.
 pub const LANE_MONITORS: usize = 64;
 
 /// Other sessions in the lane go on while a piece of work larger than this, in bytes, is done there. It waits until there are

@@ -254,9 +254,11 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     runtime.expect("threads").block_on(async {
-        for (monitors, wishes) in [
-            (limits::LANE_MONITORS, 0),
-            (limits::LANE_MONITORS + 1, 1),
+        let many = limits::LANE_MONITORS + 1;
+        for (monitors, differ, wishes) in [
+            (limits::LANE_MONITORS, false, 0),
+            (many, false, 1),
+            (many, true, 0),
         ] {
             let Fixture { server, .. } = Fixture::new().await;
             let (ours, mut peer) = UnixStream::pair().expect("a pair of sockets");
@@ -264,7 +266,13 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
             let stream = Stream::from_unix(ours).expect("room for a socket");
             remotes::serve(&server, "test", stream, &RemoteOptions::default());
             let monitor = |id| {
-                format!(r#"{{"id":{id},"method":"monitor","params":["D",{id},{{"T":{{}}}}]}}"#)
+                let condition = match differ {
+                    true => format!(r#""where":[["n","!=",{}]]"#, id + 1),
+                    false => String::new(),
+                };
+                format!(
+                    r#"{{"id":{id},"method":"monitor_cond","params":["D",{id},{{"T":{{{condition}}}}}]}}"#
+                )
             };
             let requests: String = (0..monitors).map(monitor).collect();
             peer.write_all(requests.as_bytes()).await.expect("it is read");
@@ -277,8 +285,8 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
             heard(r#""result":{}"#).await;
             let insert = r#"{"id":1,"method":"transact","params":["D",{"op":"insert","table":"T","row":{}}]}"#;
             ask(&server, insert).await;
-            heard(r#""method":"update""#).await;
-            assert_eq!(server.lane().wishes(), wishes, "{monitors} monitors");
+            heard(r#""method":"update2""#).await;
+            assert_eq!(server.lane().wishes(), wishes, "{monitors} monitors, {differ}");
         }
     });
 }
