@@ -504,7 +504,10 @@ impl Feed {
             let told = watches.as_slice().len();
             due.monitors += told;
             due.groups += 1;
-            due.rows += news.effort(monitors) + news.effort_of_more(told - 1, monitors);
+            due.rows += news.effort(monitors);
+            if told > 1 {
+                due.rows += news.effort_of_more(told - 1, monitors);
+            }
         }
         due
     }
