@@ -83,6 +83,7 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &hostile::ATTACKS[5],
     &hostile::ATTACKS[6],
     &hostile::ATTACKS[7],
+    &hostile::ATTACKS[8],
     &soak::Soak,
 ];
 
