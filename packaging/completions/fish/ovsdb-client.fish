@@ -59,4 +59,5 @@ complete -c ovsdb-client -n __fish_use_subcommand -f -a 'lock' -d 'create or wai
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'steal' -d 'steal LOCK'
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'unlock' -d 'unlock LOCK'
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'sql' -d 'answer STATEMENT, in SQL, from the tables of DATABASE or of a database file, which stays as it is; for example: sql "SELECT name, type FROM Interface WHERE link_state = \'up\'"'
+complete -c ovsdb-client -n __fish_use_subcommand -f -a 'watch' -d 'show TABLE on the whole screen while it changes; the key ? tells the keys; for example: watch Interface name,link_state,statistics'
 complete -c ovsdb-client -n __fish_use_subcommand -f -a 'help' -d 'print this text, or more about COMMAND'

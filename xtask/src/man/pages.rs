@@ -492,6 +492,15 @@ fn ovsdb_client() -> Page {
                     Example(
                         "ovsdb-client monitor unix:/tmp/inventory.sock Inventory Host name,state",
                     ),
+                    Text("The same on the whole screen, to sort, filter and follow references:"),
+                    Example(
+                        "ovsdb-client watch unix:/tmp/inventory.sock Inventory Host name,state",
+                    ),
+                    Text("Ask a question of a server or of a database file:"),
+                    Example(
+                        "ovsdb-client sql /tmp/inventory.db \\\n    \
+                         \"SELECT state, count(*) FROM Host GROUP BY state\"",
+                    ),
                 ],
             ),
             (

@@ -234,6 +234,11 @@ const OUTSIDE: &[Outside] = &[
         reason: "progress is for people at a terminal",
     },
     Outside {
+        name: "ratatui",
+        holders: &["ovsdb-tools"],
+        reason: "a table on the whole screen; behind a feature",
+    },
+    Outside {
         name: "rusqlite",
         holders: &["ovsdb-sql"],
         reason: "SQLite: statements are compiled and planned by it; nothing is stored in it",
@@ -313,6 +318,8 @@ const IN_TESTS: &[&str] = &[
     "tempfile",
     "tokio",
     "nix",
+    "rustix",
+    "vt100",
 ];
 
 /// Checks every dependency of every package of the workspace.

@@ -69,6 +69,8 @@ enum Action {
     Lock,
     #[cfg(feature = "sql")]
     Sql,
+    #[cfg(feature = "watch")]
+    Watch,
     Help,
 }
 
@@ -264,6 +266,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         "answer STATEMENT, in SQL, from the tables of DATABASE or of a\ndatabase file, which stays as it is; for example: sql\n\
          \"SELECT name, type FROM Interface WHERE link_state = 'up'\"",
     ),
+    #[cfg(feature = "watch")]
+    command(
+        Action::Watch,
+        "watch",
+        "[SERVER] [DATABASE] TABLE [COLUMN,...]",
+        Need::Nothing,
+        (1, 4),
+        "show TABLE on the whole screen while it changes; the key ? tells\nthe keys; for example: watch Interface \
+         name,link_state,statistics",
+    ),
     command(
         Action::Help,
         "help",
@@ -432,6 +444,8 @@ async fn execute_alone(
         }
         #[cfg(feature = "sql")]
         Action::Sql => sql(&args, settings, out).await,
+        #[cfg(feature = "watch")]
+        Action::Watch => watch(&args, settings, out).await,
         _ => {
             let about = usage::about(args.first().map(String::as_str));
             out.bytes(about.as_bytes())
@@ -456,10 +470,8 @@ async fn sql(args: &[String], settings: &Settings, out: &mut Output) -> Result<(
     }
     let (server, _) = found.opened;
     let database = found.database.as_deref().unwrap_or_default();
-    let default = default_method();
-    let remotes = given.first().filter(|word| is_method(word));
     let served = super::sql::Served {
-        remotes: remotes.unwrap_or(&default),
+        remotes: &remotes(args, 1),
         database,
         schema: server.schema(database, out).await?,
         leader_only: settings.leader_only,
@@ -467,6 +479,38 @@ async fn sql(args: &[String], settings: &Settings, out: &mut Output) -> Result<(
     // What the statement reads comes by a connection that lasts.
     drop(server);
     super::sql::of_server(served, statement, settings.watch, settings.timestamp, out).await
+}
+
+/// `watch [SERVER] [DATABASE] TABLE [COLUMN,...]`.
+#[cfg(feature = "watch")]
+async fn watch(args: &[String], settings: &Settings, out: &Output) -> Result<(), ClientError> {
+    let found = find_server(args, 1, Need::Database, None, settings, out).await?;
+    let (table, columns) = match &args[found.words..] {
+        [table] => (table, None),
+        [table, columns] => (table, Some(columns.as_str())),
+        _ => return Err(ClientError::Arguments("watch")),
+    };
+    let (server, _) = found.opened;
+    let database = found.database.as_deref().unwrap_or_default();
+    let watched = super::watch::Watched {
+        remotes: &remotes(args, 1),
+        database,
+        schema: server.schema(database, out).await?,
+        leader_only: settings.leader_only,
+        table,
+        columns,
+    };
+    // The rows come by a connection that lasts.
+    drop(server);
+    super::watch::run(watched).await
+}
+
+/// The servers on a command line that must have so many other words, or the default.
+#[cfg(any(feature = "sql", feature = "watch"))]
+fn remotes(args: &[String], arguments_min: usize) -> String {
+    let given = args.first().filter(|_| args.len() > arguments_min);
+    let given = given.filter(|word| is_method(word));
+    given.cloned().unwrap_or_else(default_method)
 }
 
 /// The server that a command is for.

@@ -251,6 +251,10 @@ pub enum ClientError {
     #[cfg(feature = "sql")]
     #[error(transparent)]
     Sql(Box<super::sql::Failure>),
+    /// `watch` shows nothing, or no longer.
+    #[cfg(feature = "watch")]
+    #[error(transparent)]
+    Watch(Box<super::watch::Failure>),
 
     /// Standard output does not take what is written.
     #[error("write to stdout failed")]
@@ -279,6 +283,13 @@ impl From<super::sql::Failure> for ClientError {
 /// The part of a message about a row.
 fn in_row(row: Option<&Uuid>) -> String {
     row.map_or_else(String::new, |row| format!(", row {row}"))
+}
+
+#[cfg(feature = "watch")]
+impl From<super::watch::Failure> for ClientError {
+    fn from(failure: super::watch::Failure) -> ClientError {
+        ClientError::Watch(Box::new(failure))
+    }
 }
 
 impl ClientError {

@@ -105,8 +105,8 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ),
     (
         "watch",
-        "a table on the whole screen, as it changes",
-        "watch Open_vSwitch Interface",
+        "a table on the whole screen, of which three columns",
+        "watch Open_vSwitch Interface name,link_state,statistics",
     ),
     ("help", "this text about another command", "help dump"),
 ];

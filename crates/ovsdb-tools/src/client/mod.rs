@@ -28,6 +28,8 @@ mod sql;
 mod tables;
 mod usage;
 mod wait;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ pub use options::{ChangeAware, Opt, Settings, options};
 use output::Output;
 #[cfg(feature = "sql")]
 pub use sql::Failure as SqlFailure;
+#[cfg(feature = "watch")]
+pub use watch::Failure as WatchFailure;
 
 /// The commands of `ovsdb-client`: how each is written, and what it does.
 pub fn commands() -> impl Iterator<Item = (String, &'static str)> {

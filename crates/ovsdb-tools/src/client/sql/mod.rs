@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ovsdb_client::replica::{Interest, Limits, Replica, Version, WaitError};
 use ovsdb_client::{Client, ConnectError};
+use ovsdb_daemon::vlog;
 use ovsdb_log::{LockPolicy, LogError, OpenMode};
 use ovsdb_proto::schema::{ColumnId, Schema, Selection};
 use ovsdb_server::file::{self, FileError};
@@ -123,6 +124,13 @@ pub(crate) async fn of_server(
     let catalog = Catalog::new(Arc::new(served.schema));
     let mut query = Query::new(&catalog, statement).map_err(Failure::from)?;
     let selection = selection(&query);
+    // That a connection comes and goes as it should is no news beside an answer.
+    vlog::set_level(
+        Some("reconnect"),
+        Some(vlog::Destination::Console),
+        vlog::Level::Warn,
+    )
+    .expect("it is a module of the Open vSwitch programs");
     let client = Client::builder(served.remotes)
         .database(served.database)
         .leader_only(served.leader_only)
