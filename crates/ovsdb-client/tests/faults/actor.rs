@@ -39,7 +39,7 @@ pub(crate) struct Actor {
     pub(crate) ledger: Ledger,
     doing: Arc<Mutex<String>>,
     n_items: usize,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 impl Actor {
@@ -71,7 +71,7 @@ impl Actor {
             ledger: Ledger::default(),
             doing,
             n_items: 0,
-            _lock: lock,
+            lock,
         }
     }
 
@@ -181,12 +181,17 @@ impl Actor {
         let policy = self.policy();
         let owner = self.nth as i64;
         let needs_lock = self.dice.chance(20);
+        // Who holds it keeps it, so that others are to wait no longer than they like.
+        let waits = policy.deadline.is_some() && self.dice.chance(70);
+        let awaited = self.lock.as_ref().filter(|_| waits);
         let inserted = self.replica.update(policy, |txn| {
             if let Some(marker) = marker {
                 txn.once(marker);
             }
-            if needs_lock {
-                txn.require_lock("l");
+            match awaited {
+                Some(lock) if needs_lock => txn.wait_for_lock(lock),
+                None if needs_lock => txn.require_lock("l"),
+                _ => {}
             }
             insert(txn, &name, owner)
         });
