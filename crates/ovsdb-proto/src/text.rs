@@ -3,6 +3,7 @@
 //! Three forms: the string form, which parses back; the bare form, which is for scripts and does not; and the input
 //! form, which is the string form with some liberties.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use crate::atom::{Atom, AtomType};
@@ -40,26 +41,43 @@ pub fn real(value: f64) -> String {
 
 /// The string form of an atom, which [`atom_from_string`] reads back.
 pub fn atom_to_string(atom: &Atom) -> String {
+    let mut text = String::new();
+    push_atom(atom, &mut text);
+    text
+}
+
+/// Appends the string form of an atom.
+pub fn push_atom(atom: &Atom, out: &mut String) {
     match atom {
-        Atom::Integer(value) => value.to_string(),
-        Atom::Real(value) => real(*value),
-        Atom::Boolean(value) => value.to_string(),
         Atom::String(text) if needs_quotes(text) => {
             let mut quoted = Vec::with_capacity(text.len() + 2);
             json::write::string(text, &mut quoted);
-            String::from_utf8_lossy(&quoted).into_owned()
+            out.push_str(&String::from_utf8_lossy(&quoted));
         }
-        Atom::String(text) => text.to_string(),
-        Atom::Uuid(uuid) => uuid.to_string(),
+        other => push_bare_atom(other, out),
     }
+}
+
+/// Appends the bare form of an atom.
+fn push_bare_atom(atom: &Atom, out: &mut String) {
+    match atom {
+        Atom::Integer(value) => push(value, out),
+        Atom::Real(value) => out.push_str(&real(*value)),
+        Atom::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
+        Atom::String(text) => out.push_str(text),
+        Atom::Uuid(uuid) => push(uuid, out),
+    }
+}
+
+fn push(value: &impl std::fmt::Display, out: &mut String) {
+    write!(out, "{value}").expect("strings take all that is written");
 }
 
 /// The bare form of an atom: strings stand as they are.
 pub fn atom_to_bare(atom: &Atom) -> String {
-    match atom {
-        Atom::String(text) => text.to_string(),
-        other => atom_to_string(other),
-    }
+    let mut text = String::new();
+    push_bare_atom(atom, &mut text);
+    text
 }
 
 /// True if a string would be taken for something else without quotes.
@@ -74,29 +92,41 @@ fn needs_quotes(text: &str) -> bool {
 
 /// The string form of a datum of type `ty`, which [`datum_from_string`] reads back.
 pub fn datum_to_string(datum: &Datum, ty: &ColumnType) -> String {
-    let elements = joined(datum, ", ", atom_to_string);
-    if ty.max > 1 || datum.is_empty() {
-        if ty.is_map() {
-            format!("{{{elements}}}")
-        } else {
-            format!("[{elements}]")
-        }
-    } else {
-        elements
-    }
+    let mut text = String::new();
+    push_datum(datum, ty, &mut text);
+    text
+}
+
+/// Appends the string form of a datum of type `ty`.
+pub fn push_datum(datum: &Datum, ty: &ColumnType, out: &mut String) {
+    let brackets = match (ty.max > 1 || datum.is_empty(), ty.is_map()) {
+        (false, _) => None,
+        (true, false) => Some(('[', ']')),
+        (true, true) => Some(('{', '}')),
+    };
+    out.extend(brackets.map(|(open, _)| open));
+    push_joined(datum, ", ", push_atom, out);
+    out.extend(brackets.map(|(_, close)| close));
 }
 
 /// The bare form of a datum: elements apart by a space, without quotes or brackets.
 pub fn datum_to_bare(datum: &Datum) -> String {
-    joined(datum, " ", atom_to_bare)
+    let mut text = String::new();
+    push_joined(datum, " ", push_bare_atom, &mut text);
+    text
 }
 
-fn joined(datum: &Datum, separator: &str, show: fn(&Atom) -> String) -> String {
-    let elements = datum.iter().map(|(key, value)| match value {
-        Some(value) => format!("{}={}", show(key), show(value)),
-        None => show(key),
-    });
-    elements.collect::<Vec<_>>().join(separator)
+fn push_joined(datum: &Datum, separator: &str, show: fn(&Atom, &mut String), out: &mut String) {
+    for (at, (key, value)) in datum.iter().enumerate() {
+        if at > 0 {
+            out.push_str(separator);
+        }
+        show(key, out);
+        if let Some(value) = value {
+            out.push('=');
+            show(value, out);
+        }
+    }
 }
 
 /// Parses the input form of an atom of type `base`, and checks its constraints.

@@ -40,6 +40,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
 pub(super) fn check(path: &str, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     machine_paths(path, text, &mut problems);
+    merge_markers(path, text, &mut problems);
     if path.ends_with(".rs") {
         header(path, text, &mut problems);
         length(path, text, &mut problems);
@@ -84,6 +85,17 @@ fn machine_paths(path: &str, text: &str, problems: &mut Vec<Problem>) {
             format!("{path}:{line}"),
             format!("a path below {word:?} belongs to one machine"),
         ));
+    }
+}
+
+/// What git leaves where two changes could not be brought together.
+fn merge_markers(path: &str, text: &str, problems: &mut Vec<Problem>) {
+    const MARKERS: [&str; 2] = ["<<<<<<< ", ">>>>>>> "];
+    for (number, line) in (1..).zip(text.lines()) {
+        if MARKERS.iter().any(|marker| line.starts_with(marker)) {
+            let text = "a merge that was not finished";
+            problems.push(Problem::new(format!("{path}:{number}"), text));
+        }
     }
 }
 
@@ -171,6 +183,16 @@ mod tests {
             assert_eq!(found.len(), 1, "{path}");
             assert_eq!(found[0].place, "README.md:1");
         }
+    }
+
+    #[test]
+    fn a_merge_that_was_not_finished_is_reported_in_any_text_file() {
+        let text = "a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> other\n";
+        let places: Vec<String> = check("README.md", text)
+            .into_iter()
+            .map(|problem| problem.place)
+            .collect();
+        assert_eq!(places, ["README.md:2", "README.md:6"]);
     }
 
     #[test]

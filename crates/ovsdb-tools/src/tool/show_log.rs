@@ -2,16 +2,21 @@
 //!
 //! Tables, rows and columns come in the order of their names.
 
-use std::collections::HashMap;
+mod outline;
 
-use ovsdb_log::CLUSTERED_MAGIC;
-use ovsdb_proto::datum::Datum;
-use ovsdb_proto::json::{Json, Object};
-use ovsdb_proto::schema::{Schema, TableSchema};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use ovsdb_log::{CLUSTERED_MAGIC, LogError, RecordFault};
+use ovsdb_proto::datum::{Datum, RowReader};
+use ovsdb_proto::json::cursor::{Cursor, Stop};
+use ovsdb_proto::json::write;
+use ovsdb_proto::schema::{ColumnId, Schema, TableSchema};
 use ovsdb_proto::symbols::Symbols;
-use ovsdb_proto::text::datum_to_string;
+use ovsdb_proto::text::push_datum;
 use ovsdb_server::file::{self, FileError};
 
+use self::outline::{Fault, Outline, members, tree};
 use super::schema::version_text;
 use super::{Answer, Call, ToolError, db};
 use crate::timestamp;
@@ -31,92 +36,111 @@ pub(super) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
         .into());
     }
 
-    let mut names = HashMap::new();
-    let mut schema = None;
-    let mut number = 0;
-    while let Some(json) = file::read_json(&mut log)? {
-        write!(call.out, "record {number}:")?;
-        match &schema {
-            None => {
-                let read = Schema::from_json(&json)?;
-                let (name, version, cksum) = (&read.name, version_text(&read), &read.cksum);
-                call.line(format_args!(
-                    " \"{name}\" schema, version=\"{version}\", cksum=\"{cksum}\""
-                ))?;
-                schema = Some(read);
+    let Some(json) = file::read_json(&mut log)? else {
+        return Ok(Answer::Yes);
+    };
+    write!(call.out, "record 0:")?;
+    let schema = Schema::from_json(&json)?;
+    let (name, version, cksum) = (&schema.name, version_text(&schema), &schema.cksum);
+    call.line(format_args!(
+        " \"{name}\" schema, version=\"{version}\", cksum=\"{cksum}\"\n"
+    ))?;
+
+    let mut printer = Printer::new(&schema, call.settings.verbosity);
+    let mut number: u64 = 1;
+    while let Some(record) = log.read()? {
+        // Strings need not be UTF-8; what is not cannot be shown either.
+        let text = String::from_utf8_lossy(&record.payload);
+        let printed = match Outline::of(&text) {
+            Ok(outline) => printer.record(number, &outline),
+            Err(Fault::NotJson(error)) => {
+                return Err(log.reject(RecordFault::NotJson(error.to_string())).into());
             }
-            Some(schema) => Printer {
-                call,
-                schema,
-                names: &mut names,
-            }
-            .record(&json)?,
-        }
-        call.line("")?;
+            Err(Fault::NotObject) => return Err(log.reject(RecordFault::NotObject).into()),
+        };
+        let printed: Result<&str, LogError> =
+            printed.map_err(|stop| log.reject(RecordFault::NotJson(stop.to_string())));
+        call.out.write_all(printed?.as_bytes())?;
         number += 1;
     }
     Ok(Answer::Yes)
 }
 
-/// Prints one record.
-struct Printer<'a, 'c> {
-    call: &'a mut Call<'c>,
-    schema: &'a Schema,
+/// Puts records into words.
+struct Printer<'s> {
+    schema: &'s Schema,
+    verbosity: usize,
+    /// What reads the rows of each table.
+    readers: Vec<RowReader<'s>>,
     /// What to call a row, by its UUID: its column `name` as far as it is known, or the beginning of its UUID.
-    names: &'a mut HashMap<String, String>,
+    names: HashMap<String, String>,
+    /// The columns of the row at hand.
+    values: Vec<(ColumnId, Datum)>,
+    /// What is said of the record at hand.
+    out: String,
 }
 
-impl Printer<'_, '_> {
-    fn record(&mut self, json: &Json) -> Result<(), ToolError> {
-        let Json::Object(members) = json else {
-            return Ok(());
-        };
-        if let Some(Json::Integer(date)) = members.get("_date") {
-            let date_ms = if *date <= DATE_SECONDS_MAX {
+impl<'s> Printer<'s> {
+    fn new(schema: &'s Schema, verbosity: usize) -> Printer<'s> {
+        Printer {
+            schema,
+            verbosity,
+            readers: schema.tables.iter().map(RowReader::new).collect(),
+            names: HashMap::new(),
+            values: Vec::new(),
+            out: String::new(),
+        }
+    }
+
+    /// Writes formatted text; strings take all that is written.
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        self.out
+            .write_fmt(text)
+            .expect("strings take all that is written");
+    }
+
+    fn record(&mut self, number: u64, record: &Outline<'_>) -> Result<&str, Stop> {
+        self.out.clear();
+        self.put(format_args!("record {number}:"));
+        if let Some(date) = record.date {
+            let date_ms = if date <= DATE_SECONDS_MAX {
                 date.saturating_mul(1000)
             } else {
-                *date
+                date
             };
-            write!(self.call.out, " {}", timestamp::text(date_ms))?;
+            self.put(format_args!(" {}", timestamp::text(date_ms)));
         }
-        if let Some(Json::String(comment)) = members.get("_comment") {
-            write!(self.call.out, " \"{comment}\"")?;
+        if let Some(comment) = &record.comment {
+            self.put(format_args!(" \"{comment}\""));
         }
-        if self.call.settings.verbosity > 0 {
-            self.tables(members)
-        } else {
-            Ok(())
+        if self.verbosity > 0 {
+            for (at, (table, rows)) in record.tables.iter().enumerate() {
+                if at == 0 {
+                    self.out.push('\n');
+                }
+                for (uuid, columns) in members(rows)? {
+                    self.row(table, &uuid, columns, record.is_diff)?;
+                }
+            }
         }
+        self.out.push('\n');
+        Ok(&self.out)
     }
 
-    fn tables(&mut self, members: &Object) -> Result<(), ToolError> {
-        let is_diff = matches!(members.get("_is_diff"), Some(Json::Bool(true)));
-        let mut first = true;
-        for (table, rows) in members.iter() {
-            let Json::Object(rows) = rows else { continue };
-            if table.starts_with('_') {
-                continue;
-            }
-            if std::mem::take(&mut first) {
-                self.call.line("")?;
-            }
-            for (uuid, columns) in rows.iter() {
-                self.row(table, uuid, columns, is_diff)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn row(
-        &mut self,
-        table: &str,
-        uuid: &str,
-        columns: &Json,
-        is_diff: bool,
-    ) -> Result<(), ToolError> {
+    fn row(&mut self, table: &str, uuid: &str, columns: &str, is_diff: bool) -> Result<(), Stop> {
         let short = uuid.get(..SHORT_UUID).unwrap_or(uuid);
-        let new_name = columns.get("name").map(Json::to_string);
+        let is_object = columns.starts_with('{');
+        let members = if is_object {
+            members(columns)?
+        } else {
+            Vec::new()
+        };
+        let new_name = members.iter().find(|(column, _)| column == "name");
+        let new_name = new_name
+            .map(|(_, value)| value_as_json(value))
+            .transpose()?;
         let old_name = self.names.get(uuid);
+        let is_new = old_name.is_none();
         let what = match (old_name, &new_name) {
             (Some(name), _) => {
                 format!("row {name} ({short}){}", if is_diff { " diff" } else { "" })
@@ -124,44 +148,81 @@ impl Printer<'_, '_> {
             (None, Some(name)) => format!("insert row {name} ({short})"),
             (None, None) => format!("insert row {short}"),
         };
-        let is_new = old_name.is_none();
-        self.call.line(format_args!("  table {table} {what}:"))?;
-
-        match columns {
-            Json::Object(columns) => {
-                if self.call.settings.verbosity > 1 {
-                    self.columns(table, columns)?;
-                }
-                if let Some(name) = new_name {
-                    self.names.insert(uuid.to_owned(), name);
-                } else if is_new {
-                    self.names.insert(uuid.to_owned(), short.to_owned());
-                }
+        self.put(format_args!("  table {table} {what}:\n"));
+        if is_object {
+            if self.verbosity > 1 && !self.known_columns(table, columns) {
+                self.columns(table, &members)?;
             }
-            Json::Null => {
-                self.call.line("    delete row")?;
-                self.names.remove(uuid);
+            if let Some(name) = new_name {
+                self.names.insert(uuid.to_owned(), name);
+            } else if is_new {
+                self.names.insert(uuid.to_owned(), short.to_owned());
             }
-            _ => {}
+        } else if columns == "null" {
+            self.out.push_str("    delete row\n");
+            self.names.remove(uuid);
         }
         Ok(())
     }
 
-    fn columns(&mut self, table: &str, columns: &Object) -> Result<(), ToolError> {
+    /// Prints the columns of a row whose values are all as their columns want them. Says whether it is one; if not, nothing
+    /// is printed.
+    fn known_columns(&mut self, table: &str, row: &str) -> bool {
+        let Some((id, table)) = self.schema.table_by_name(table) else {
+            return false;
+        };
+        self.values.clear();
+        let values = &mut self.values;
+        let each = |column, value| values.push((column, value));
+        let reader = &mut self.readers[id.index()];
+        if reader
+            .read(&mut Cursor::new(row), &mut Symbols::none(), each)
+            .is_err()
+        {
+            return false;
+        }
+        values.sort_by(|&(a, _), &(b, _)| table.column(a).name.cmp(&table.column(b).name));
+        for (column, value) in self.values.drain(..) {
+            let column = table.column(column);
+            self.out.push_str("    ");
+            self.out.push_str(&column.name);
+            self.out.push('=');
+            push_datum(&value, &column.ty, &mut self.out);
+            self.out.push('\n');
+        }
+        true
+    }
+
+    /// Prints columns one by one, some of which may not exist, or hold something else than their values: differences.
+    fn columns(&mut self, table: &str, columns: &outline::Members<'_>) -> Result<(), Stop> {
         let table = self.schema.table_by_name(table).map(|(_, table)| table);
-        for (column, value) in columns.iter() {
-            let value = table
-                .and_then(|table| value_text(table, column, value))
-                .unwrap_or_else(|| value.to_string());
-            self.call.line(format_args!("    {column}={value}"))?;
+        for (column, value) in columns {
+            let text = match table.and_then(|table| value_text(table, column, value)) {
+                Some(text) => text,
+                None => value_as_json(value)?,
+            };
+            self.put(format_args!("    {column}={text}\n"));
         }
         Ok(())
     }
 }
 
+/// A value as the project's programs write JSON.
+fn value_as_json(text: &str) -> Result<String, Stop> {
+    // What is behind it ends a string as well as a number.
+    if let Ok(string) = Cursor::new(text).string() {
+        let mut written = Vec::with_capacity(text.len());
+        write::string(&string, &mut written);
+        return Ok(String::from_utf8_lossy(&written).into_owned());
+    }
+    Ok(tree(text).map_err(|_| Stop::Unexpected)?.to_string())
+}
+
 /// A value as people write it; `None` if there is no such column or the value does not fit it, as differences may not.
-fn value_text(table: &TableSchema, column: &str, value: &Json) -> Option<String> {
+fn value_text(table: &TableSchema, column: &str, value: &str) -> Option<String> {
     let ty = &table.column(table.column_id(column)?).ty;
-    let datum = Datum::from_json(value, ty, &mut Symbols::none()).ok()?;
-    Some(datum_to_string(&datum, ty))
+    let datum = Datum::from_json(&tree(value).ok()?, ty, &mut Symbols::none()).ok()?;
+    let mut text = String::new();
+    push_datum(&datum, ty, &mut text);
+    Some(text)
 }
