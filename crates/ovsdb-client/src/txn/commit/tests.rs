@@ -382,6 +382,8 @@ async fn the_lock_is_held_before_the_contents_follow_the_new_connection() {
                 in_doubt: Vec::new(),
             })
             .await;
+        // The replica hears of it before the lock is there, as it does from a client, which has to ask for that first.
+        says_nothing(client).await;
         locks.say(LockState::Held);
         says_nothing(client).await;
         client.connect().await;
