@@ -38,6 +38,7 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-server",
         ],
     ),
+    ("ovsdb-codegen", &["ovsdb-proto"]),
     (
         "ovsdb-tools",
         &[
@@ -76,7 +77,6 @@ const OURS: &[(&str, &[&str])] = &[
             "ovsdb-server",
         ],
     ),
-    ("ovsdb-codegen", &["ovsdb-proto"]),
     ("ovsdb-models", &["ovsdb", "ovsdb-codegen"]),
     ("xtask", &["ovsdb-daemon", "ovsdb-tools", "ovsdb-bench"]),
 ];
