@@ -9,7 +9,7 @@ mod change;
 mod difference;
 mod selection;
 
-pub use annotations::{AnnotationReader, Annotations};
+pub use annotations::{AnnotationReader, Annotations, date_ms};
 pub use blame::{Blame, ColumnBlame};
 pub use change::{Change, ChangeKind, ColumnChange, Elements, Value};
 pub use difference::{SchemaDifference, differences, schema_differences};

@@ -37,7 +37,7 @@ impl Guard {
         self.state.is_some()
     }
 
-    /// Whether there is nothing to wait for now, as far as is known here.
+    /// Whether the transaction may be sent at once, as far as is known here.
     pub(super) fn is_open(&self) -> bool {
         let state = self.state.as_ref();
         state.is_none_or(|state| *state.borrow() == LockState::Held)

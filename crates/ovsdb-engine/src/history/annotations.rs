@@ -51,6 +51,15 @@ impl Annotations {
     }
 }
 
+/// The `_date` of a record in milliseconds since 1970. Old files have it in seconds, which such small numbers are.
+pub fn date_ms(date: i64) -> i64 {
+    if date <= DATE_SECONDS_MAX {
+        date.saturating_mul(1000)
+    } else {
+        date
+    }
+}
+
 fn command(line: &str) -> Option<&str> {
     let program_end = line.find([' ', ':'])?;
     let (program, rest) = line.split_at(program_end);
@@ -167,12 +176,7 @@ impl AnnotationReader {
             return;
         };
         if let Some(Json::Integer(date)) = object.get("_date") {
-            let is_seconds = *date <= DATE_SECONDS_MAX;
-            self.found.date_ms = Some(if is_seconds {
-                date.saturating_mul(1000)
-            } else {
-                *date
-            });
+            self.found.date_ms = Some(date_ms(*date));
         }
         if let Some(comment) = object.get("_comment").and_then(Json::as_str) {
             self.found.comment = Some(comment.to_owned());

@@ -247,6 +247,15 @@ pub enum ClientError {
     #[error(transparent)]
     File(#[from] FileError),
 
+    /// No client can be made for the servers.
+    #[cfg(any(feature = "sql", feature = "watch"))]
+    #[error("{server}: {reason}")]
+    Unreachable {
+        /// The servers.
+        server: String,
+        /// Why.
+        reason: ovsdb_client::ConnectError,
+    },
     /// `sql` has no answer.
     #[cfg(feature = "sql")]
     #[error(transparent)]

@@ -7,6 +7,7 @@ mod outline;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use ovsdb_engine::history::date_ms;
 use ovsdb_log::{CLUSTERED_MAGIC, LogError, RecordFault};
 use ovsdb_proto::datum::{Datum, RowReader};
 use ovsdb_proto::json::cursor::{Cursor, Stop};
@@ -20,9 +21,6 @@ use self::outline::{Fault, Outline, members, tree};
 use super::schema::version_text;
 use super::{Answer, Call, ToolError, db};
 use crate::timestamp;
-
-/// Dates of this size and less are seconds, as old files have them, and not milliseconds.
-const DATE_SECONDS_MAX: i64 = i32::MAX as i64 - 1;
 
 /// How many characters of a row's UUID stand for it.
 const SHORT_UUID: usize = 8;
@@ -103,12 +101,7 @@ impl<'s> Printer<'s> {
         self.out.clear();
         self.put(format_args!("record {number}:"));
         if let Some(date) = record.date {
-            let date_ms = if date <= DATE_SECONDS_MAX {
-                date.saturating_mul(1000)
-            } else {
-                date
-            };
-            self.put(format_args!(" {}", timestamp::text(date_ms)));
+            self.put(format_args!(" {}", timestamp::text(date_ms(date))));
         }
         if let Some(comment) = &record.comment {
             self.put(format_args!(" \"{comment}\""));

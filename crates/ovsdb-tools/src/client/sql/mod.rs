@@ -9,8 +9,8 @@ mod print;
 use std::path::Path;
 use std::sync::Arc;
 
+use ovsdb_client::Client;
 use ovsdb_client::replica::{Interest, Limits, Replica, Version, WaitError};
-use ovsdb_client::{Client, ConnectError};
 use ovsdb_daemon::vlog;
 use ovsdb_log::{LockPolicy, LogError, OpenMode};
 use ovsdb_proto::schema::{ColumnId, Schema, Selection};
@@ -55,14 +55,6 @@ pub enum Failure {
         server: String,
         /// Why, for people.
         reason: Arc<str>,
-    },
-    /// There can be no connection.
-    #[error("{server}: {reason}")]
-    Connect {
-        /// The servers.
-        server: String,
-        /// Why.
-        reason: ConnectError,
     },
 }
 
@@ -135,7 +127,7 @@ pub(crate) async fn of_server(
         .database(served.database)
         .leader_only(served.leader_only)
         .start()
-        .map_err(|reason| Failure::Connect {
+        .map_err(|reason| ClientError::Unreachable {
             server: served.remotes.to_owned(),
             reason,
         })?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ovsdb_client::replica::{Interest, Limits, Replica, Watcher};
-use ovsdb_client::{Client, ConnectError, Status};
+use ovsdb_client::{Client, Status};
 use ovsdb_proto::schema::{Schema, Selection};
 use ratatui::crossterm::event::{Event, KeyEventKind};
 
@@ -37,14 +37,6 @@ pub enum Failure {
     /// The terminal does not do what it should.
     #[error("terminal: {0}")]
     Terminal(#[source] std::io::Error),
-    /// There can be no connection.
-    #[error("{server}: {reason}")]
-    Connect {
-        /// The servers.
-        server: String,
-        /// Why.
-        reason: ConnectError,
-    },
 }
 
 /// The table to begin with.
@@ -74,7 +66,7 @@ pub(crate) async fn run(watched: Watched<'_>) -> Result<(), ClientError> {
         .database(database)
         .leader_only(leader_only)
         .start()
-        .map_err(|reason| Failure::Connect {
+        .map_err(|reason| ClientError::Unreachable {
             server: remotes.to_owned(),
             reason,
         })?;

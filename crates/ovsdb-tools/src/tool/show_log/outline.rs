@@ -41,8 +41,7 @@ impl<'a> Outline<'a> {
     pub(super) fn of(text: &'a str) -> Result<Outline<'a>, Fault> {
         let mut reader = Reader::new(text.as_bytes());
         let mut outline = Outline::default();
-        let mut next = || reader.next_event().map_err(Fault::NotJson);
-        match next()? {
+        match reader.next_event().map_err(Fault::NotJson)? {
             Event::BeginObject => {}
             first => {
                 reader.skip(&first).map_err(Fault::NotJson)?;
