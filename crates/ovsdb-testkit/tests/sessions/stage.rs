@@ -19,6 +19,10 @@ pub(crate) const CLIENTS: usize = 4;
 /// Stands among the messages of a client for the end of its connection.
 pub(crate) const END: &str = r#"{"end":"of connection"}"#;
 
+/// What a client asks, to know by the reply that what came before has been seen to. Not `echo`, which ours answers
+/// before its turn if that takes long.
+const BARRIER: &str = r#"{"id":"barrier","method":"get_server_id","params":[]}"#;
+
 /// The name of the database's file.
 const FILE: &str = "database";
 
@@ -135,7 +139,7 @@ impl Stage {
         self.witness = witness.map(|_| clients);
         let clients = clients + usize::from(witness.is_some());
         for _ in 0..clients {
-            let client = self.connect()?;
+            let client = self.enter()?;
             self.clients.push(client);
         }
         self.seen = vec![Vec::new(); clients];
@@ -157,7 +161,7 @@ impl Stage {
                 debug_assert!(matches!(step.action, Action::Reconnect));
                 let rest = drain(&mut self.clients[step.client]);
                 self.seen[step.client].extend(rest);
-                self.clients[step.client] = self.connect()?;
+                self.clients[step.client] = self.enter()?;
             }
         }
         Ok(())
@@ -215,8 +219,6 @@ impl Stage {
     }
 
     fn send_barrier(&mut self, client: usize) {
-        // Not `echo`, which ours answers before its turn if that takes long.
-        const BARRIER: &str = r#"{"id":"barrier","method":"get_server_id","params":[]}"#;
         // An error shows by what is received.
         let _ = self.clients[client].send(BARRIER.as_bytes());
     }
@@ -234,7 +236,7 @@ impl Stage {
                 }
                 Ok(None) => {
                     self.seen[client].push(END.to_owned());
-                    self.clients[client] = self.connect()?;
+                    self.clients[client] = self.enter()?;
                     return Ok(());
                 }
                 Err(error) => return self.failed(&error),
@@ -296,6 +298,19 @@ impl Stage {
     /// Forgets what has been received.
     pub(crate) fn forget(&mut self) {
         self.seen.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Connects a client of the script, and returns when the server knows of it. A connection that it has not accepted
+    /// yet would not be ended by a conversion that comes meanwhile: the reference accepts one at a time, and serves the
+    /// others in between.
+    fn enter(&self) -> Result<RawClient, Crash> {
+        let mut client = self.connect()?;
+        client.send(BARRIER.as_bytes()).map_err(|_| Crash)?;
+        match client.receive() {
+            // If it has ended again, the next barrier shows it.
+            Ok(_) => Ok(client),
+            Err(error) => self.failed(&error),
+        }
     }
 
     fn connect(&self) -> Result<RawClient, Crash> {
