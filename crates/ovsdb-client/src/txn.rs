@@ -509,6 +509,12 @@ impl Txn {
         Ok(Look { table, state })
     }
 
+    /// Whether the transaction makes the row.
+    pub(crate) fn is_new(&self, row: &RowName) -> Result<bool, EditError> {
+        let state = self.look(row)?.state;
+        Ok(matches!(state, State::Edited(edit) if edit.is_new()))
+    }
+
     /// The row, to be changed.
     fn touch(&mut self, row: &RowName) -> Result<&mut Edit, EditError> {
         let (id, _) = self.table(row.table())?;
@@ -529,7 +535,7 @@ impl Txn {
     fn writable(&self, row: &RowName, column: &str) -> Result<(&TableSchema, ColumnId), EditError> {
         let look = self.look(row)?;
         let id = column_of(look.table, column)?;
-        let is_new = matches!(look.state, State::Edited(edit) if edit.is_new());
+        let is_new = self.is_new(row)?;
         if id.is_standard() || !(is_new || look.table.column(id).mutable) {
             return Err(EditError::Immutable {
                 table: row.table_name().clone(),

@@ -174,6 +174,71 @@ fn changes_are_those_of_the_columns_that_a_model_has() {
 }
 
 #[test]
+fn rows_count_as_changed_with_those_to_which_their_models_refer() {
+    let name = |number: u8| Uuid::from_bytes([number; 16]);
+    let [north, south, one, two] = [1, 2, 3, 4].map(name);
+    let versions = versions(
+        &Selection::all(),
+        &[
+            &format!(
+                r#"{{"Site":{{"{north}":{{"initial":{{"name":"north","hosts":["uuid","{one}"]}}}},
+                    "{south}":{{"initial":{{"name":"south","hosts":["uuid","{two}"]}}}}}},
+                    "Host":{{"{one}":{{"initial":{{"name":"a","cores":8,"state":"running"}}}},
+                    "{two}":{{"initial":{{"name":"b","cores":8,"state":"running"}}}}}}}}"#
+            ),
+            &format!(
+                r#"{{"Site":{{"{south}":{{"modify":{{"labels":["map",[["tier","1"]]]}}}}}},
+                    "Host":{{"{one}":{{"modify":{{"cores":16}}}},
+                    "{two}":{{"modify":{{"addresses":"192.0.2.1"}}}}}}}}"#
+            ),
+        ],
+    );
+    let changes = Changes::between(Arc::clone(&versions[0]), Arc::clone(&versions[1]));
+    let told = |interest: Interest| -> Vec<(Uuid, bool)> {
+        let changes = changes.of_interest::<Place>(interest).expect("places");
+        let told = changes.iter().map(|change| {
+            assert_eq!(change.kind(), ChangeKind::Modify);
+            assert_eq!(change.has_changed(Place::TAGS), change.id().uuid() == south);
+            (change.id().uuid(), change.is_by_reference())
+        });
+        told.collect()
+    };
+    assert_eq!(told(Interest::all().model::<Place>()), [(south, false)]);
+    let following = Interest::all().model_following::<Place>();
+    assert_eq!(
+        told(following.clone()),
+        [(north, true), (south, false)],
+        "a host of the first, and a column of the second"
+    );
+    // Of hosts only what their model has counts, and both models can be asked for.
+    let both = following.model::<Machine>();
+    assert_eq!(told(both.clone()), [(north, true), (south, false)]);
+    let machines = changes.of_interest::<Machine>(both).expect("hosts");
+    let machines: Vec<Uuid> = machines.iter().map(|change| change.id().uuid()).collect();
+    assert_eq!(machines, [one]);
+    let quiet = Interest::all()
+        .model_following::<Place>()
+        .columns("Host", ["addresses"]);
+    assert_eq!(told(quiet), [(south, false)]);
+    // The rows of the same moment are at hand.
+    let of_places = changes.of_interest::<Place>(Interest::all().model_following::<Place>());
+    let of_places = of_places.expect("places");
+    let first = of_places.iter().next().expect("a change");
+    let cores = |version: &Version| {
+        let machines = version.table::<Machine>().expect("hosts");
+        machines
+            .get(Ref::new(one))
+            .expect("a host")
+            .get(Machine::CORES)
+    };
+    assert_eq!((cores(changes.older()), cores(changes.newer())), (8, 16));
+    assert_eq!(
+        first.old_row().expect("it was there").get(Place::NAME),
+        "north"
+    );
+}
+
+#[test]
 fn a_model_can_be_had_in_full_or_not_at_all() {
     let selection = Selection::new().columns("Host", ["name", "state"]);
     let version = versions(&selection, &["{}"]).remove(0);

@@ -1,12 +1,14 @@
 //! One program with the types of OVN's Southbound database, and servers of both sides whose schema is older or newer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ovsdb::Client;
+use ovsdb::build::{self, Transaction, update};
 use ovsdb::json;
 use ovsdb::schema::{Schema, Selection};
 use ovsdb::txn::{EditError, Policy};
-use ovsdb::typed::{BindError, Ref};
+use ovsdb::typed::{BindError, Ref, Word as _};
 use ovsdb_testkit::daemon::Server;
 use ovsdb_testkit::programs::{Side, reference_schema};
 use ovsdb_testkit::sandbox::Sandbox;
@@ -152,5 +154,114 @@ async fn what_was_missing_is_there_after_a_conversion() {
             ovn_sb::fits_in_full(version).is_ok().then_some(())
         });
         fits.await.expect("the replica has the new schema");
+    }
+}
+
+#[tokio::test]
+async fn a_program_goes_on_while_its_server_is_upgraded() {
+    let schemas = Schemas::new();
+    let differences = [
+        // A word more, a column that need not be there, and one of which there may be several.
+        (r#"["set",["geneve","#, r#"["set",["gue","geneve","#),
+        (
+            r#""hostname":{"type":"string"}"#,
+            r#""hostname":{"type":{"key":"string","min":0}}"#,
+        ),
+        (
+            r#""ip":{"type":"string"}"#,
+            r#""ip":{"type":{"key":"string","max":"unlimited"}}"#,
+        ),
+    ];
+    let mut upgraded = schemas.same.clone();
+    for (before, after) in differences {
+        assert!(upgraded.contains(before), "{before} in {upgraded}");
+        upgraded = upgraded.replace(before, after);
+    }
+    for side in Side::BOTH {
+        let sandbox = Sandbox::new();
+        let file = sandbox.path("ovsschema");
+        std::fs::write(&file, &schemas.same).expect("the sandbox is writable");
+        let server = Server::start(&sandbox, side, &[("sb.db", &file)]);
+        let client = Client::builder(&server.remote()).database("OVN_Southbound");
+        let client = client.connect(Some(soon())).await;
+        let client = client.expect("the server is up");
+        let replica = client.replica("OVN_Southbound", ovn_sb::selection());
+        let made = replica.update(Policy::until(soon()), |txn| {
+            let encap = txn.create(&Encap {
+                r#type: ovn_sb::encap::Type::Geneve,
+                ip: "192.0.2.7".to_owned(),
+                ..Encap::default()
+            })?;
+            let chassis = txn.create(&Chassis {
+                name: "c".to_owned(),
+                encaps: [encap].into(),
+                ..Chassis::default()
+            })?;
+            Ok::<_, EditError>((encap, chassis))
+        });
+        let ((encap, chassis), committed) = made.await.expect("the server takes it");
+        let uuid = |row| committed.uuid(&row).expect("it was made");
+        let (encap, chassis) = (
+            Ref::<Encap>::new(uuid(encap.name())),
+            Ref::<Chassis>::new(uuid(chassis.name())),
+        );
+
+        // The server is upgraded, and somebody newer writes what this program does not know.
+        let schema = json::parse(upgraded.as_bytes()).expect("JSON");
+        let converted = client.convert("OVN_Southbound", &schema, Some(soon()));
+        converted.await.expect("nothing is lost by it");
+        let newer = Transaction::new("OVN_Southbound")
+            .with(
+                update("Encap")
+                    .filter(build::row(encap.uuid()))
+                    .set("type", "gue")
+                    .set("ip", BTreeSet::from(["192.0.2.7", "192.0.2.8"])),
+            )
+            .with(
+                update("Chassis")
+                    .filter(build::row(chassis.uuid()))
+                    .set("hostname", BTreeSet::<String>::new()),
+            );
+        let newer = client.execute(&newer, Some(soon())).await;
+        newer.expect("its schema allows it");
+        let version = replica.wait_for(Some(soon()), |version| {
+            let table = version.table::<Encap>().expect("its atoms are the same");
+            let kind = table.get(encap)?.get(ovn_sb::encap::TYPE);
+            (kind.word() == "gue").then(|| version.clone())
+        });
+        let version = version.await.expect("the replica goes on");
+        assert_eq!(ovn_sb::fits(&version), Ok(()), "{side:?}");
+        assert!(ovn_sb::fits_in_full(&version).is_err(), "{side:?}");
+        let encaps = version.table::<Encap>().expect("it fits");
+        assert_eq!(encaps.wider().collect::<Vec<_>>(), ["ip"], "{side:?}");
+        let row = encaps.get(encap).expect("the row");
+        assert!(!row.is_known(ovn_sb::encap::IP), "{side:?}");
+
+        // It goes on with what it knows, and leaves the rest alone.
+        let stored = replica.update(Policy::until(soon()), |txn| {
+            let base = txn.base().clone();
+            let encaps = base.table::<Encap>().expect("it fits");
+            let mut model = encaps.get(encap).expect("the row").to_model();
+            model.options = [("csum".to_owned(), "true".to_owned())].into();
+            txn.store(encap, &model)?;
+            let all = base.table::<Chassis>().expect("it fits");
+            let mut model = all.get(chassis).expect("the row").to_model();
+            model.nb_cfg = 7;
+            txn.store(chassis, &model)
+        });
+        stored.await.expect("the server takes it");
+        let select = Transaction::new("OVN_Southbound")
+            .with(build::select("Encap").columns(["type", "ip", "options"]))
+            .with(build::select("Chassis").columns(["hostname", "nb_cfg"]));
+        let told = client.execute(&select, Some(soon())).await;
+        let told = told.expect("the server answers");
+        let rows = |nth: usize| told.rows(nth).expect("rows")[0].clone();
+        let ips: BTreeSet<String> = rows(0).get("ip").expect("texts");
+        assert_eq!(ips.len(), 2, "{side:?}");
+        assert_eq!(rows(0).get::<String>("type").expect("a word"), "gue");
+        let options: BTreeMap<String, String> = rows(0).get("options").expect("a map");
+        assert_eq!(options["csum"], "true", "{side:?}");
+        assert_eq!(rows(1).get::<Option<String>>("hostname"), Ok(None));
+        assert_eq!(rows(1).get::<i64>("nb_cfg"), Ok(7), "{side:?}");
     }
 }

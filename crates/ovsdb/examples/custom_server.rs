@@ -12,15 +12,15 @@
 //! `ovsdb-client transact unix:/tmp/inventory.sock '["Inventory",{"op":"insert","table":"Host","row":{"name":"h1","cores":8}}]'`
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ovsdb::build::{Transaction, column, delete, insert, row, update};
 use ovsdb::error::{ErrorTag, OvsdbError};
 use ovsdb::operation::Operation;
 use ovsdb::schema::Schema;
 use ovsdb::server::{
-    Call, Database, Engine, ExecuteError, Gate, MonitorRequest, Proposal, Refusal, Reply, Service,
-    Snapshot,
+    Call, Database, Engine, ExecuteError, Gate, History, MonitorRequest, Proposal, Refusal, Reply,
+    Service, Snapshot,
 };
 use ovsdb::{Json, json};
 use tokio::sync::watch;
@@ -66,6 +66,8 @@ impl Gate for AssetsAreOurs {
 /// Answers for the database `Facts`.
 struct Facts {
     facts: watch::Sender<Snapshot>,
+    /// What clients have seen who come back.
+    history: Mutex<History>,
 }
 
 impl Facts {
@@ -83,9 +85,16 @@ impl Facts {
             transaction.push(insert("Fact").set("name", name).set("value", value));
         }
         let facts = Snapshot::empty(schema).with(&transaction)?;
+        let mut history = History::new(100);
+        history.push(facts.clone());
         Ok(Facts {
             facts: watch::Sender::new(facts),
+            history: Mutex::new(history),
         })
+    }
+
+    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +113,8 @@ impl Service for Facts {
         let facts = self.facts.subscribe();
         let told = facts.borrow().clone();
         let watcher = request.watcher(call.peer(), told.schema())?;
-        let initial = watcher.initial(&told);
+        // Who names a version that is remembered is told what has changed since, and others everything.
+        let initial = watcher.resume(&told, |version| self.history().get(version));
         tokio::spawn(async move { watcher.follow(told, facts).await });
         Ok(initial)
     }
@@ -128,6 +138,7 @@ impl Service for Facts {
         self.facts
             .send_if_modified(|facts| match facts.with(&transaction) {
                 Ok(newer) => {
+                    self.history().push(newer.clone());
                     *facts = newer;
                     true
                 }

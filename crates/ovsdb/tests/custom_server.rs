@@ -206,6 +206,42 @@ fn clients_that_monitor_a_service_are_told_what_is_new() {
     }
 }
 
+#[test]
+fn who_comes_back_to_a_service_is_told_what_has_changed_since() {
+    let sandbox = Sandbox::new();
+    let (_server, _) = Running::start(&sandbox, &["punix:db.sock"]);
+    let connect = || RawClient::connect(&sandbox.path("db.sock"));
+    let call = |raw: &mut RawClient, request: &str| {
+        raw.send(request.as_bytes()).expect("it reads");
+        let reply = raw.receive().expect("it answers").expect("it stays");
+        let reply = json::parse(&reply).expect("it answers in JSON");
+        reply.get("result").expect("a reply").clone()
+    };
+    let monitor = |raw: &mut RawClient, version: &str| {
+        let request = format!(
+            r#"{{"id":0,"method":"monitor_cond_since","params":["Facts",null,{{"Fact":{{"columns":["name"]}}}},"{version}"]}}"#
+        );
+        let result = call(raw, &request);
+        let part = |nth: usize| result.as_array().expect("an array")[nth].clone();
+        let version = part(1).as_str().expect("an id").to_owned();
+        (part(0), version, part(2).to_string())
+    };
+    let mut first = connect();
+    let (is_known, version, rows) = monitor(&mut first, "00000000-0000-0000-0000-000000000000");
+    assert_eq!(is_known, json::Json::Bool(false));
+    assert!(rows.contains("hostname"), "{rows}");
+    drop(first);
+
+    let mut second = connect();
+    let set = r#"{"id":1,"method":"set_fact","params":["a","one"]}"#;
+    call(&mut second, set);
+    let (is_known, newer, rows) = monitor(&mut second, &version);
+    assert_eq!(is_known, json::Json::Bool(true));
+    assert!(rows.contains(r#""name":"a""#), "{rows}");
+    assert!(!rows.contains("hostname"), "{rows}");
+    assert_ne!(newer, version);
+}
+
 /// Says who asks, by refusing him.
 struct WhoIsThat;
 

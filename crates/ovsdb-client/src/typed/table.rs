@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 
 use ecow::EcoString;
 use ovsdb_pmap::PMap;
+use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, Selection};
+use ovsdb_proto::types::ColumnType;
 use ovsdb_proto::uuid::Uuid;
 
 use super::column::{Column, ColumnInfo};
@@ -42,7 +44,8 @@ pub trait Model: Sized {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// A column holds something else.
+    /// A column holds something else; for those who want all that the model has, also one that may hold fewer or more values
+    /// than the model has room for.
     #[error("column {column} of table {table} holds {found}, which is not {expected}")]
     Type {
         /// The table.
@@ -73,17 +76,38 @@ pub enum BindError {
 /// The rows of a table at one moment, as a model has them.
 pub struct Table<'v, M> {
     rows: Option<&'v PMap<Uuid, Row>>,
-    columns: Box<[Option<ColumnId>]>,
+    columns: Box<[Option<Bound>]>,
     model: PhantomData<fn() -> M>,
 }
 
+/// A column of a model that the replica has.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    id: ColumnId,
+    /// Whether it may hold fewer or more values than the model has room for.
+    is_wider: bool,
+}
+
+impl Bound {
+    fn datum(self, row: &Row, shape: Shape) -> Option<&Datum> {
+        let datum = row.get(self.id);
+        (!self.is_wider || shape.has_room_for(datum.len())).then_some(datum)
+    }
+}
+
 impl Version {
-    /// The table of a model. One that the replica does not have is like one without rows, and a column that it does not have
-    /// reads as the default value: a program goes on with servers whose schema is older or newer. Which columns those are
-    /// [`Table::missing`] says; [`Version::table_in_full`] takes nothing less.
+    /// The table of a model. A program goes on with servers whose schema is older or newer: a table that the replica does not
+    /// have is like one without rows, and a column that it does not have reads as the default value. [`Table::missing`] says
+    /// which columns those are.
+    ///
+    /// A column may also hold fewer or more values on the server than the model has room for, say none or several where the
+    /// model has one. Then those rows that hold what the model has room for read as they are, and in the others the column
+    /// reads as the default value. [`Table::wider`] says which columns those are, and [`RowView::is_known`] in which rows.
+    ///
+    /// [`Version::table_in_full`] takes nothing less than each value of each column.
     ///
     /// # Errors
-    /// [`BindError::Type`].
+    /// [`BindError::Type`] for a column whose values are of another type, of which nothing can be read.
     pub fn table<M: Model>(&self) -> Result<Table<'_, M>, BindError> {
         let Some((id, schema)) = self.schema().table_by_name(M::TABLE) else {
             return Ok(Table {
@@ -97,15 +121,11 @@ impl Version {
                 return Ok(None);
             };
             let ty = &schema.column(id).ty;
-            if column.shape.holds(ty) {
-                return Ok(Some(id));
+            if column.shape.has_atoms_of(ty) {
+                let is_wider = !column.shape.holds(ty);
+                return Ok(Some(Bound { id, is_wider }));
             }
-            Err(BindError::Type {
-                table: M::TABLE,
-                column: column.name,
-                expected: column.shape,
-                found: ty.to_json().to_string().into(),
-            })
+            Err(mistyped::<M>(column, ty))
         };
         Ok(Table {
             rows: Some(self.rows(id)),
@@ -116,23 +136,39 @@ impl Version {
 }
 
 impl Version {
-    /// The table of a model, with each of its columns.
+    /// The table of a model, with each of its columns, and room in the model for each of their values.
     ///
     /// # Errors
     /// See [`BindError`].
     pub fn table_in_full<M: Model>(&self) -> Result<Table<'_, M>, BindError> {
         let table = self.table::<M>()?;
-        if table.rows.is_none() {
+        let Some((_, schema)) = self.schema().table_by_name(M::TABLE) else {
             return Err(BindError::NoTable { table: M::TABLE });
+        };
+        for (column, bound) in M::COLUMNS.iter().zip(&table.columns) {
+            match bound {
+                None => {
+                    return Err(BindError::NoColumn {
+                        table: M::TABLE,
+                        column: column.name,
+                    });
+                }
+                Some(Bound { id, is_wider: true }) => {
+                    return Err(mistyped::<M>(column, &schema.column(*id).ty));
+                }
+                Some(_) => {}
+            }
         }
-        let missing = table.missing().next();
-        match missing {
-            None => Ok(table),
-            Some(column) => Err(BindError::NoColumn {
-                table: M::TABLE,
-                column,
-            }),
-        }
+        Ok(table)
+    }
+}
+
+fn mistyped<M: Model>(column: &ColumnInfo, ty: &ColumnType) -> BindError {
+    BindError::Type {
+        table: M::TABLE,
+        column: column.name,
+        expected: column.shape,
+        found: ty.to_json().to_string().into(),
     }
 }
 
@@ -141,6 +177,15 @@ impl<M: Model> Table<'_, M> {
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         let columns = M::COLUMNS.iter().zip(&self.columns);
         columns.filter_map(|(column, id)| id.is_none().then_some(column.name))
+    }
+
+    /// The names of the columns that may hold fewer or more values on the server than the model has room for. In rows where they
+    /// do, they read as default values.
+    pub fn wider(&self) -> impl Iterator<Item = &'static str> {
+        let columns = M::COLUMNS.iter().zip(&self.columns);
+        columns.filter_map(|(column, bound)| {
+            bound.is_some_and(|it| it.is_wider).then_some(column.name)
+        })
     }
 
     /// Whether the replica has a column; otherwise it reads as the default value.
@@ -181,7 +226,7 @@ impl<M: Model> Table<'_, M> {
 
 /// A row as a model has it.
 pub struct RowView<'t, M> {
-    columns: &'t [Option<ColumnId>],
+    columns: &'t [Option<Bound>],
     row: &'t Row,
     model: PhantomData<fn() -> M>,
 }
@@ -199,14 +244,23 @@ impl<'t, M: Model> RowView<'t, M> {
 
     /// The value of a column, without a copy.
     pub fn get<V: ColumnValue>(&self, column: Column<M, V>) -> V::View<'t> {
-        let id = self.columns.get(column.at()).copied().flatten();
-        V::view(id.map(|id| self.row.get(id)))
+        V::view(self.datum(column))
     }
 
     /// A copy of the value of a column.
     pub fn read<V: ColumnValue>(&self, column: Column<M, V>) -> V {
-        let id = self.columns.get(column.at()).copied().flatten();
-        V::read(id.map(|id| self.row.get(id)))
+        V::read(self.datum(column))
+    }
+
+    /// Whether what is read of a column is what the server has, and not the default value in its place: because the replica
+    /// does not have the column, or because it holds fewer or more values than the model has room for.
+    pub fn is_known<V: ColumnValue>(&self, column: Column<M, V>) -> bool {
+        self.datum(column).is_some()
+    }
+
+    fn datum<V: ColumnValue>(&self, column: Column<M, V>) -> Option<&'t Datum> {
+        let bound = self.columns.get(column.at()).copied().flatten();
+        bound?.datum(self.row, V::SHAPE)
     }
 
     /// The row, without types.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ovsdb_proto::datum::Datum;
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::value::Term;
 
@@ -45,8 +46,12 @@ impl Txn {
         self.set_checked(row, column, &value.into())
     }
 
-    /// Gives a column the value that a model has: nothing is done if the replica does not have the column, and the value is
-    /// the default.
+    /// Gives a column the value that a model has, as far as the schema of the server has a place for it:
+    ///
+    /// - nothing is done if the replica does not have the column, and the value is the default;
+    /// - what the row has already stays, though the schema of the model would not allow it: a word or number that only servers
+    ///   of another version know, or fewer or more values than the model has room for, which read as the default;
+    /// - a new row keeps the default of a column that must have a value there, and has none in the model.
     ///
     /// # Errors
     /// As [`Txn::write`].
@@ -61,7 +66,25 @@ impl Txn {
         if lacks && value.to_value() == V::read(None).to_value() {
             return Ok(());
         }
-        self.set_checked(row, column, value)
+        if lacks {
+            return self.set_checked(row, column, value);
+        }
+        let name = row.name();
+        let now = self.datum(&name, column.name())?;
+        let is_same = fitting::<V>(&now).to_value() == value.to_value();
+        let is_new = self.is_new(&name)?;
+        if is_same && !is_new && !V::SHAPE.has_room_for(now.len()) {
+            return Ok(());
+        }
+        match self.set_checked(row, column, value) {
+            Err(EditError::Value { .. }) if is_same && !is_new => Ok(()),
+            Err(EditError::Value { .. })
+                if is_new && column.check(value).is_ok_and(|value| value.is_empty()) =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     fn set_checked<M: Model, V: ColumnValue>(
@@ -148,7 +171,8 @@ impl Txn {
         self.remove_key(&row.name(), column.name(), key)
     }
 
-    /// What a column of a row holds, by the version that the transaction stands on and its own changes.
+    /// What a column of a row holds, by the version that the transaction stands on and its own changes. Fewer or more values
+    /// than the type has room for read as the default.
     ///
     /// # Errors
     /// As [`Txn::datum`].
@@ -158,8 +182,13 @@ impl Txn {
         column: Column<M, V>,
     ) -> Result<V, EditError> {
         let datum = self.datum(&row.name(), column.name())?;
-        Ok(V::read(Some(&datum)))
+        Ok(fitting(&datum))
     }
+}
+
+/// What a column holds, if the type has room for it; else the default.
+fn fitting<V: ColumnValue>(datum: &Datum) -> V {
+    V::read(V::SHAPE.has_room_for(datum.len()).then_some(datum))
 }
 
 /// What is said of a value that the schema of a model does not allow.

@@ -67,7 +67,22 @@ impl Shape {
             Many::Optional => ty.max == 1,
             Many::Any => true,
         };
-        many && self.key == ty.key.kind && self.value == ty.value.as_ref().map(|base| base.kind)
+        many && self.has_atoms_of(ty)
+    }
+
+    /// Whether the elements or pairs of a column of type `ty` are of the types that the Rust type has, however many there may
+    /// be.
+    pub fn has_atoms_of(&self, ty: &ColumnType) -> bool {
+        self.key == ty.key.kind && self.value == ty.value.as_ref().map(|base| base.kind)
+    }
+
+    /// Whether a value of so many elements or pairs has its place in the Rust type.
+    pub fn has_room_for(&self, count: usize) -> bool {
+        match self.many {
+            Many::One => count == 1,
+            Many::Optional => count <= 1,
+            Many::Any => true,
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ovsdb::build::{Rows, Transaction, column, insert, mutate};
 use ovsdb::control::Control;
-use ovsdb::replica::Replica;
+use ovsdb::replica::{Interest, Replica};
 use ovsdb::schema::Selection;
 use ovsdb::txn::{EditError, Policy};
 use ovsdb::typed::{Model as _, Ref};
 use ovsdb::{Client, Uuid};
 use ovsdb_testkit::programs::Side;
+use tokio::time::Instant;
 
 use super::{Northbound, Result, soon};
 
@@ -105,6 +106,21 @@ async fn count_once(client: &Client) -> Result<i64> {
         .ok_or("it was sent twice".into())
 }
 
+async fn announce(client: &Client, replica: &Replica, name: &str) -> Result<()> {
+    let lock = client.lock("announcements")?;
+    let policy = Policy::until(Instant::now() + Duration::from_secs(30));
+    let change = replica.update(policy, |txn| {
+        // Sent when the lock is there; and the request says that it must be.
+        txn.wait_for_lock(&lock);
+        for switch in txn.find("Logical_Switch", "name", name)? {
+            txn.set_key(&switch, "external_ids", "announced", "true")?;
+        }
+        Ok::<_, EditError>(())
+    });
+    change.await?;
+    Ok(())
+}
+
 async fn add_port_blindly(client: &Client, switch: &str, name: &str) -> Result<Option<Uuid>> {
     let mut transaction = Transaction::new("OVN_Northbound");
     let port = transaction.insert(insert("Logical_Switch_Port").set("name", name));
@@ -193,6 +209,25 @@ async fn check(side: Side) -> Result<()> {
     only_of(&replica, "me").await?;
     let found = ports_by_switch(&replica).await?;
     assert_eq!(found.keys().collect::<Vec<_>>(), ["s1"]);
+
+    // Somebody else has the lock, and then has it no more.
+    let other = northbound.client().await;
+    let held = other.lock("announcements")?;
+    held.held(soon()).await?;
+    let announced = announce(&client, &replica, "s1");
+    let lets_go = async {
+        let mut changes = replica.watch(Interest::all());
+        northbound.nbctl(&["set", "Logical_Switch", "s1", "external_ids:seen=yes"]);
+        changes.next().await?;
+        let shown = northbound.nbctl(&["get", "Logical_Switch", "s1", "external_ids"]);
+        assert_eq!(shown.trim(), "{owner=me, seen=yes}");
+        drop(held);
+        Result::Ok(())
+    };
+    let (announced, lets_go) = tokio::join!(announced, lets_go);
+    announced.and(lets_go)?;
+    let shown = northbound.nbctl(&["get", "Logical_Switch", "s1", "external_ids:announced"]);
+    assert_eq!(shown.trim(), "\"true\"");
 
     let before = count_once(&client).await?;
     assert_eq!(count_once(&client).await?, before + 1);

@@ -3,6 +3,7 @@
 mod guide;
 mod migration;
 mod pages;
+mod serving;
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,14 +1,15 @@
-//! Whether each block of Rust in the guide, in the notes on migration and in the README is code that is tested: it stands, line by
+//! Whether each block of Rust in the guide, in the notes on migration and in both READMEs is code that is tested: it stands, line by
 //! line, in an example or in a test of this folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The pages, from the workspace's root.
-const PAGES: [&str; 3] = [
+const PAGES: [&str; 4] = [
     "docs/library/guide.md",
     "docs/library/migration.md",
     "README.md",
+    "crates/ovsdb/README.md",
 ];
 
 /// Where code may come from: examples, all of which are tested, and the code of this test.
