@@ -10,6 +10,8 @@ mod director;
 mod ledger;
 #[path = "faults/schemas.rs"]
 mod schemas;
+#[path = "faults/truth.rs"]
+mod truth;
 #[path = "faults/world.rs"]
 mod world;
 

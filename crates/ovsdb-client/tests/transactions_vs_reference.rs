@@ -678,6 +678,19 @@ fn servers_that_take_no_uuids_for_new_rows_do_all_else() {
         assert_eq!(now::<String>(&replica, &port, "name"), "p0");
         assert_eq!(now::<Vec<Uuid>>(&replica, &row, "ports"), [port.uuid()]);
 
+        // That is known of the server from then on.
+        for n in 1..4 {
+            let made = replica.update(policy(), |txn| {
+                txn.once(&marker);
+                let port = txn.insert("Port")?;
+                txn.set(&port, "name", format!("p{n}"))?;
+                txn.insert_element(&row, "ports", &port)
+            });
+            made.await.expect("it is done without");
+        }
+        assert_eq!(refused.load(Ordering::Relaxed), 1);
+        assert_eq!(now::<Vec<Uuid>>(&replica, &row, "ports").len(), 4);
+
         // A UUID that the program wants is another matter.
         let wanted = Uuid::from_random_bytes([9; 16]);
         let made = replica.update(policy(), |txn| txn.insert_as("Bridge", wanted));

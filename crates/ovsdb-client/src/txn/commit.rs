@@ -14,7 +14,7 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 use super::Txn;
 use super::error::{Doubt, EditError, Failure, Refusal};
 use super::guard::Guard;
-use super::marker::{Marker, token_text};
+use super::marker::{Marker, Turn, token_text};
 use super::outcome::Committed;
 use super::plan::{self, Naming, Plan};
 use super::row::RowName;
@@ -329,20 +329,26 @@ impl Replica {
             guard.held(deadline).await?;
         }
         // Whether one transaction has happened cannot be told any more when another one has.
-        let _turn = marker.turn().lock().await;
-        self.send_until_known(txn, marker, plan, deadline).await
+        let mut turn = marker.turn().lock().await;
+        self.send_until_known(txn, marker, &mut turn, plan, deadline)
+            .await
     }
 
     async fn send_until_known(
         &self,
         txn: &Txn,
         marker: &Marker,
+        turn: &mut Turn,
         mut plan: Plan,
         deadline: Option<Instant>,
     ) -> Result<Committed, CommitError> {
         let mut doubts = Doubts::default();
         let mut guard = txn.guard.clone();
-        let mut naming = Naming::Uuids;
+        let mut naming = turn.naming(txn.base());
+        let mut is_trial = false;
+        if naming == Naming::Names {
+            plan = plan::plan_as(txn, naming)?;
+        }
         loop {
             let waits = guard.as_mut().filter(|guard| guard.waits());
             match (self.send(&plan).await, waits) {
@@ -363,13 +369,19 @@ impl Replica {
                 {
                     naming = Naming::Names;
                     plan = plan::plan_as(txn, naming)?;
+                    is_trial = true;
                 }
                 (Err(CommitError::Refused(refusal)), _) => {
                     return self
                         .rule_out(txn, marker, &plan, refusal, doubts, deadline)
                         .await;
                 }
-                (result, _) => return result,
+                (result, _) => {
+                    if is_trial && result.is_ok() {
+                        turn.learn(txn.base());
+                    }
+                    return result;
+                }
             }
             self.live(None).await?;
         }

@@ -1,17 +1,21 @@
 //! How it is known whether a transaction has been carried out, when the connection ended before the reply came.
 
-use std::sync::Arc;
+use std::ptr;
+use std::sync::{Arc, Weak};
 
 use ecow::EcoString;
 use ovsdb_proto::atom::{Atom, AtomType};
 use ovsdb_proto::build::{Mutate, Wait, column, mutate, row, wait};
+use ovsdb_proto::schema::Projection;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::value::{Row, Value};
 use tokio::sync::Mutex;
 
 use super::error::{ColumnKind, EditError};
+use super::plan::Naming;
 use super::row::RowName;
 use super::{Txn, column_of};
+use crate::replica::Version;
 
 /// A place in the database that tells which transaction of a client was the last: a key of a column that is a map of strings.
 /// [`Replica::marker`](crate::replica::Replica::marker) makes it.
@@ -29,7 +33,30 @@ pub struct Marker {
     row: RowName,
     column: EcoString,
     key: EcoString,
-    turn: Arc<Mutex<()>>,
+    turn: Arc<Mutex<Turn>>,
+}
+
+/// Who has it may have a transaction with the marker under way, and leaves to the next what it has learned.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// What was known of the schema when a server took no UUIDs for new rows.
+    takes_no_uuids: Weak<Projection>,
+}
+
+impl Turn {
+    /// How new rows are to be called in a transaction that stands on `base`. Servers become newer, and then the schema is
+    /// read again: nothing is known of those yet.
+    pub(super) fn naming(&self, base: &Version) -> Naming {
+        match ptr::eq(self.takes_no_uuids.as_ptr(), Arc::as_ptr(base.projection())) {
+            true => Naming::Names,
+            false => Naming::Uuids,
+        }
+    }
+
+    /// The server takes no UUIDs for new rows.
+    pub(super) fn learn(&mut self, base: &Version) {
+        self.takes_no_uuids = Arc::downgrade(base.projection());
+    }
 }
 
 impl Marker {
@@ -60,7 +87,7 @@ impl Marker {
     }
 
     /// Held while a transaction with this marker may be under way.
-    pub(super) fn turn(&self) -> &Mutex<()> {
+    pub(super) fn turn(&self) -> &Mutex<Turn> {
         &self.turn
     }
 

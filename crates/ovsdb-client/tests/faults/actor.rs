@@ -6,15 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ovsdb_client::replica::{Replica, Status, Version};
 use ovsdb_client::txn::{EditError, Marker, Policy, RowName, Txn};
-use ovsdb_client::{Client, Lock};
+use ovsdb_client::{Builder, Client, Lock};
 use ovsdb_proto::build::{Rows, column};
 use ovsdb_proto::schema::Selection;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_testkit::differential::dice::Dice;
 use tokio::time::{Duration, Instant};
 
-use super::deployment::Kind;
-use super::director::Progress;
 use super::ledger::{Ledger, Told};
 use super::schemas::DATABASE;
 
@@ -29,10 +27,19 @@ pub(crate) fn counter(nth: usize) -> String {
     format!("c{nth}")
 }
 
+/// What differs between the worlds that clients live in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Whether servers carry transactions out again by themselves.
+    pub(crate) has_repetitions: bool,
+    /// How long a client rests at most before it does the next thing.
+    pub(crate) rest_max: Duration,
+}
+
 /// See the module's documentation.
 pub(crate) struct Actor {
     nth: usize,
-    kind: Kind,
+    manner: Manner,
     client: Client,
     pub(crate) replica: Replica,
     dice: Dice,
@@ -43,15 +50,15 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// A client of the servers at `remotes`.
+    /// A client of the servers that `builder` names.
     pub(crate) fn start(
         nth: usize,
-        kind: Kind,
-        remotes: &str,
+        manner: Manner,
+        builder: Builder,
         seed: u64,
         doing: Arc<Mutex<String>>,
     ) -> Actor {
-        let client = Client::builder(remotes)
+        let client = builder
             .database(DATABASE)
             .backoff(Duration::from_secs(1), Duration::from_secs(2))
             .probe_interval(Some(Duration::from_secs(1)))
@@ -64,7 +71,7 @@ impl Actor {
         let lock = (nth % 3 != 2).then(|| client.lock("l").expect("nobody here wants it"));
         Actor {
             nth,
-            kind,
+            manner,
             client,
             replica,
             dice: Dice::new(seed ^ (nth as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
@@ -75,8 +82,8 @@ impl Actor {
         }
     }
 
-    /// Works until `is_over`, and ends with what it began last. Gives itself back.
-    pub(crate) async fn run(mut self, is_over: Arc<AtomicBool>, progress: Arc<Progress>) -> Actor {
+    /// Works until `is_over`, and ends with what it began last. Calls `note` for each thing done. Gives itself back.
+    pub(crate) async fn run(mut self, is_over: Arc<AtomicBool>, note: impl Fn()) -> Actor {
         self.does("gets its marker");
         let version = self.replica.live(None).await.expect("the client goes on");
         let own = named(&version, &counter(self.nth));
@@ -84,13 +91,22 @@ impl Actor {
         let marker = marker.await.expect("it is made in the end");
         while !is_over.load(Ordering::Relaxed) {
             self.act(&own, &marker).await;
-            progress.note();
+            note();
+            self.rest().await;
         }
         self.does("follows all rows again");
         let all = self.replica.set_conditions([("Item", Rows::All)]).await;
         all.expect("that is no condition");
         self.does("is done");
         self
+    }
+
+    async fn rest(&mut self) {
+        let ms = i64::try_from(self.manner.rest_max.as_millis()).expect("it is short");
+        if ms > 0 {
+            let ms = self.dice.between(0, ms).unsigned_abs();
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
     }
 
     /// The client's own words on how it stands.
@@ -156,9 +172,9 @@ impl Actor {
 
     /// What is known of a transaction without a marker.
     fn unmarked(&self, told: Told) -> Told {
-        match self.kind {
-            Kind::Single(_) => told,
-            Kind::Cluster => told.with_repetition(),
+        match self.manner.has_repetitions {
+            false => told,
+            true => told.with_repetition(),
         }
     }
 

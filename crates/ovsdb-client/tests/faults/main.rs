@@ -6,6 +6,7 @@ mod deployment;
 mod director;
 mod ledger;
 mod schemas;
+mod truth;
 mod world;
 
 use deployment::Kind;

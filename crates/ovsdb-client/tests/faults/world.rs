@@ -7,20 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ovsdb_client::Client;
-use ovsdb_client::replica::{Verdict, Version};
-use ovsdb_client::txn::Txn;
-use ovsdb_proto::build::{Transaction, insert};
-use ovsdb_proto::uuid::Uuid;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::actor::{Actor, Counters, SHARED, counter, observe};
+use super::actor::{Actor, Manner, observe};
 use super::deployment::{Deployment, Kind};
 use super::director::{Director, Progress};
 use super::schemas::DATABASE;
-
-/// Clients of a world.
-const CLIENTS: usize = 8;
+use super::truth::{CLIENTS, check, furnish};
 
 /// Faults of a world.
 const FAULTS: usize = 12;
@@ -87,7 +81,12 @@ impl World {
             .expect("tests can make runtimes");
         let mut deployment = Deployment::start(self.kind, self.seed);
         let direct = deployment.all_direct();
-        runtime.block_on(furnish(&direct));
+        let direct = Client::builder(&direct).database(DATABASE);
+        runtime.block_on(furnish(direct.clone(), Instant::now() + TIME_MAX));
+        let manner = Manner {
+            has_repetitions: self.kind == Kind::Cluster,
+            rest_max: Duration::ZERO,
+        };
 
         let is_over = Arc::new(AtomicBool::new(false));
         let progress = Arc::new(Progress::default());
@@ -97,10 +96,11 @@ impl World {
         {
             let _within = runtime.enter();
             for (nth, doing) in self.doing.iter().enumerate() {
-                let actor = Actor::start(nth, self.kind, &remotes, self.seed, Arc::clone(doing));
+                let builder = Client::builder(&remotes);
+                let actor = Actor::start(nth, manner, builder, self.seed, Arc::clone(doing));
                 observers.spawn(observe(actor.replica.clone()));
                 let (is_over, progress) = (Arc::clone(&is_over), Arc::clone(&progress));
-                actors.push(tokio::spawn(actor.run(is_over, progress)));
+                actors.push(tokio::spawn(actor.run(is_over, move || progress.note())));
             }
         }
         let diary = &mut self.diary;
@@ -110,7 +110,7 @@ impl World {
         runtime.block_on(async {
             let deadline = Instant::now() + TIME_MAX;
             let actors = self.gather(actors, deadline).await;
-            check(&direct, &actors, deadline).await;
+            check(direct, &actors, deadline).await;
             let ledgers = actors.iter().map(|actor| &actor.ledger);
             let (repeated, unknown) = ledgers.fold((0, 0), |(repeated, unknown), ledger| {
                 (repeated + ledger.repeated, unknown + ledger.unknown)
@@ -137,79 +137,4 @@ impl World {
         }
         actors
     }
-}
-
-/// Makes the rows that there are from the beginning, without faults.
-async fn furnish(direct: &str) {
-    let deadline = Some(Instant::now() + TIME_MAX);
-    let client = Client::builder(direct).database(DATABASE).connect(deadline);
-    let client = client.await.expect("the servers run");
-    let mut transaction = Transaction::new(DATABASE);
-    let names = (0..CLIENTS).map(counter).chain([SHARED.to_owned()]);
-    for name in names {
-        transaction.push(insert("Counter").set("name", name));
-    }
-    let furnished = client.execute(&transaction, deadline).await;
-    furnished.expect("the servers run");
-}
-
-/// Holds what there is against what clients were told, and their replicas against the servers.
-async fn check(direct: &str, actors: &[Actor], deadline: Instant) {
-    let client = Client::builder(direct)
-        .database(DATABASE)
-        .connect(Some(deadline));
-    let client = client.await.expect("the servers run");
-    let replica = client.replica(DATABASE, ovsdb_proto::schema::Selection::all());
-    let version = match replica.check(Some(deadline)).await {
-        Ok(Verdict::Equal(version)) => version,
-        other => panic!("a replica that has seen no fault: {other:?}"),
-    };
-    for (nth, actor) in actors.iter().enumerate() {
-        match actor.replica.check(Some(deadline)).await {
-            Ok(Verdict::Equal(_)) => {}
-            other => panic!("client {nth}: {other:?}; {}", actor.standing()),
-        }
-        let same = actor.replica.wait_for(Some(deadline), |other| {
-            (other.digest() == version.digest()).then_some(())
-        });
-        if let Err(error) = same.await {
-            panic!(
-                "client {nth} has another database: {error}; {}",
-                actor.standing()
-            );
-        }
-    }
-    let counters = Counters::of(&version);
-    counters.check();
-    let items = items(&version);
-    for (nth, actor) in actors.iter().enumerate() {
-        let (marked, plain) = counters.0[&counter(nth)];
-        let ledger = &actor.ledger;
-        assert!(
-            ledger.marked.allows(marked),
-            "client {nth}: {marked}, {:?}",
-            ledger.marked
-        );
-        assert!(
-            ledger.plain.allows(plain),
-            "client {nth}: {plain}, {:?}",
-            ledger.plain
-        );
-        for (name, told) in &ledger.items {
-            let times = items.iter().filter(|item| *item == name).count();
-            assert!(
-                told.allows(times),
-                "{name} is there {times} times, and was told: {told:?}"
-            );
-        }
-    }
-    let known = actors.iter().map(|actor| actor.ledger.items.len());
-    assert!(known.sum::<usize>() > 0, "nobody did anything");
-}
-
-fn items(version: &Arc<Version>) -> Vec<String> {
-    let txn = Txn::on(Arc::clone(version), Uuid::ZERO);
-    let rows = txn.rows("Item").expect("both schemas have the table");
-    let name = |row| txn.get::<String>(&row, "name").expect("a text");
-    rows.into_iter().map(name).collect()
 }

@@ -109,9 +109,14 @@ impl Line {
 
     /// Nothing goes wrong from now on.
     pub(crate) fn calm(&self) {
+        self.0.lock().breaks = None;
+        self.set_pace(Pace::CALM);
+    }
+
+    /// Carries bytes so from now on. Pauses that have begun come to their end.
+    pub(crate) fn set_pace(&self, pace: Pace) {
         let mut state = self.0.lock();
-        state.pace = Pace::CALM;
-        state.breaks = None;
+        state.pace = pace;
         state.ways.iter_mut().for_each(Way::wake);
     }
 
