@@ -42,7 +42,7 @@ fn problems(page: &str, texts: &BTreeMap<&str, &str>) -> Vec<Problem> {
         let path = format!("crates/{path}");
         let is_there = texts
             .get(path.as_str())
-            .is_some_and(|text| text.contains(&format!("fn {name}()")));
+            .is_some_and(|text| tests_in(text).any(|test| test == name));
         if !is_there {
             problems.push(Problem::new(
                 place,
@@ -76,12 +76,16 @@ fn is_row(line: &str) -> bool {
     line.starts_with('|') && !line.starts_with("|-") && !line.ends_with("| test |")
 }
 
-/// The names of functions behind `#[test]`.
+/// The names of functions behind `#[test]` or `#[tokio::test]`.
 fn tests_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_test = |line: &str| line == "#[test]" || line.starts_with("#[tokio::test");
     let mut lines = text.lines().map(str::trim);
     std::iter::from_fn(move || {
-        lines.by_ref().find(|line| *line == "#[test]")?;
-        let function = lines.by_ref().find_map(|line| line.strip_prefix("fn "))?;
+        lines.by_ref().find(|line| is_test(line))?;
+        let function = lines.by_ref().find_map(|line| {
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            line.strip_prefix("fn ")
+        })?;
         function.split('(').next()
     })
 }
@@ -101,7 +105,10 @@ mod tests {
     #[track_caller]
     fn check(page: &str, tests: &str, expected: &[&str]) {
         let texts = BTreeMap::from([
-            ("crates/a.rs", "#[test]\nfn works() {}\n"),
+            (
+                "crates/a.rs",
+                "#[tokio::test(flavor = \"multi_thread\")]\nasync fn works() {}\nfn helps() {}\n",
+            ),
             ("crates/ovsdb/tests/rfc7047/x.rs", tests),
         ]);
         let found = problems(page, &texts);
@@ -122,8 +129,11 @@ mod tests {
 
     #[test]
     fn a_row_without_a_test_that_is_there_is_reported() {
-        let missing = format!("{}| | x | `a.rs: fails` |\n", page());
-        check(&missing, "", &["there is no test fails in crates/a.rs"]);
+        for name in ["fails", "helps"] {
+            let missing = format!("{}| | x | `a.rs: {name}` |\n", page());
+            let text = format!("there is no test {name} in crates/a.rs");
+            check(&missing, "", &[&text]);
+        }
         let nameless = format!("{}| | x | y |\n", page());
         check(&nameless, "", &["a row ends with `FILE: TEST`"]);
     }

@@ -19,6 +19,8 @@ const PACKAGED: &[&str] = &[
     "packaging/logrotate/",
     "packaging/systemd/",
 ];
+/// The recipe of the image for containers.
+const CONTAINER: &str = "packaging/container/Containerfile";
 /// The folder of our own, which files that are installed name.
 const OWN_FOLDER: &str = "/usr/lib/ovsdb-rs/";
 
@@ -60,6 +62,12 @@ pub(super) fn check(workspace: &Workspace, files: &[TextFile]) -> Vec<Problem> {
         .into_iter()
         .map(|text| Problem::new(place.clone(), text))
         .collect();
+    for file in files.iter().filter(|file| file.path == CONTAINER) {
+        for program in uncopied(&file.text, &programs) {
+            let text = format!("does not copy {program} into the image");
+            problems.push(Problem::new(file.path.clone(), text));
+        }
+    }
     for file in files {
         let packaged = PACKAGED.iter().any(|folder| file.path.starts_with(folder));
         if !packaged {
@@ -94,6 +102,16 @@ fn assets(package: &Package, folder: &str) -> Option<Vec<Asset>> {
         Some(Asset { source, target })
     });
     assets.collect()
+}
+
+/// The programs that are built for an image and do not get into it.
+fn uncopied<'a>(recipe: &str, programs: &[&'a str]) -> Vec<&'a str> {
+    let copied: Vec<&str> = recipe
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("/source/")?.strip_prefix(PROGRAMS))
+        .collect();
+    let programs = programs.iter().copied();
+    programs.filter(|it| !copied.contains(it)).collect()
 }
 
 /// A path without steps back.
@@ -208,6 +226,14 @@ mod tests {
             missing(text, &assets),
             ["/usr/lib/ovsdb-rs/bin/aa", "/usr/lib/ovsdb-rs/sbin/a"]
         );
+    }
+
+    #[test]
+    fn every_program_gets_into_the_image() {
+        let recipe = "COPY --from=build /source/target/release/a /source/target/release/b-c \\\n  \
+                      /source/LICENSE /usr/bin/";
+        assert_eq!(uncopied(recipe, &["a", "b-c"]), [""; 0]);
+        assert_eq!(uncopied(recipe, &["a", "b", "c"]), ["b", "c"]);
     }
 
     #[test]
