@@ -44,6 +44,8 @@ pub struct Spec<T> {
     pub whole: bool,
     /// Whether it counts before all others, wherever it stands: what they do goes by it.
     pub leads: bool,
+    /// Whether the program ends with it: what stands behind it may be wrong, since nothing comes of it.
+    pub ends: bool,
 }
 
 impl<T> Spec<T> {
@@ -57,6 +59,7 @@ impl<T> Spec<T> {
             help,
             whole: false,
             leads: false,
+            ends: false,
         }
     }
 
@@ -76,6 +79,7 @@ impl<T> Spec<T> {
             help,
             whole: false,
             leads: false,
+            ends: false,
         }
     }
 
@@ -89,6 +93,7 @@ impl<T> Spec<T> {
             help,
             whole: true,
             leads: false,
+            ends: false,
         }
     }
 
@@ -96,6 +101,13 @@ impl<T> Spec<T> {
     #[must_use]
     pub const fn leading(mut self) -> Self {
         self.leads = true;
+        self
+    }
+
+    /// The same option, with which the program ends: see [`Spec::ends`].
+    #[must_use]
+    pub const fn ending(mut self) -> Self {
+        self.ends = true;
         self
     }
 
@@ -109,6 +121,7 @@ impl<T> Spec<T> {
             help: self.help,
             whole: self.whole,
             leads: self.leads,
+            ends: self.ends,
         }
     }
 
@@ -287,7 +300,7 @@ impl<T: Clone> Table<T> {
     /// Parses a command line without the program's name.
     ///
     /// # Errors
-    /// See [`OptionError`]; the first error counts.
+    /// See [`OptionError`]; the first error counts, unless it stands behind an option that [ends](Spec::ends) the program.
     pub fn parse(
         &self,
         args: impl IntoIterator<Item = OsString>,
@@ -300,77 +313,23 @@ impl<T: Clone> Table<T> {
         let mut args = args
             .into_iter()
             .map(|arg| arg.into_string().map_err(OptionError::NotUnicode));
-        let mut parsed = Parsed {
+        let mut reading = Reading {
+            table: self,
+            leading: Vec::new(),
             options: Vec::new(),
             operands: Vec::new(),
+            has_ended: false,
         };
-        let mut leading = Vec::new();
-        while let Some(arg) = args.next() {
-            let arg = arg?;
-            if arg == "--" {
-                break;
-            } else if let Some(long) = arg.strip_prefix("--") {
-                let (name, value) = match long.split_once('=') {
-                    Some((name, value)) => (name, Some(value.to_owned())),
-                    None => (long, None),
-                };
-                let spec = self.find(name).map_err(|error| error.with_given(long))?;
-                let value = match (spec.arg, value) {
-                    (Arg::No, Some(_)) => return Err(OptionError::Unwanted(spec.long)),
-                    (Arg::Required(_), None) => {
-                        Some(args.next().ok_or(OptionError::MissingLong(spec.long))??)
-                    }
-                    (_, value) => value,
-                };
-                let options = if spec.leads {
-                    &mut leading
-                } else {
-                    &mut parsed.options
-                };
-                options.push((spec.id.clone(), value));
-            } else if arg.len() > 1 && arg.starts_with('-') {
-                self.parse_letters(&arg[1..], &mut args, &mut parsed)?;
-            } else {
-                parsed.operands.push(arg);
-                if order == Order::OptionsFirst {
-                    break;
-                }
-            }
+        match reading.words(&mut args, order) {
+            Err(error) if !reading.has_ended => return Err(error),
+            _ => {}
         }
-        for arg in args {
-            parsed.operands.push(arg?);
-        }
-        leading.append(&mut parsed.options);
-        parsed.options = leading;
-        Ok(parsed)
-    }
-
-    fn parse_letters(
-        &self,
-        letters: &str,
-        args: &mut impl Iterator<Item = Result<String, OptionError>>,
-        parsed: &mut Parsed<T>,
-    ) -> Result<(), OptionError> {
-        let mut rest = letters.chars();
-        while let Some(letter) = rest.next() {
-            let spec = self
-                .specs()
-                .find(|spec| spec.short == Some(letter))
-                .ok_or(OptionError::UnknownShort(letter))?;
-            let glued = rest.as_str();
-            let value = match spec.arg {
-                Arg::No => {
-                    parsed.options.push((spec.id.clone(), None));
-                    continue;
-                }
-                _ if !glued.is_empty() => Some(glued.to_owned()),
-                Arg::Optional(_) => None,
-                Arg::Required(_) => Some(args.next().ok_or(OptionError::MissingShort(letter))??),
-            };
-            parsed.options.push((spec.id.clone(), value));
-            break;
-        }
-        Ok(())
+        let mut options = reading.leading;
+        options.append(&mut reading.options);
+        Ok(Parsed {
+            options,
+            operands: reading.operands,
+        })
     }
 
     /// The option of a long name, which may be abbreviated.
@@ -453,6 +412,105 @@ impl<T: Clone> Table<T> {
     }
 }
 
+/// A command line that is being read.
+struct Reading<'t, T> {
+    table: &'t Table<T>,
+    /// The options that [lead](Spec::leads), and the others.
+    leading: Vec<(T, Option<String>)>,
+    options: Vec<(T, Option<String>)>,
+    operands: Vec<String>,
+    /// An option that [ends](Spec::ends) the program is among them.
+    has_ended: bool,
+}
+
+impl<T: Clone> Reading<'_, T> {
+    fn words(
+        &mut self,
+        args: &mut impl Iterator<Item = Result<String, OptionError>>,
+        order: Order,
+    ) -> Result<(), OptionError> {
+        while let Some(arg) = args.next() {
+            let arg = arg?;
+            if arg == "--" {
+                break;
+            } else if let Some(long) = arg.strip_prefix("--") {
+                self.long(long, args)?;
+            } else if arg.len() > 1 && arg.starts_with('-') {
+                self.letters(&arg[1..], args)?;
+            } else {
+                self.operands.push(arg);
+                if order == Order::OptionsFirst {
+                    break;
+                }
+            }
+        }
+        for arg in args {
+            self.operands.push(arg?);
+        }
+        Ok(())
+    }
+
+    fn long(
+        &mut self,
+        long: &str,
+        args: &mut impl Iterator<Item = Result<String, OptionError>>,
+    ) -> Result<(), OptionError> {
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (long, None),
+        };
+        let table = self.table;
+        let spec = table.find(name).map_err(|error| error.with_given(long))?;
+        let value = match (spec.arg, value) {
+            (Arg::No, Some(_)) => return Err(OptionError::Unwanted(spec.long)),
+            (Arg::Required(_), None) => {
+                Some(args.next().ok_or(OptionError::MissingLong(spec.long))??)
+            }
+            (_, value) => value,
+        };
+        self.option(spec, value);
+        Ok(())
+    }
+
+    fn letters(
+        &mut self,
+        letters: &str,
+        args: &mut impl Iterator<Item = Result<String, OptionError>>,
+    ) -> Result<(), OptionError> {
+        let table = self.table;
+        let mut rest = letters.chars();
+        while let Some(letter) = rest.next() {
+            let spec = table
+                .specs()
+                .find(|spec| spec.short == Some(letter))
+                .ok_or(OptionError::UnknownShort(letter))?;
+            let glued = rest.as_str();
+            let value = match spec.arg {
+                Arg::No => {
+                    self.option(spec, None);
+                    continue;
+                }
+                _ if !glued.is_empty() => Some(glued.to_owned()),
+                Arg::Optional(_) => None,
+                Arg::Required(_) => Some(args.next().ok_or(OptionError::MissingShort(letter))??),
+            };
+            self.option(spec, value);
+            break;
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, spec: &Spec<T>, value: Option<String>) {
+        self.has_ended |= spec.ends;
+        let options = if spec.leads {
+            &mut self.leading
+        } else {
+            &mut self.options
+        };
+        options.push((spec.id.clone(), value));
+    }
+}
+
 /// Options that every program has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Common {
@@ -472,21 +530,24 @@ pub const COMMON: &[Spec<Common>] = &[
         'h',
         Arg::No,
         "display this help message",
-    ),
+    )
+    .ending(),
     Spec::both(
         Common::ListOptions,
         "option",
         'o',
         Arg::No,
         "print the list of options",
-    ),
+    )
+    .ending(),
     Spec::both(
         Common::Version,
         "version",
         'V',
         Arg::No,
         "display version information",
-    ),
+    )
+    .ending(),
 ];
 
 #[cfg(test)]
@@ -641,6 +702,20 @@ mod tests {
             ),
             ("--dai", "unrecognized option '--dai'"),
             ("--o", "unrecognized option '--o'"),
+        ];
+        for (line, expect) in cases {
+            check(Order::Anywhere, line, expect);
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_behind_an_option_that_ends_the_program() {
+        let cases = [
+            ("-Vx", "Common(Version)"),
+            ("-D --help --x -D", "Detach Common(Help)"),
+            ("--option a --remote", "Common(ListOptions) +a"),
+            ("--x --help", "unrecognized option '--x'"),
+            ("-xh", "invalid option -- 'x'"),
         ];
         for (line, expect) in cases {
             check(Order::Anywhere, line, expect);

@@ -82,11 +82,20 @@ pub fn fatal(message: impl Display) -> ! {
     exit(1)
 }
 
-/// Prints a command line's error as `getopt_long` does, after `argv[0]` as given, and ends with exit code 1.
-pub fn usage_error(message: impl Display) -> ! {
-    let given = std::env::args().next().unwrap_or_else(|| name().to_owned());
+/// Prints a command line's error as `getopt_long` does, after `argv[0]` as given.
+pub fn complain_of_usage(message: impl Display) {
+    let given = std::env::args_os().next();
+    let given = given.map_or_else(
+        || name().to_owned(),
+        |given| given.to_string_lossy().into_owned(),
+    );
     // Nobody is left to tell if standard error is gone.
     let _ = std::io::stderr().write_all(format!("{given}: {message}\n").as_bytes());
+}
+
+/// Prints a command line's error as [`complain_of_usage`] does, and ends with exit code 1.
+pub fn usage_error(message: impl Display) -> ! {
+    complain_of_usage(message);
     exit(1)
 }
 
