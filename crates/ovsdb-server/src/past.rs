@@ -31,7 +31,7 @@ pub enum Moment {
 /// Why a moment cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum PastError {
-    /// The file has no such record, or none that can be read.
+    /// The file has no such record.
     #[error("{name}: there is no record {number}, the last one is {last}")]
     NoSuchRecord {
         /// The file.
@@ -40,6 +40,20 @@ pub enum PastError {
         number: u64,
         /// The last number that there is.
         last: u64,
+    },
+    /// The record, or whether there is one, cannot be told: what is before it in the file is damaged.
+    #[error(
+        "{name}: record {number} cannot be read, since nothing is read after record {last}: {fault}"
+    )]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// The number that was asked for.
+        number: u64,
+        /// The last number that can be read.
+        last: u64,
+        /// What is wrong with the file.
+        fault: Box<FileError>,
     },
     /// The file does not tell what was then.
     #[error("{name}: nothing is known of that time, since the first record is of a later date")]
@@ -207,17 +221,22 @@ impl Past {
         }
     }
 
-    /// The number of the last record not later than `time_ms`, in milliseconds since 1970. See [`Moment::Time`].
+    /// The number of the last record not later than `time_ms`, in milliseconds since 1970. See [`Moment::Time`]. With it comes
+    /// why reading ended before the end of the file, if that is the last record that could be read: then later ones may
+    /// not be later than `time_ms` either.
     ///
     /// # Errors
     /// [`PastError::BeforeBeginning`].
-    fn number_at(&mut self, time_ms: i64, progress: &mut dyn FnMut(u64)) -> Result<u64, PastError> {
+    fn number_at(
+        &mut self,
+        time_ms: i64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(u64, Option<FileError>), PastError> {
         let mut last = None;
         let mut begin_ms = None;
         // Whether the record before is not later. Those without a date do as it does.
         let mut is_in_time = true;
-        // A fault is told by whoever comes to it when the records are applied.
-        let _ = self.skim(&mut |number, end, annotations| {
+        let fault = self.skim(&mut |number, end, annotations| {
             progress(end);
             if let Some(date_ms) = annotations.date_ms {
                 begin_ms = begin_ms.or(Some(date_ms));
@@ -233,13 +252,12 @@ impl Past {
                 asked_ms: time_ms,
                 begin_ms,
             }),
-            (last, _) => Ok(last.unwrap_or(0)),
+            (last, _) => Ok((last.unwrap_or(0), fault.filter(|_| is_in_time))),
         }
     }
 
-    /// The database as it was at these moments. With them comes what is wrong with the file, if that is so before the last of
-    /// them: then moments after the fault stand for the last version before it. `progress` is told where in the file reading
-    /// is, in bytes.
+    /// The database as it was at these moments. With them comes what is wrong with the file, if one of them may be after the
+    /// fault: then the last version before it stands for that. `progress` is told where in the file reading is, in bytes.
     ///
     /// # Errors
     /// See [`PastError`].
@@ -249,10 +267,15 @@ impl Past {
         progress: &mut dyn FnMut(u64),
     ) -> Result<([Version; N], Option<FileError>), PastError> {
         let mut targets = [0; N];
+        let mut doubt = None;
         for (target, moment) in targets.iter_mut().zip(moments) {
             *target = match moment {
                 Moment::Record(number) => number,
-                Moment::Time(time_ms) => self.number_at(time_ms, progress)?,
+                Moment::Time(time_ms) => {
+                    let (number, fault) = self.number_at(time_ms, progress)?;
+                    doubt = doubt.or(fault);
+                    number
+                }
                 Moment::End => u64::MAX,
             };
         }
@@ -280,10 +303,15 @@ impl Past {
         };
         for (target, moment) in targets.into_iter().zip(moments) {
             if matches!(moment, Moment::Record(_)) && target > last.number {
-                return Err(PastError::NoSuchRecord {
-                    name: self.name().to_owned(),
-                    number: target,
-                    last: last.number,
+                let (name, number, last) = (self.name().to_owned(), target, last.number);
+                return Err(match fault.map(Box::new) {
+                    Some(fault) => PastError::Unreadable {
+                        name,
+                        number,
+                        last,
+                        fault,
+                    },
+                    None => PastError::NoSuchRecord { name, number, last },
                 });
             }
         }
@@ -291,7 +319,7 @@ impl Past {
             let found = passed.iter().find(|version| version.number == target);
             found.unwrap_or(&last).clone()
         });
-        Ok((versions, fault))
+        Ok((versions, fault.or(doubt)))
     }
 
     /// [`Past::versions_at`] of one moment.

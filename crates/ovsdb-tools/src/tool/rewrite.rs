@@ -10,6 +10,7 @@ use ovsdb_log::{
     follow_symlinks,
 };
 use ovsdb_proto::uuid::Uuid;
+use ovsdb_server::fresh_uuid;
 use ovsdb_server::seal::{sealed_records, write_sealed};
 
 use super::ToolError;
@@ -53,17 +54,15 @@ pub(super) fn rewrite(
 }
 
 /// Makes a file of a database that nobody has heard of yet. Its lock is held, and no link leads to it. It has its name only
-/// when it is complete and on the disk.
+/// when it is complete and on the disk; until then it has one that nothing else has, so that what a process leaves that is
+/// killed meanwhile is in nobody's way.
 ///
 /// # Errors
-/// Something has the name already, or the one that the file has meanwhile; or the file cannot be written.
+/// Something has the name already, or the file cannot be written.
 pub(super) fn write_new(version: &Version, new: &Path, comment: &str) -> Result<(), ToolError> {
-    let temporary = temporary_name(new);
-    let _temporary_lock = lock(&temporary)?;
-    // Whose it is nobody can tell: a leftover of this, of a compaction, or a database that somebody called so.
-    if temporary.symlink_metadata().is_ok() {
-        return Err(ToolError::Exists(temporary));
-    }
+    let mut temporary = new.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", fresh_uuid()));
+    let temporary = PathBuf::from(temporary);
     write_temporary(version, &temporary, comment)?;
     let renamed = Disk.rename_new(&temporary, new);
     if renamed.is_err() {
@@ -78,14 +77,14 @@ pub(super) fn write_new(version: &Version, new: &Path, comment: &str) -> Result<
     }
 }
 
-/// What a file is called that is to become `path`.
+/// What a file is called that is to take the place of `path`.
 fn temporary_name(path: &Path) -> PathBuf {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     PathBuf::from(temporary)
 }
 
-/// Writes a database into the file `temporary`, piece by piece. Its lock is held.
+/// Writes a database into the file `temporary`, piece by piece. Nobody else uses the name.
 fn write_temporary(version: &Version, temporary: &Path, comment: &str) -> Result<(), ToolError> {
     let disk = Arc::new(Disk);
     let mut file = Replacement::begin(disk, temporary.to_path_buf(), STANDALONE_MAGIC)?;

@@ -1,7 +1,7 @@
 //! `diff A B`: how two databases differ, of which each is a file, as it is or as it was at a moment (`FILE@MOMENT`).
 //!
 //! Rows are the same if their UUIDs are. The exit code is that of diff(1): 0 if nothing differs, 1 if something does, 2 if
-//! that cannot be told.
+//! that cannot be told, or not of all of a damaged file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,15 @@ pub(in crate::tool) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
     let [a, b] = [0, 1].map(|at| Side::parse(&call.arguments[at]));
     let [a, b] = [a?, b?];
     let names = [a.name(), b.name()];
-    let versions = read(&a, &b)?;
+    let (versions, is_whole) = read(&a, &b)?;
     let is_different = match format {
         Format::Text => print_text(&names, &versions, call.out)?,
         Format::Json => print_json(&versions, call.out)?,
     };
-    Ok(match is_different {
-        true => Answer::Different,
-        false => Answer::Yes,
+    Ok(match (is_whole, is_different) {
+        (false, _) => Answer::Doubtful,
+        (true, true) => Answer::Different,
+        (true, false) => Answer::Yes,
     })
 }
 
@@ -61,21 +62,22 @@ impl Side {
     }
 }
 
-fn read(a: &Side, b: &Side) -> Result<[Version; 2], ToolError> {
+/// Both databases, and whether the files could be read as far as they are asked about.
+fn read(a: &Side, b: &Side) -> Result<([Version; 2], bool), ToolError> {
     if a.path == b.path {
         // What did not change between the two is there once.
         return read_moments(&a.path, [a.moment, b.moment]);
     }
-    let [old] = read_moments(&a.path, [a.moment])?;
-    let [new] = read_moments(&b.path, [b.moment])?;
-    Ok([old, new])
+    let ([old], old_is_whole) = read_moments(&a.path, [a.moment])?;
+    let ([new], new_is_whole) = read_moments(&b.path, [b.moment])?;
+    Ok(([old, new], old_is_whole && new_is_whole))
 }
 
-/// The database of a file at these moments.
+/// The database of a file at these moments, and whether the file could be read that far.
 fn read_moments<const N: usize>(
     path: &Path,
     moments: [Moment; N],
-) -> Result<[Version; N], ToolError> {
+) -> Result<([Version; N], bool), ToolError> {
     let mut reading = Reading::open(path)?;
     let bar = &reading.bar;
     let (versions, fault) = reading
@@ -84,7 +86,7 @@ fn read_moments<const N: usize>(
     bar.finish_and_clear();
     let last = versions.iter().map(|version| version.number).max();
     warn(fault.as_ref(), reading.past.name(), last.unwrap_or(0));
-    Ok(versions)
+    Ok((versions, fault.is_none()))
 }
 
 fn print_text(
