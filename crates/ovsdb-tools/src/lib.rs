@@ -3,6 +3,7 @@
 pub mod appctl;
 pub mod client;
 pub mod codegen;
+mod command_help;
 pub mod exporter;
 pub mod metrics;
 pub mod server;

@@ -267,16 +267,220 @@ fn restore_makes_a_new_file_and_touches_none_that_is_there() {
         "ovsdb-tool: new: exists already\n",
     );
     assert_eq!(fs::read(sandbox.path("new")).expect("it is there"), written);
-    // While it is written the new file would be called so.
-    fs::write(sandbox.path("other.tmp"), "mine").expect("the sandbox is writable");
-    check(
-        &sandbox,
-        &["restore", "--at=2", "db", "other"],
-        "ovsdb-tool: other.tmp: exists already\n",
-    );
+    // What an earlier one left that was killed, or somebody else has made, is in nobody's way.
+    for name in ["other.tmp", "other.0.tmp"] {
+        fs::write(sandbox.path(name), "mine").expect("the sandbox is writable");
+    }
+    let before = names_in(&sandbox);
+    let restored = run(&["restore", "--at=2", "db", "other"]);
+    assert_eq!(restored.code, Some(0), "{restored}");
     let mine = fs::read(sandbox.path("other.tmp")).expect("it is there");
     assert_eq!(mine, b"mine");
-    assert!(!sandbox.path("other").exists());
+    let more: Vec<_> = names_in(&sandbox)
+        .into_iter()
+        .filter(|name| !before.contains(name))
+        .collect();
+    assert_eq!(more, [".other.~lock~", "other"]);
+}
+
+/// The names of the files in a folder, sorted.
+fn names_in(sandbox: &Sandbox) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.folder()).expect("it is readable");
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            let name = entry.expect("it is readable").file_name();
+            name.into_string().expect("names are text")
+        })
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn damage_is_told_wherever_it_may_matter() {
+    let sandbox = toys();
+    let run = |arguments: &[&str]| sandbox.run(Side::Ours.program("ovsdb-tool"), arguments);
+    for transaction in [INSERT, CHANGE] {
+        let done = run(&["transact", "db", transaction]);
+        assert_eq!(done.code, Some(0), "{done}");
+    }
+    let good = fs::read(sandbox.path("db")).expect("it was created");
+    fs::write(sandbox.path("good"), &good).expect("the sandbox is writable");
+    let torn = [
+        &good[..],
+        b"OVSDB JSON 3 5f36b2ea290645ee34d943220a14b54ee5ea5be5\n{",
+    ]
+    .concat();
+    fs::write(sandbox.path("db"), torn).expect("the sandbox is writable");
+    let fault = format!(
+        "I/O error: db: error reading 3 bytes starting at offset {} (End of file)",
+        good.len() + 54
+    );
+    let warning = format!("ovsdb-tool: warning: db: nothing is read after record 2: {fault}\n");
+
+    // Nobody knows whether there is a record 3.
+    check(
+        &sandbox,
+        &["restore", "--at=3", "db", "new"],
+        &format!(
+            "ovsdb-tool: db: record 3 cannot be read, since nothing is read after record 2: {fault}\n"
+        ),
+    );
+    check(
+        &sandbox,
+        &["restore", "--at=3", "good", "new"],
+        "ovsdb-tool: good: there is no record 3, the last one is 2\n",
+    );
+    // What cannot be read may have happened by then, but not before what can be read.
+    for (at, told) in [("now", warning.as_str()), ("2", ""), ("1", "")] {
+        let name = format!("new-{at}");
+        let restored = run(&["restore", &format!("--at={at}"), "db", &name]);
+        assert_eq!(
+            (restored.code, restored.stderr.as_str()),
+            (Some(0), told),
+            "{at}: {restored}"
+        );
+    }
+    for (sides, code, told) in [
+        (["db", "db"], 2, &warning),
+        (["db", "good"], 2, &warning),
+        (["good", "db@now"], 2, &warning),
+        (["db@1", "db"], 2, &warning),
+        (["db@1", "db@2"], 1, &String::new()),
+        (["db@2", "good"], 0, &String::new()),
+    ] {
+        let diff = run(&["diff", sides[0], sides[1]]);
+        assert_eq!(
+            (diff.code, &diff.stderr),
+            (Some(code), told),
+            "{sides:?}: {diff}"
+        );
+    }
+}
+
+#[test]
+fn trouble_of_a_comparison_is_no_difference() {
+    let sandbox = toys();
+    for arguments in [
+        &["diff", "db"] as &[&str],
+        &["diff", "db", "db", "db"],
+        &["diff", "db", "missing"],
+        &["diff", "db@soon", "db"],
+        &["diff", "db", "db", "--nonsense"],
+        &["--nonsense", "diff", "db", "db"],
+        &["--format=csv", "diff", "db", "db"],
+        &["--format", "diff", "diff", "db", "db"],
+        &["--at=1", "diff", "db", "db"],
+        &["-vnonsense", "diff", "db", "db"],
+    ] {
+        let output = sandbox.run(Side::Ours.program("ovsdb-tool"), arguments);
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(2), ""),
+            "{arguments:?}: {output}"
+        );
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn options_are_refused_by_commands_that_do_not_take_them() {
+    let sandbox = toys();
+    for (arguments, command, option) in [
+        (
+            &["show-log", "--format=json", "db"] as &[&str],
+            "show-log",
+            "format",
+        ),
+        (
+            &["restore", "--at=1", "--table=Toy", "db", "new"],
+            "restore",
+            "table",
+        ),
+        (
+            &["blame", "--since=now", "db", "Toy", "car"],
+            "blame",
+            "since",
+        ),
+        (&["log", "--at=1", "db"], "log", "at"),
+        (
+            &["schema-doc", "--limit=1", "schema"],
+            "schema-doc",
+            "limit",
+        ),
+    ] {
+        check(
+            &sandbox,
+            arguments,
+            &format!(
+                "ovsdb-tool: '{command}' command does not take --{option}; use '{command} --help' for help\n"
+            ),
+        );
+    }
+    for (command, known) in [("schema-dot", "dot"), ("schema-doc", "markdown, html")] {
+        check(
+            &sandbox,
+            &[command, "-f", "pdf", "schema"],
+            &format!("ovsdb-tool: unknown format \"pdf\" (known here: {known})\n"),
+        );
+    }
+    let graph = ["schema-dot", "schema"];
+    let program = Side::Ours.program("ovsdb-tool");
+    assert_eq!(
+        sandbox.run_ok(&program, &["-fdot", "schema-dot", "schema"]),
+        sandbox.run_ok(&program, &graph)
+    );
+}
+
+#[test]
+fn commands_for_clustered_databases_are_refused_by_name() {
+    let sandbox = toys();
+    fs::write(
+        sandbox.path("cluster"),
+        "OVSDB CLUSTER 3 5f36b2ea290645ee34d943220a14b54ee5ea5be5\n{}\n",
+    )
+    .expect("the sandbox is writable");
+    let before = names_in(&sandbox);
+    for arguments in [
+        &["create-cluster", "new", "schema", "tcp:127.0.0.1:1"] as &[&str],
+        &[
+            "--election-timer=500",
+            "create-cluster",
+            "new",
+            "schema",
+            "tcp:127.0.0.1:1",
+        ],
+        &[
+            "join-cluster",
+            "new",
+            "Toys",
+            "tcp:127.0.0.1:1",
+            "tcp:127.0.0.1:2",
+        ],
+        &["db-cid", "cluster"],
+        &["db-sid", "cluster"],
+        &["db-local-address", "cluster"],
+        &["check-cluster", "cluster"],
+        &["cluster-to-standalone", "new", "cluster"],
+    ] {
+        let command = arguments.iter().find(|word| !word.starts_with('-'));
+        let command = command.expect("there is a command");
+        check(
+            &sandbox,
+            arguments,
+            &format!(
+                "ovsdb-tool: {command}: clustered databases are not supported by this program\n"
+            ),
+        );
+    }
+    for command in ["db-name", "show-log"] {
+        check(
+            &sandbox,
+            &[command, "cluster"],
+            "ovsdb-tool: cluster: clustered databases are not supported by this program\n",
+        );
+    }
+    assert_eq!(names_in(&sandbox), before);
 }
 
 #[test]

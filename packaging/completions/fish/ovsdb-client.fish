@@ -35,6 +35,8 @@ complete -c ovsdb-client -l log-file -d 'enable logging to FILE (default: NAME.l
 complete -c ovsdb-client -l log-format -r -f -a 'text json' -d 'write lines to the log file and to the console as text or as json: an object for each'
 complete -c ovsdb-client -l syslog-method -r -f -a 'libc null udp: unix:' -d 'specify how to send messages to the syslog daemon: libc, unix:FILE, udp:IP:PORT or null'
 complete -c ovsdb-client -l syslog-target -r -f -d 'also send syslog messages to HOST:PORT via UDP'
+complete -c ovsdb-client -l record -d 'write a recording'
+complete -c ovsdb-client -l replay -d 'run from a recording'
 complete -c ovsdb-client -l help -s h -d 'display this help message'
 complete -c ovsdb-client -l option -s o -d 'print the list of options'
 complete -c ovsdb-client -l version -s V -d 'display version information'

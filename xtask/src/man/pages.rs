@@ -444,6 +444,25 @@ fn ovsdb_server() -> Page {
     }
 }
 
+/// A program's commands as its page shows them, each with its example, if it has one.
+fn with_examples(
+    program: &str,
+    commands: impl Iterator<Item = (String, &'static str)>,
+    example: fn(&str) -> Option<(&'static str, &'static str)>,
+) -> Vec<(String, String)> {
+    let shown = commands.map(|(synopsis, help)| {
+        let name = synopsis.split(' ').next().unwrap_or_default();
+        let text = match example(name) {
+            Some((meaning, words)) => {
+                format!("{help}.\nFor example, {meaning}: {program} {words}")
+            }
+            None => help.to_owned(),
+        };
+        (synopsis, text)
+    });
+    shown.collect()
+}
+
 fn ovsdb_client() -> Page {
     Page {
         program: "ovsdb-client",
@@ -455,18 +474,7 @@ fn ovsdb_client() -> Page {
              which one that will do is chosen. Without it the client connects to db.sock in the folder of sockets.",
             "Without DATABASE it is Open_vSwitch, or the only one that the server has.",
         ],
-        commands: client::commands()
-            .map(|(synopsis, help)| {
-                let name = synopsis.split(' ').next().unwrap_or_default();
-                let text = match client::example(name) {
-                    Some((meaning, words)) => {
-                        format!("{help}.\nFor example, {meaning}: ovsdb-client {words}")
-                    }
-                    None => help.to_owned(),
-                };
-                (synopsis, text)
-            })
-            .collect(),
+        commands: with_examples("ovsdb-client", client::commands(), client::example),
         options: options(&client::options()),
         sections: &[
             TLS,
@@ -521,9 +529,7 @@ fn ovsdb_tool() -> Page {
             "Works on database files and schema files directly. Commands that write take the lock of the database \
              file, so they refuse a file that a server has open; commands that only read do not mind.",
         ],
-        commands: tool::commands()
-            .map(|(synopsis, help)| (synopsis, help.to_owned()))
-            .collect(),
+        commands: with_examples("ovsdb-tool", tool::commands(), tool::example),
         options: options(&tool::options()),
         sections: &[
             (
@@ -533,7 +539,8 @@ fn ovsdb_tool() -> Page {
                     Item("1", "The command failed; the reason is on standard error."),
                     Item("2", "Of a command that asks a question, no."),
                     Text(
-                        "Of diff, those of diff(1): 0 if nothing differs, 1 if something does, 2 if that cannot be told.",
+                        "Of diff, those of diff(1): 0 if nothing differs, 1 if something does, 2 if that cannot be told, or not \
+                         of all of a damaged file.",
                     ),
                 ],
             ),

@@ -168,7 +168,9 @@ fn help() -> String {
          \x20 vlog/set [SPEC]    set log levels as SPEC says: a module, a destination\n\
          \x20                    (syslog, console, file) and a level (off, emer, err,\n\
          \x20                    warn, info, dbg), each optional\n\
-         \x20 vlog/reopen        make the program reopen its log file\n{}",
+         \x20 vlog/reopen        make the program reopen its log file\n{}\n\
+         For example, log what a server says to its clients:\n\
+         \x20   {name} -t ovsdb-server vlog/set jsonrpc:file:dbg\n",
         table().help()
     )
 }

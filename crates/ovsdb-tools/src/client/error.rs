@@ -29,6 +29,9 @@ pub enum ClientError {
     /// The command has too few or too many arguments.
     #[error("invalid syntax for '{0}' (use --help for help)")]
     Arguments(&'static str),
+    /// An option that other programs of this name have.
+    #[error("--{0} is not supported by this program")]
+    Unsupported(&'static str),
     /// `--timeout` is not a positive number.
     #[error("value {0} on -t or --timeout is invalid")]
     Timeout(String),

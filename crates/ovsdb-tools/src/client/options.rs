@@ -42,6 +42,8 @@ pub enum Opt {
     ChangeAware,
     /// `--no-db-change-aware`.
     NoChangeAware,
+    /// A service that this program does not offer: it is known, so that it is refused by its name.
+    Unsupported(&'static str),
     /// One of TLS.
     Tls(tls_options::Opt),
     /// One of a daemon.
@@ -54,6 +56,8 @@ pub enum Opt {
 
 /// All options, by heading.
 pub fn options() -> Table<Opt> {
+    let unsupported =
+        |name, help| Spec::long(Opt::Unsupported(name), name, Arg::Optional("DIR"), help);
     Table::new()
         .group(
             "Output formatting options",
@@ -105,7 +109,7 @@ pub fn options() -> Table<Opt> {
                 "have \"restore\" give rows the UUIDs of the snapshot",
             ),
                 #[cfg(feature = "sql")]
-                Spec::long(
+                Spec::own(
                     Opt::Watch,
                     "watch",
                     Arg::No,
@@ -153,6 +157,13 @@ pub fn options() -> Table<Opt> {
         .shared(tls_options::PROTOCOL_TITLE, tls_options::PROTOCOL, Opt::Tls)
         .shared("Daemon options", daemonize::OPTIONS, Opt::Daemon)
         .shared("Logging options", vlog::OPTIONS, Opt::Vlog)
+        .group(
+            "Options of services that are not supported",
+            [
+                unsupported("record", "write a recording"),
+                unsupported("replay", "run from a recording"),
+            ],
+        )
         .shared("Other options", COMMON, Opt::Common)
         // The reference does not have this, and its abbreviations are to be good here.
         .whole(&["option"])
@@ -160,7 +171,7 @@ pub fn options() -> Table<Opt> {
 }
 
 /// The order in which the reference knows its options: errors about abbreviations name them in it.
-const REFERENCE_ORDER: [&str; 34] = [
+const REFERENCE_ORDER: [&str; 36] = [
     "help",
     "version",
     "timestamp",
@@ -195,6 +206,8 @@ const REFERENCE_ORDER: [&str; 34] = [
     "pretty",
     "bare",
     "max-column-width",
+    "record",
+    "replay",
 ];
 
 /// Whether to ask the server to tell of database changes instead of closing the connection.
@@ -279,6 +292,7 @@ impl Settings {
             Opt::NoLeaderOnly => self.leader_only = false,
             Opt::ChangeAware => self.change_aware = ChangeAware::Required,
             Opt::NoChangeAware => self.change_aware = ChangeAware::Never,
+            Opt::Unsupported(name) => return Err(ClientError::Unsupported(name)),
             Opt::Tls(option) => self.tls.apply(option, argument),
             Opt::Daemon(option) => self.daemonize.apply(option, value)?,
             Opt::Vlog(option) => vlog::apply(option, value)?,

@@ -5,6 +5,7 @@ use ovsdb_daemon::{dirs, program};
 use super::commands::Command;
 use super::options::options;
 use super::{commands, examples};
+use crate::command_help::CommandHelp;
 
 /// What `--help` prints with the name of a command, if there is one of that name, or without.
 pub(crate) fn about(command: Option<&str>) -> String {
@@ -13,21 +14,16 @@ pub(crate) fn about(command: Option<&str>) -> String {
 
 /// About one command.
 fn of(command: &Command) -> String {
-    let name = program::name();
     let synopsis = format!("{} {}", command.name, command.usage);
-    let mut text = format!(
-        "{name} {}: {}\nusage: {name} [OPTIONS] {}\n",
-        command.name,
-        command.help.replace('\n', " "),
-        synopsis.trim_end()
-    );
-    if let Some((meaning, words)) = examples::of(command.name) {
-        text.push_str(&format!("\nFor example, {meaning}:\n    {name} {words}\n"));
+    CommandHelp {
+        name: command.name,
+        synopsis: synopsis.trim_end(),
+        help: command.help,
+        details: "",
+        example: examples::of(command.name),
+        elsewhere: "servers, options and other commands",
     }
-    text.push_str(&format!(
-        "\n\"{name} --help\" tells of servers, options and other commands.\n"
-    ));
-    text
+    .to_string()
 }
 
 /// What `--help` prints without a command.

@@ -10,7 +10,9 @@ use super::schema::version_text;
 use super::{Answer, Call, ToolError};
 
 pub(super) fn name(call: &mut Call<'_>) -> Result<Answer, ToolError> {
-    let schema = read_schema(&call.database(0))?;
+    let path = call.database(0);
+    refuse_clustered(&open(&path)?)?;
+    let schema = read_schema(&path)?;
     call.line(schema.name)?;
     Ok(Answer::Yes)
 }
@@ -48,6 +50,17 @@ pub(super) fn open(path: &Path) -> Result<Log, ToolError> {
         magics,
         LockPolicy::IfWritable,
     )?)
+}
+
+/// For a command that clustered databases have, too.
+///
+/// # Errors
+/// [`ToolError::Clustered`] if the file is of such a one.
+pub(super) fn refuse_clustered(log: &Log) -> Result<(), ToolError> {
+    match log.magic() == CLUSTERED_MAGIC {
+        true => Err(ToolError::Clustered(log.name().to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// The schema in a standalone database file.

@@ -1,9 +1,10 @@
-//! Why `ovsdb-tool` fails, each cause with the words that its users know. Every failure ends with exit code 1.
+//! Why `ovsdb-tool` fails, each cause with the words that its users know. Every failure ends with exit code 1, of `diff` with 2.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
+use ovsdb_daemon::vlog::VlogOptionError;
 use ovsdb_log::{LockError, LogError, OsError};
 use ovsdb_proto::error::OvsdbError;
 use ovsdb_proto::json::JsonError;
@@ -36,6 +37,37 @@ pub enum ToolError {
         /// How many it takes.
         max: usize,
     },
+    /// The command does not take an option that was given.
+    #[error("'{command}' command does not take --{option}; use '{command} --help' for help")]
+    OptionOfOthers {
+        /// The command.
+        command: &'static str,
+        /// The option, without hyphens.
+        option: &'static str,
+    },
+    /// The argument of `--cid` is no UUID, or zeros.
+    #[error("{0}: not a valid UUID")]
+    ClusterId(String),
+    /// The argument of `--election-timer` is none.
+    #[error("ovsdb error: election timer must be between {min} and {max}, in msec.")]
+    ElectionTimer {
+        /// The least, in milliseconds.
+        min: i64,
+        /// The most, in milliseconds.
+        max: i64,
+    },
+    /// The command is for clustered databases, or a file is one; the text names it.
+    #[error("{0}: clustered databases are not supported by this program")]
+    Clustered(String),
+    /// The command is for clustered databases, and the file is none.
+    #[error("{0}: not a clustered database")]
+    NotClustered(String),
+    /// The file that `cluster-to-standalone` is to convert is none of a clustered database.
+    #[error("Database is not clustered db.\n")]
+    NothingToConvert,
+    /// A logging option is refused.
+    #[error(transparent)]
+    Vlog(#[from] VlogOptionError),
     /// A file of a database cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

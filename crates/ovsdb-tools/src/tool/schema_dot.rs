@@ -12,6 +12,12 @@ use super::schema::read_schema_of;
 use super::{Answer, Call, ToolError};
 
 pub(super) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
+    if let Some(format) = call.settings.format.filter(|format| *format != "dot") {
+        return Err(ToolError::UnknownFormat {
+            format: format.to_owned(),
+            known: "dot",
+        });
+    }
     let graph = graph(&read_schema_of(&call.schema(0))?);
     call.out.write_all(graph.as_bytes())?;
     Ok(Answer::Yes)

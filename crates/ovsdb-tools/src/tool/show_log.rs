@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use ovsdb_engine::history::date_ms;
-use ovsdb_log::{CLUSTERED_MAGIC, LogError, RecordFault};
+use ovsdb_log::{LogError, RecordFault};
 use ovsdb_proto::datum::{Datum, RowReader};
 use ovsdb_proto::json::cursor::{Cursor, Stop};
 use ovsdb_proto::json::write;
 use ovsdb_proto::schema::{ColumnId, Schema, TableSchema};
 use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::text::push_datum;
-use ovsdb_server::file::{self, FileError};
+use ovsdb_server::file;
 
 use self::outline::{Fault, Outline, members, tree};
 use super::schema::version_text;
@@ -27,12 +27,7 @@ const SHORT_UUID: usize = 8;
 
 pub(super) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
     let mut log = db::open(&call.database(0))?;
-    if log.magic() == CLUSTERED_MAGIC {
-        return Err(FileError::Clustered {
-            name: log.name().to_owned(),
-        }
-        .into());
-    }
+    db::refuse_clustered(&log)?;
 
     let Some(json) = file::read_json(&mut log)? else {
         return Ok(Answer::Yes);

@@ -134,6 +134,18 @@ pub(crate) const CLIENT: &[Known] = &[
         why: "a log file that cannot be opened is told on standard error, whatever the levels of logging",
     },
     Known {
+        words: &["--record=.", "list-dbs"],
+        before: None,
+        is: |_, ours| fails(ours, "--record is not supported by this program"),
+        why: "recordings are of use to the reference's own libraries",
+    },
+    Known {
+        words: &["--rep", "list-dbs"],
+        before: None,
+        is: |_, ours| fails(ours, "--replay is not supported by this program"),
+        why: "recordings are of use to the reference's own libraries",
+    },
+    Known {
         words: &["--user=no-such-user"],
         before: None,
         is: |reference, ours| {
@@ -201,3 +213,79 @@ pub(crate) const CLIENT: &[Known] = &[
         why: "a database that the server does not have crashes the reference",
     },
 ];
+
+/// Of how `ovsdb-tool` looks at files.
+pub(crate) const TOOL: &[Known] = &[
+    versioned(&["-V"]),
+    versioned(&["-Vy"]),
+    versioned(&["--version", "--nonsense"]),
+    without_clusters(&["cluster.db"]),
+    without_clusters(&["joining.db"]),
+    without_clusters(&["join-cluster", "new"]),
+    // The reference looks for the first record of one, without any success.
+    without_clusters(&["check-cluster", "empty"]),
+    without_clusters(&["check-cluster", "/dev/null"]),
+];
+
+/// The first line of the version says the release, and the second one what the program is.
+const fn versioned(words: &'static [&'static str]) -> Known {
+    Known {
+        words,
+        before: None,
+        is: |reference, ours| {
+            let begins = |printed: &Printed| {
+                printed.ending == Ending::Code(0)
+                    && printed.text().starts_with("ovsdb-tool (Open vSwitch) 3.")
+            };
+            begins(reference) && begins(ours) && ours.text().lines().count() == 2
+        },
+        why: "the second line of the version is our own",
+    }
+}
+
+/// There are no clustered databases here.
+const fn without_clusters(words: &'static [&'static str]) -> Known {
+    Known {
+        words,
+        before: None,
+        is: |_, ours| {
+            fails(
+                ours,
+                "clustered databases are not supported by this program",
+            )
+        },
+        why: "clustered databases are refused by name",
+    }
+}
+
+/// Of how it writes them.
+pub(crate) const TOOL_WRITES: &[Known] = &[
+    Known {
+        words: &["create", "loop"],
+        before: None,
+        is: |reference, ours| {
+            reference.stderr.contains("create failed (File exists)")
+                && fails(ours, "create failed (Too many levels of symbolic links)")
+        },
+        why: "a link that leads nowhere else than to itself is told so",
+    },
+    damaged_before(&["convert", "unknown-table.db"]),
+    damaged_before(&["convert", "unknown-column.db"]),
+];
+
+/// The reference converts a file that none of its other commands would read.
+const fn damaged_before(words: &'static [&'static str]) -> Known {
+    Known {
+        words,
+        before: None,
+        is: |reference, ours| {
+            let is_refused = reference.ending == Ending::Code(0)
+                && (fails(ours, ": unknown table: ") || fails(ours, ": unknown column: "));
+            // What the refused command leaves alone.
+            let is_kept =
+                reference.text().contains("converted") && !ours.text().contains("converted");
+            is_refused || is_kept
+        },
+        why: "records that do not fit their own schema are not dropped in silence",
+    }
+}

@@ -1,8 +1,8 @@
-//! Every command of `ovsdb-client` and `ovs-appctl`, the reference's beside ours, on the same input: both print the same
+//! Every command of `ovsdb-client`, `ovsdb-tool` and `ovs-appctl`, the reference's beside ours, on the same input: both print the same
 //! bytes and end by the same code.
 //!
 //! The command lines are tables: what is shown in which styles (`styles`), what else there is to say to `ovsdb-client`
-//! (`client`), and to `ovs-appctl` (`appctl`). Clients that stay (`monitor`, `lock`, `--detach`) have a test of their own,
+//! (`client`), to `ovsdb-tool` (`tool`, on the files of `tool_files`), and to `ovs-appctl` (`appctl`). Clients that stay (`monitor`, `lock`, `--detach`) have a test of their own,
 //! `client_vs_reference`. `restore` is about what only ours can do. What differs and is meant to stands in `known`, for each release of the reference.
 
 mod appctl;
@@ -11,6 +11,8 @@ mod contents;
 mod known;
 mod restore;
 mod styles;
+mod tool;
+mod tool_files;
 
 use std::path::PathBuf;
 
