@@ -1,13 +1,15 @@
-//! Clients of the library in a simulated world: eight of them transact and read by way of the server that ships, on one thread,
-//! with time, chance, disk and network that follow from a seed.
+//! Clients of the library in a simulated world: eight of them transact and read by way of the server that ships, on one thread
+//! and in simulated time. What clients want, the network, the disk, the faults and all that the server does by chance follow from
+//! a seed.
 //!
 //! Lines are slow, stall, carry a byte at a time, break at any byte, and are refused; the server is killed and comes back, and
 //! the database is converted there and back. In the end each replica must be what the server has, what a client was told of a
 //! transaction must be so, nobody may hang, and no task be left. What is checked is that of `faults` in `ovsdb-client`, which
 //! does the same with processes and in real time.
 //!
-//! A failing seed is printed; `OVSDB_SIM_SEED=N cargo test -p ovsdb-server --test clients` repeats it and tells what happens.
-//! `OVSDB_SIM_SEEDS=N` tries that many, from `OVSDB_SIM_FIRST=N` on.
+//! A failing seed is printed; `OVSDB_SIM_SEED=N cargo test -p ovsdb-server --test clients` tries it again and tells what happens.
+//! What the library does by chance (pauses, tokens, UUIDs, which of two events it looks at first) does not follow from it, so
+//! that may take several attempts. `OVSDB_SIM_SEEDS=N` tries that many, from `OVSDB_SIM_FIRST=N` on.
 
 #[path = "../../../ovsdb-client/tests/faults/actor.rs"]
 mod actor;
@@ -67,7 +69,7 @@ fn whatever_the_seed_replicas_converge_and_nothing_happens_twice() {
                     match catch_unwind(AssertUnwindSafe(|| world::play(seed, false))) {
                         Ok(played) => tally.lock().expect("nobody panics with it").add(played),
                         Err(_) => {
-                            eprintln!("OVSDB_SIM_SEED={seed} repeats this");
+                            eprintln!("OVSDB_SIM_SEED={seed} tries this again");
                             failed_so_far().push(seed);
                         }
                     }
