@@ -496,3 +496,75 @@ fn blame_says_that_the_contents_of_a_compacted_file_may_be_older() {
     assert!(told.contains(r#""is_snapshot":true"#), "{told}");
     assert!(!told.contains(r#""is_snapshot":false"#), "{told}");
 }
+
+#[test]
+fn questions_about_the_past_are_refused_with_the_place_that_is_wrong() {
+    let sandbox = toys();
+    let run = |arguments: &[&str]| sandbox.run(Side::Ours.program("ovsdb-tool"), arguments);
+    let other = INSERT
+        .replace("01234567-", "11234567-")
+        .replace("\"car\"", "\"bus\"");
+    for transaction in [INSERT, &other] {
+        let done = run(&["transact", "db", transaction]);
+        assert_eq!(done.code, Some(0), "{done}");
+    }
+    let try_other = "try 2026-11-22T10:00:00Z, \"2026-11-22 10:00\" (UTC), \"2 hours ago\", or milliseconds since 1970";
+    for (arguments, told) in [
+        (
+            &["log", "db", "--table=Tool"] as &[&str],
+            "db: there is no table Tool; there are Toy",
+        ),
+        (
+            &["log", "db", "--column=size"],
+            "db: there is no column size in any table",
+        ),
+        (
+            &["log", "db", "--table=Toy", "--column=size"],
+            "db: there is no column size in Toy",
+        ),
+        (
+            &["log", "db", "--row=size=3"],
+            "db: there is no column size in any table",
+        ),
+        (
+            &["log", "db", "--row=name=van"],
+            "db: there never was a row name=van in any table",
+        ),
+        (
+            &["log", "db", "--limit=few"],
+            "--limit: \"few\" is not a number of records",
+        ),
+        (
+            &["log", "db", "--until=soon"],
+            &format!("--until: \"soon\" is not a time; {try_other}"),
+        ),
+        (
+            &["restore", "--at=soon", "db", "new"],
+            &format!("--at: \"soon\" is not a time; {try_other}"),
+        ),
+        (
+            &["blame", "db", "Tool", "car"],
+            "db: there is no table Tool; there are Toy",
+        ),
+        (
+            &["blame", "db", "Toy", "car", "size"],
+            "db: there is no column size in Toy",
+        ),
+        (
+            &["blame", "db", "Toy", "size=3"],
+            "db: there is no column size in Toy",
+        ),
+        (
+            &["blame", "db", "Toy", "."],
+            "db: . may be any of several rows: <uuid>, <uuid>",
+        ),
+    ] {
+        check(&sandbox, arguments, &format!("ovsdb-tool: {told}\n"));
+    }
+    let early = run(&["restore", "--at=1999-12-31 12:00", "db", "new"]);
+    let told = "ovsdb-tool: db: nothing is known of 1999-12-31 12:00:00.000, since the first record is of 20";
+    assert!(early.stderr.starts_with(told), "{early}");
+    let diff = run(&["diff", "db@soon", "db"]);
+    let told = format!("ovsdb-tool: db@soon: \"soon\" is not a time; {try_other}\n");
+    assert_eq!(diff.stderr, told);
+}

@@ -12,6 +12,8 @@ use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::file::FileError;
 use ovsdb_server::past::PastError;
 
+use crate::timestamp;
+
 /// A failure of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -122,11 +124,16 @@ pub enum ToolError {
     },
     /// Not a time.
     #[error(
-        "{0}: not a time; try 2026-11-22T10:00:00Z, \"2026-11-22 10:00\" (UTC), \"2 hours ago\", or milliseconds since 1970"
+        "{place}: \"{text}\" is not a time; try 2026-11-22T10:00:00Z, \"2026-11-22 10:00\" (UTC), \"2 hours ago\", or milliseconds since 1970"
     )]
-    Time(String),
+    Time {
+        /// The option or the argument.
+        place: String,
+        /// What should be a time.
+        text: String,
+    },
     /// Not a number of records.
-    #[error("{0}: not a number of records")]
+    #[error("--limit: \"{0}\" is not a number of records")]
     Limit(String),
     /// A command needs an option that is missing.
     #[error("'{command}' command requires {option}")]
@@ -137,19 +144,23 @@ pub enum ToolError {
         option: &'static str,
     },
     /// A moment cannot be told.
-    #[error(transparent)]
+    #[error("{}", past_text(.0))]
     Past(#[from] PastError),
-    /// The schema has no such table.
-    #[error("{schema}: there is no table {table}")]
+    /// The database has no such table.
+    #[error("{name}: there is no table {table}; there are {}", some(.known))]
     NoSuchTable {
-        /// The schema's name.
-        schema: String,
+        /// The file.
+        name: String,
         /// The table.
         table: String,
+        /// The tables that there are.
+        known: Vec<String>,
     },
     /// The table has no such column, or no table has.
-    #[error("{}: there is no column {column}", .table.as_deref().unwrap_or("all tables"))]
+    #[error("{name}: there is no column {column} in {}", .table.as_deref().unwrap_or("any table"))]
     NoSuchColumn {
+        /// The file.
+        name: String,
         /// The table, if one was named.
         table: Option<String>,
         /// The column.
@@ -166,12 +177,14 @@ pub enum ToolError {
         text: String,
     },
     /// Several rows may be meant.
-    #[error("{text}: this may be any of several rows: {uuids}")]
+    #[error("{name}: {text} may be any of several rows: {}", some(.uuids))]
     AmbiguousRow {
+        /// The file.
+        name: String,
         /// What was given.
         text: String,
-        /// Some of them.
-        uuids: String,
+        /// The rows.
+        uuids: Vec<String>,
     },
     /// A file that is to be made is there already.
     #[error("{}: exists already", .0.display())]
@@ -184,17 +197,41 @@ pub enum ToolError {
     Output(#[from] io::Error),
 }
 
-/// So many of the rows that may be meant are named.
-const AMBIGUOUS_SHOWN_MAX: usize = 8;
+/// So many of several things that may be meant are named.
+const SHOWN_MAX: usize = 8;
+
+/// The first of several things, and how many more there are.
+fn some(names: &[String]) -> String {
+    let shown = names[..names.len().min(SHOWN_MAX)].join(", ");
+    match names.len().saturating_sub(SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The error with dates as the commands print them.
+fn past_text(error: &PastError) -> String {
+    match error {
+        PastError::BeforeBeginning {
+            name,
+            asked_ms,
+            begin_ms,
+        } => format!(
+            "{name}: nothing is known of {}, since the first record is of {}",
+            timestamp::text(*asked_ms),
+            timestamp::text(*begin_ms)
+        ),
+        other => other.to_string(),
+    }
+}
 
 impl ToolError {
-    /// `text` may mean any of these rows.
-    pub(super) fn ambiguous(text: &str, rows: &BTreeSet<Uuid>) -> ToolError {
-        let uuids: Vec<String> = rows.iter().map(Uuid::to_string).collect();
-        let shown = &uuids[..uuids.len().min(AMBIGUOUS_SHOWN_MAX)];
+    /// `text` may mean any of these rows of the file `name`.
+    pub(super) fn ambiguous(name: &str, text: &str, rows: &BTreeSet<Uuid>) -> ToolError {
         ToolError::AmbiguousRow {
+            name: name.to_owned(),
             text: text.to_owned(),
-            uuids: shown.join(", "),
+            uuids: rows.iter().map(Uuid::to_string).collect(),
         }
     }
 

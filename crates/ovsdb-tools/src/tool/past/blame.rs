@@ -13,7 +13,7 @@ use ovsdb_proto::schema::{TableId, TableSchema};
 use ovsdb_proto::text::datum_to_string;
 use ovsdb_proto::uuid::Uuid;
 
-use super::{Format, Reading, check_column, find_table, format, heading, json, text};
+use super::{Format, Reading, format, heading, json, text};
 use crate::tool::{Answer, Call, ToolError};
 
 /// Values with more characters than this do not push the words behind them further to the right.
@@ -40,10 +40,10 @@ pub(in crate::tool) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
     let format = format(call)?;
     let mut reading = Reading::open(&PathBuf::from(path))?;
     let schema = reading.past.schema().clone();
-    let id = find_table(&schema, table)?;
+    let id = reading.table(table)?;
     let column = column.first().map(String::as_str);
     if let Some(column) = column {
-        check_column(&schema, Some(id), column)?;
+        reading.check_column(Some(id), column)?;
     }
     let uuid = chosen(&mut reading, id, row)?;
 
@@ -114,7 +114,7 @@ fn chosen(reading: &mut Reading, id: TableId, words: &str) -> Result<Uuid, ToolE
     let chosen = living.first().copied().or(last);
     match chosen {
         Some(chosen) if living.len() <= 1 => Ok(chosen),
-        _ => Err(ToolError::ambiguous(words, &living)),
+        _ => Err(ToolError::ambiguous(reading.past.name(), words, &living)),
     }
 }
 

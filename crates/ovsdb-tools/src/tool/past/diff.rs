@@ -50,7 +50,7 @@ impl Side {
         match text.rsplit_once('@') {
             Some((path, moment)) if !whole.path.exists() => Ok(Side {
                 path: PathBuf::from(path),
-                moment: moment::parse_moment(moment)?,
+                moment: moment::parse_moment(text, moment)?,
                 ..whole
             }),
             _ => Ok(whole),

@@ -11,9 +11,7 @@ use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::past::Record;
 
 use super::newest_first::NewestFirst;
-use super::{
-    Format, Reading, Wanted, check_column, find_table, format, heading, json, moment, text,
-};
+use super::{Format, Reading, Wanted, format, heading, json, moment, text};
 use crate::tool::{Answer, Call, ToolError};
 
 pub(in crate::tool) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
@@ -69,14 +67,18 @@ struct Filter<'w> {
 
 impl<'w> Filter<'w> {
     fn new(wanted: &'w Wanted, reading: &mut Reading) -> Result<Filter<'w>, ToolError> {
-        let time = |text: &Option<String>| text.as_deref().map(moment::parse_time).transpose();
-        let (since_ms, until_ms) = (time(&wanted.since)?, time(&wanted.until)?);
-        let schema = reading.past.schema().clone();
+        let time = |option: &str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| moment::parse_time(option, text))
+                .transpose()
+        };
+        let since_ms = time("--since", &wanted.since)?;
+        let until_ms = time("--until", &wanted.until)?;
         let table = wanted.table.as_deref();
-        let table = table.map(|name| find_table(&schema, name)).transpose()?;
+        let table = table.map(|name| reading.table(name)).transpose()?;
         let column = wanted.column.as_deref();
         if let Some(column) = column {
-            check_column(&schema, table, column)?;
+            reading.check_column(table, column)?;
         }
         let rows = match &wanted.row {
             Some(text) => Some(reading.find(&RowSelection::new(text), table)?),

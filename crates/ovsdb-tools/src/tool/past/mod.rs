@@ -19,7 +19,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use ovsdb_daemon::program;
 use ovsdb_engine::history::{Annotations, Found, RowSelection};
-use ovsdb_proto::schema::{Schema, TableId};
+use ovsdb_proto::schema::TableId;
 use ovsdb_proto::uuid::Uuid;
 use ovsdb_server::file::FileError;
 use ovsdb_server::past::{Past, Record};
@@ -77,6 +77,39 @@ struct Reading {
 }
 
 impl Reading {
+    /// The table with this name.
+    fn table(&self, name: &str) -> Result<TableId, ToolError> {
+        let schema = self.past.schema();
+        schema.table_id(name).ok_or_else(|| {
+            let known = schema.tables.iter().map(|table| table.name.to_string());
+            let mut known: Vec<String> = known.collect();
+            known.sort_unstable();
+            ToolError::NoSuchTable {
+                name: self.past.name().to_owned(),
+                table: name.to_owned(),
+                known,
+            }
+        })
+    }
+
+    /// Checks that a table has a column, or any table if none is given.
+    fn check_column(&self, table: Option<TableId>, column: &str) -> Result<(), ToolError> {
+        let schema = self.past.schema();
+        let has = |id: TableId| schema.table(id).column_id(column).is_some();
+        let exists = match table {
+            Some(id) => has(id),
+            None => schema.table_ids().any(has),
+        };
+        if exists {
+            return Ok(());
+        }
+        Err(ToolError::NoSuchColumn {
+            name: self.past.name().to_owned(),
+            table: table.map(|id| schema.table(id).name.to_string()),
+            column: column.to_owned(),
+        })
+    }
+
     fn open(path: &Path) -> Result<Reading, ToolError> {
         let past = Past::open(path)?;
         let bar = progress::bar(path);
@@ -143,9 +176,16 @@ impl Reading {
         self.bar.finish_and_clear();
         if found.is_ambiguous() {
             let uuids = found.rows().iter().map(|(_, uuid)| *uuid).collect();
-            return Err(ToolError::ambiguous(selection.text(), &uuids));
+            return Err(ToolError::ambiguous(
+                self.past.name(),
+                selection.text(),
+                &uuids,
+            ));
         }
         if found.rows().is_empty() {
+            if let Some((column, _)) = selection.text().split_once('=') {
+                self.check_column(table, column)?;
+            }
             return Err(ToolError::NoSuchRow {
                 name: self.past.name().to_owned(),
                 table: table.map(|id| schema.table(id).name.to_string()),
@@ -163,31 +203,6 @@ fn warn(fault: Option<&FileError>, name: &str, number: u64) {
             "warning: {name}: nothing is read after record {number}: {fault}"
         ));
     }
-}
-
-/// The table with this name.
-fn find_table(schema: &Schema, name: &str) -> Result<TableId, ToolError> {
-    let found = schema.table_id(name);
-    found.ok_or_else(|| ToolError::NoSuchTable {
-        schema: schema.name.to_string(),
-        table: name.to_owned(),
-    })
-}
-
-/// Checks that a table has a column, or any table if none is given.
-fn check_column(schema: &Schema, table: Option<TableId>, column: &str) -> Result<(), ToolError> {
-    let has = |id: TableId| schema.table(id).column_id(column).is_some();
-    let exists = match table {
-        Some(id) => has(id),
-        None => schema.table_ids().any(has),
-    };
-    if exists {
-        return Ok(());
-    }
-    Err(ToolError::NoSuchColumn {
-        table: table.map(|id| schema.table(id).name.to_string()),
-        column: column.to_owned(),
-    })
 }
 
 /// A record as people refer to it: its number, its date and why it was written.

@@ -14,24 +14,27 @@ const MILLISECONDS_MIN: i64 = 100_000_000_000;
 
 /// A time, in milliseconds since 1970: a date as RFC 3339 has it or a part of one (`2026-11-22T10:00:00.5+01:00`,
 /// `2026-11-22 10:00`, `2026-11-22`), `now`, `today`, `yesterday`, a span before now (`2 hours ago`, `1d 3h ago`), or
-/// milliseconds since 1970.
+/// milliseconds since 1970. `place` is the option or the argument in which it stands.
 ///
 /// # Errors
 /// [`ToolError::Time`].
-pub(super) fn parse_time(text: &str) -> Result<i64, ToolError> {
-    time(text, Timestamp::now()).ok_or_else(|| ToolError::Time(text.to_owned()))
+pub(super) fn parse_time(place: &str, text: &str) -> Result<i64, ToolError> {
+    time(text, Timestamp::now()).ok_or_else(|| ToolError::Time {
+        place: place.to_owned(),
+        text: text.to_owned(),
+    })
 }
 
 /// A time, or the number of a record.
 ///
 /// # Errors
 /// As [`parse_time`].
-pub(super) fn parse_moment(text: &str) -> Result<Moment, ToolError> {
+pub(super) fn parse_moment(place: &str, text: &str) -> Result<Moment, ToolError> {
     match text.trim().parse::<i64>() {
         Ok(number) if (0..MILLISECONDS_MIN).contains(&number) => {
             Ok(Moment::Record(number.unsigned_abs()))
         }
-        _ => parse_time(text).map(Moment::Time),
+        _ => parse_time(place, text).map(Moment::Time),
     }
 }
 
@@ -103,11 +106,11 @@ mod tests {
 
     #[test]
     fn small_integers_number_records() {
-        let moment = |text| parse_moment(text).expect("a moment");
+        let moment = |text| parse_moment("--at", text).expect("a moment");
         assert_eq!(moment("0"), Moment::Record(0));
         assert_eq!(moment("99999999999"), Moment::Record(99_999_999_999));
         assert_eq!(moment("100000000000"), Moment::Time(100_000_000_000));
         assert!(matches!(moment("2026-11-22"), Moment::Time(_)));
-        assert!(parse_moment("soon").is_err());
+        assert!(parse_moment("--at", "soon").is_err());
     }
 }

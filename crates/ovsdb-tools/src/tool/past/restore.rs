@@ -24,7 +24,7 @@ pub(in crate::tool) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
             command: "restore",
             option: "--at=TIME or --at=RECORD",
         })?;
-    let at = moment::parse_moment(at)?;
+    let at = moment::parse_moment("--at", at)?;
     let new = follow_symlinks(&Disk, Path::new(new));
     let _lock = lock(&new)?;
     // It is looked at again when all is done; this saves the time until then.
