@@ -87,14 +87,19 @@ pub(crate) fn keep(method: &str) -> Result<(), OwnError> {
 /// Counts changes as long as there are any.
 async fn count(mut watcher: Watcher, to_seen: watch::Sender<Seen>) {
     while let Ok(changes) = watcher.next().await {
-        let flows = changes
-            .iter(watcher.interest())
-            .filter(|change| change.table() == CHANGING)
-            .count();
-        let mark = mark(&changes);
-        to_seen.send_modify(|seen| {
+        let (mut flows, mut is_marked) = (0, false);
+        for change in changes.iter(watcher.interest()) {
+            match change.table() == CHANGING {
+                true => flows += 1,
+                false => is_marked = true,
+            }
+        }
+        to_seen.send_if_modified(|seen| {
             seen.changes += flows;
-            seen.mark = mark.unwrap_or(seen.mark);
+            if is_marked {
+                seen.mark = mark(&changes).unwrap_or(seen.mark);
+            }
+            is_marked
         });
     }
 }

@@ -262,7 +262,6 @@ impl Changes {
             (None, None) => return None,
             (Some(old), None) => Sides::Old((table, old)),
             (None, Some(new)) => Sides::New((table, new)),
-            (Some(old), Some(new)) if old.is_shared_with(new) || old == new => return None,
             (Some(old), Some(new)) => Sides::Both((table, old), (table, new)),
         }))
     }

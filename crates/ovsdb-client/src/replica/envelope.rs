@@ -65,9 +65,14 @@ pub(super) fn update(text: &str, has_last: bool) -> Result<Update<'_>, Stop> {
         last = transaction(&cursor.string()?);
         cursor.expect(b',')?;
     }
-    let updates = cursor.skip()?;
-    end(&mut cursor)?;
-    Ok(Update { last, updates })
+    // Up to the last bracket, which is not looked for once more: that nothing else stands before it, whoever reads the updates
+    // finds out.
+    let updates = text[cursor.offset()..].trim_ascii_end();
+    let updates = updates.strip_suffix(']').ok_or(Stop::Unexpected)?;
+    Ok(Update {
+        last,
+        updates: updates.trim_ascii(),
+    })
 }
 
 /// The name of a transaction. Servers without such names write zero.
@@ -166,7 +171,9 @@ mod tests {
                 true,
                 Some((Uuid::parse(ID), "{}")),
             ),
-            (r#"["m","ID",{}]"#, false, None),
+            (r#" ["m" , {"t":{}} ] "#, false, Some((None, r#"{"t":{}}"#))),
+            (r#"["m",{},1]"#, false, Some((None, "{},1"))),
+            (r#"["m",{}"#, false, None),
             (r#"["m",{}]"#, true, None),
             (r#"["m"]"#, false, None),
             ("[]", false, None),

@@ -12,7 +12,7 @@ use ecow::EcoString;
 use ovsdb_proto::build::{Invalid, Rows};
 use ovsdb_proto::json::Json;
 use ovsdb_proto::schema::Selection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::change::{Changes, Interest};
@@ -41,6 +41,8 @@ pub struct Replica {
 pub(super) struct Shared {
     /// The contents, once there are any.
     pub(super) current: ArcSwapOption<Version>,
+    /// Wakes readers when there are other contents, another status, or when there will be no more of them.
+    pub(super) changed: Notify,
     next_number: AtomicU64,
 }
 
@@ -221,18 +223,22 @@ impl Replica {
         deadline: Option<Instant>,
         mut look: impl FnMut(&Status, Option<&Arc<Version>>) -> Option<R>,
     ) -> Result<R, WaitError> {
-        let mut status = self.status.clone();
         let found = async {
             loop {
                 // Before the look: what comes after it wakes this up.
-                let now = status.borrow_and_update().clone();
-                if let Some(found) = look(&now, self.snapshot().as_ref()) {
+                let changed = self.shared.changed.notified();
+                let is_closed = self.status.has_changed().is_err();
+                let now = self.status();
+                if let Some(found) = look(&now, self.shared.current.load().as_ref()) {
                     return Ok(found);
                 }
                 if let Status::Failed(trouble) = now {
                     return Err(WaitError::Failed(trouble));
                 }
-                status.changed().await.map_err(|_| WaitError::Closed)?;
+                if is_closed {
+                    return Err(WaitError::Closed);
+                }
+                changed.await;
             }
         };
         match deadline {

@@ -61,7 +61,9 @@ pub(super) struct Task {
     upstream: Upstream,
     database: EcoString,
     shared: Arc<Shared>,
+    /// Readers are woken by [`Shared::changed`] when it has changed, also by its end.
     status: watch::Sender<Status>,
+    _ending: Ending,
     /// Ends when nobody reads any more.
     orders: mpsc::Receiver<Order>,
     connection: Option<ConnectionId>,
@@ -78,6 +80,15 @@ pub(super) struct Task {
     began: Instant,
 }
 
+/// Wakes readers in the end. Dropped after the status, so that they see that it has ended.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.changed.notify_waiters();
+    }
+}
+
 impl Task {
     pub(super) fn new(
         upstream: Upstream,
@@ -89,6 +100,7 @@ impl Task {
         Task {
             upstream,
             database: database.into(),
+            _ending: Ending(Arc::clone(&shared)),
             shared,
             status,
             orders,
@@ -163,8 +175,19 @@ impl Task {
             if matches!(status, Status::Failed(_)) {
                 self.conditions.clear();
             }
+            self.tell(status);
+        }
+    }
+
+    /// Tells readers how things stand, and that there may be other contents.
+    fn tell(&mut self, status: Status) {
+        // Mostly it is as before, and to say so once more costs more than to look.
+        let is_as_before =
+            matches!(status, Status::Live) && matches!(*self.status.borrow(), Status::Live);
+        if !is_as_before {
             self.status.send_replace(status);
         }
+        self.shared.changed.notify_waiters();
     }
 
     /// Does what a reader wants.

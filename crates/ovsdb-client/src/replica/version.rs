@@ -339,7 +339,9 @@ impl Version {
                 let (old, new) = version
                     .apply(table, uuid, change)
                     .map_err(|kind| self.misfit(table, uuid, kind))?;
-                if let Some(rows) = &mut step {
+                if let Some(rows) = &mut step
+                    && old != new
+                {
                     rows.push((table, old, new));
                 }
             }
@@ -349,8 +351,7 @@ impl Version {
         Ok(version)
     }
 
-    /// The rows that changed between an earlier version and this one, the next after it, in the order of tables and rows; a row
-    /// that changed may be equal to what it was. `None` if that is not remembered.
+    /// The rows that changed between an earlier version and this one, the next after it, in the order of tables and rows. `None` if that is not remembered.
     pub(super) fn step_from(&self, earlier: &Version) -> Option<&[StepRow]> {
         let step = self.step.as_ref()?;
         (step.from == earlier.contents).then_some(&*step.rows)
