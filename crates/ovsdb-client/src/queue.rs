@@ -25,6 +25,12 @@ pub(crate) struct Receiver<T> {
     room: Arc<Semaphore>,
 }
 
+/// The room of an item that has been taken out.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _room: OwnedSemaphorePermit,
+}
+
 /// The receiver is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Gone;
@@ -61,6 +67,11 @@ impl<T> Sender<T> {
             .clamp(1, self.units_max)
     }
 
+    /// Whether nothing is in the queue, and nothing that was taken out still has its room.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.room.available_permits() == self.units_max as usize
+    }
+
     /// Puts an item in if there is room for it now. Says whether there was.
     pub(crate) fn try_send(&self, item: T, bytes: usize) -> bool {
         self.offer(item, bytes).is_ok()
@@ -89,7 +100,13 @@ impl<T> Sender<T> {
 impl<T> Receiver<T> {
     /// Takes the next item; `None` when every sender is gone.
     pub(crate) async fn recv(&mut self) -> Option<T> {
-        self.items.recv().await.map(|(item, _room)| item)
+        self.recv_held().await.map(|(item, _held)| item)
+    }
+
+    /// Takes the next item with its room, which is free when that is dropped; `None` when every sender is gone.
+    pub(crate) async fn recv_held(&mut self) -> Option<(T, Held)> {
+        let (item, room) = self.items.recv().await?;
+        Some((item, Held { _room: room }))
     }
 }
 

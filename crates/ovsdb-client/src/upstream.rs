@@ -9,7 +9,8 @@
 //! 1. What comes is, again and again: [`Inbound::Up`], then any number of [`Inbound::Notification`], [`Inbound::Reply`] and
 //!    [`Inbound::Schema`], then [`Inbound::Down`] with the same connection. Connections have rising numbers. After the
 //!    end of the client there is [`None`], with or without a `Down` before it.
-//! 2. Notifications and replies keep the order in which the server sent them; so an update that the server sends before
+//! 2. Notifications and replies keep the order in which the server sent them, also where a replica is told directly, which is
+//!    only while its queue is empty; so an update that the server sends before
 //!    the reply to a transaction comes before that reply.
 //! 3. A request that was accepted has one `Reply`, or the `Down` of its connection and no reply. No id is used twice
 //!    by the same client, over all its connections.
@@ -24,8 +25,9 @@
 //! 7. Texts are whole JSON values by their brackets and quotes, in UTF-8; their insides were not checked. A replica that finds
 //!    something else there says so by [`Requests::reject`].
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use ovsdb_proto::json::Json;
@@ -116,7 +118,7 @@ pub enum Inbound {
 
 impl Inbound {
     /// How many bytes this counts for in the queue.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Inbound::Notification { params, .. } => params.len(),
             Inbound::Reply {
@@ -223,10 +225,32 @@ pub enum Rejection {
     Inconsistent,
 }
 
+/// A replica that takes what comes without a queue, by whoever brings it.
+pub(crate) trait Direct: Send + Sync {
+    /// Takes it if that takes little time now, and gives it back if not. Called only while nothing is in the queue, and nothing
+    /// that was is still [held](Upstream::next_held).
+    ///
+    /// # Errors
+    /// It has to go through the queue.
+    fn take(&self, inbound: Inbound) -> Result<(), Inbound>;
+}
+
+/// Where a replica says how it can be told directly.
+#[derive(Clone, Default)]
+struct Shortcut(Arc<OnceLock<Weak<dyn Direct>>>);
+
+impl fmt::Debug for Shortcut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_known = self.0.get().is_some();
+        f.debug_tuple("Shortcut").field(&is_known).finish()
+    }
+}
+
 /// A replica's end.
 #[derive(Debug)]
 pub struct Upstream {
     inbound: queue::Receiver<Inbound>,
+    shortcut: Shortcut,
     requests: Requests,
 }
 
@@ -244,6 +268,7 @@ pub struct Requests {
 pub struct Downstream {
     replica: u64,
     inbound: queue::Sender<Inbound>,
+    shortcut: Shortcut,
 }
 
 /// What a client's replicas ask, all of them together.
@@ -288,10 +313,16 @@ impl Registrar {
             outbound: self.outbound.clone(),
             rejected: self.rejected.clone(),
         };
-        let upstream = Upstream { inbound, requests };
+        let shortcut = Shortcut::default();
+        let upstream = Upstream {
+            inbound,
+            shortcut: shortcut.clone(),
+            requests,
+        };
         let downstream = Downstream {
             replica,
             inbound: to,
+            shortcut,
         };
         (upstream, downstream)
     }
@@ -306,6 +337,20 @@ impl Upstream {
     /// What comes next; `None` when the client has ended. Safe to cancel.
     pub async fn next(&mut self) -> Option<Inbound> {
         self.inbound.recv().await
+    }
+
+    /// What comes next, as [`Upstream::next`] does. Nothing is told [directly](Upstream::tell_directly) until what comes with it
+    /// is dropped.
+    pub(crate) async fn next_held(&mut self) -> Option<(Inbound, queue::Held)> {
+        self.inbound.recv_held().await
+    }
+
+    /// From now on, notifications that come while nothing else waits go to `replica` as long as it is there, and into the queue
+    /// only if it does not take them.
+    pub(crate) fn tell_directly(&self, replica: Weak<dyn Direct>) {
+        // An upstream has one replica; a second one would have to take the queue from the first.
+        let is_first = self.shortcut.0.set(replica).is_ok();
+        debug_assert!(is_first, "an upstream has one replica");
     }
 
     /// The way to ask.
@@ -382,10 +427,25 @@ impl Downstream {
         self.replica
     }
 
-    /// Tells the replica something if its queue has room; gives it back if not, or if the replica is gone.
+    /// Tells the replica something directly if it can be, or if its queue has room; gives it back if not, or if the replica is
+    /// gone.
     pub(crate) fn offer(&self, inbound: Inbound) -> Result<(), Inbound> {
+        let inbound = match self.tell_directly(inbound) {
+            Ok(()) => return Ok(()),
+            Err(inbound) => inbound,
+        };
         let bytes = inbound.bytes();
         self.inbound.offer(inbound, bytes)
+    }
+
+    fn tell_directly(&self, inbound: Inbound) -> Result<(), Inbound> {
+        if !matches!(inbound, Inbound::Notification { .. }) || !self.inbound.is_idle() {
+            return Err(inbound);
+        }
+        match self.shortcut.0.get().and_then(Weak::upgrade) {
+            Some(replica) => replica.take(inbound),
+            None => Err(inbound),
+        }
     }
 
     /// Tells the replica something when its queue has room.
@@ -403,6 +463,9 @@ impl Downstream {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+
     use ovsdb_proto::json;
 
     use super::*;
@@ -431,6 +494,84 @@ mod tests {
             let params = format!("[{other},{{}}]");
             assert_eq!(MonitorId::first_of(params.as_bytes()), None, "{other}");
         }
+    }
+
+    /// Takes what it is told, as long as it may.
+    #[derive(Default)]
+    struct Taker {
+        is_busy: AtomicBool,
+        taken: Mutex<Vec<Inbound>>,
+    }
+
+    impl Direct for Taker {
+        fn take(&self, inbound: Inbound) -> Result<(), Inbound> {
+            if self.is_busy.load(Ordering::Relaxed) {
+                return Err(inbound);
+            }
+            self.taken.lock().expect("nobody panics").push(inbound);
+            Ok(())
+        }
+    }
+
+    fn update(nth: u64) -> Inbound {
+        Inbound::Notification {
+            method: Method::Update3,
+            monitor: MonitorId { replica: 0, nth },
+            params: Bytes::from_static(b"[]"),
+        }
+    }
+
+    fn nth(inbound: &Inbound) -> Option<u64> {
+        match inbound {
+            Inbound::Notification { monitor, .. } => Some(monitor.nth),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_directly_overtakes_nothing() {
+        let (registrar, _asked) = registrar();
+        let (mut upstream, downstream) = registrar.register();
+        let taker = Arc::<Taker>::default();
+        let direct: Arc<dyn Direct> = Arc::clone(&taker) as _;
+        upstream.tell_directly(Arc::downgrade(&direct));
+        let offer = |number| downstream.offer(update(number)).is_ok();
+        let taken = || -> Vec<Option<u64>> {
+            let taken = taker.taken.lock().expect("nobody panics");
+            taken.iter().map(nth).collect()
+        };
+
+        assert!(offer(1));
+        assert_eq!(taken(), [Some(1)]);
+        taker.is_busy.store(true, Ordering::Relaxed);
+        assert!(offer(2));
+        taker.is_busy.store(false, Ordering::Relaxed);
+        // The second is in the queue, then in the hands of whoever took it from there.
+        assert!(offer(3));
+        let (second, held) = upstream.next_held().await.expect("it was offered");
+        assert_eq!(nth(&second), Some(2));
+        let (third, held_too) = upstream.next_held().await.expect("it was offered");
+        assert_eq!(nth(&third), Some(3));
+        drop(held);
+        assert!(offer(4));
+        assert_eq!(taken(), [Some(1)]);
+        drop(held_too);
+        let fourth = upstream.next().await.expect("it was offered");
+        assert_eq!(nth(&fourth), Some(4));
+        assert!(offer(5));
+        assert_eq!(taken(), [Some(1), Some(5)]);
+
+        // Replies come by the queue, and without the replica everything does.
+        let reply = Inbound::Reply {
+            id: RequestId(1),
+            result: Ok(Bytes::from_static(b"[]")),
+        };
+        assert!(downstream.offer(reply).is_ok());
+        assert!(upstream.next().await.is_some());
+        drop((direct, taker));
+        assert!(downstream.offer(update(6)).is_ok());
+        let sixth = upstream.next().await.expect("it was offered");
+        assert_eq!(nth(&sixth), Some(6));
     }
 
     #[tokio::test]

@@ -339,6 +339,11 @@ impl Follower {
         }
     }
 
+    /// Whether the contents follow the server's: whether that is its [status](Follower::status).
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live { .. })
+    }
+
     /// When it wants an [`Input::Tick`], in milliseconds of the clock that [`Follower::step`] is told.
     pub fn wakes_at(&self) -> Option<u64> {
         match self.state {

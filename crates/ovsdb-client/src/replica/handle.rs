@@ -102,8 +102,14 @@ impl Replica {
         let shared = Arc::<Shared>::default();
         let (to_readers, status) = watch::channel(Status::Empty);
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
-        let task = Task::new(upstream, database, Arc::clone(&shared), to_readers, ordered);
-        tokio::spawn(task.run(follower));
+        let task = Task::new(
+            upstream,
+            database,
+            follower,
+            Arc::clone(&shared),
+            to_readers,
+        );
+        tokio::spawn(task.run(ordered));
         Replica {
             shared,
             status,

@@ -1,17 +1,19 @@
 //! The task that drives a follower: between a client, who has the connection, and those who read.
 //!
-//! It takes what comes without waiting for readers, and decides nothing.
+//! It takes what comes without waiting for readers, and decides nothing. A small update that comes while nothing else is to be
+//! done is not even brought to it: whoever reads the connection has the follower take it, without a switch of tasks. The task
+//! is woken only if more follows from that than other contents.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ecow::EcoString;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::words::Method;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::conditions::Wanted;
@@ -20,10 +22,13 @@ use super::handle::Shared;
 use super::index::Index;
 use super::submit::{Submission, Transactions};
 use crate::event::RequestId;
-use crate::upstream::{ConnectionId, Inbound, NotAccepted, Rejection, Requests, Upstream};
+use crate::upstream::{ConnectionId, Direct, Inbound, NotAccepted, Rejection, Requests, Upstream};
 
 /// Longer messages are read on a thread for such work, so that a runtime of one thread goes on meanwhile.
 const IN_PLACE_BYTES_MAX: usize = 256 << 10;
+
+/// Longer updates go through the queue, so that the connection is read on meanwhile.
+const DIRECT_BYTES_MAX: usize = 16 << 10;
 
 /// What readers want of the task.
 #[derive(Debug)]
@@ -59,13 +64,31 @@ enum Question {
 /// See the module's documentation.
 pub(super) struct Task {
     upstream: Upstream,
+    desk: Arc<Desk>,
+}
+
+/// Where the follower is, for the task and for those who read the connection.
+struct Desk {
+    /// Nobody waits for anything while holding this.
+    state: Mutex<State>,
+    /// Wakes the task when it is to look at what is to be done.
+    wake: Notify,
+}
+
+struct State {
+    /// Not here while it reads something large.
+    follower: Option<Follower>,
+    work: Work,
+}
+
+/// What is done for the follower, and what is known for that.
+struct Work {
+    requests_to: Requests,
     database: EcoString,
     shared: Arc<Shared>,
     /// Readers are woken by [`Shared::changed`] when it has changed, also by its end.
     status: watch::Sender<Status>,
     _ending: Ending,
-    /// Ends when nobody reads any more.
-    orders: mpsc::Receiver<Order>,
     connection: Option<ConnectionId>,
     /// What the follower has asked that has no reply yet.
     requests: HashMap<RequestId, Question>,
@@ -90,20 +113,20 @@ impl Drop for Ending {
 }
 
 impl Task {
+    /// Ready to drive `follower`.
     pub(super) fn new(
         upstream: Upstream,
         database: &str,
+        follower: Follower,
         shared: Arc<Shared>,
         status: watch::Sender<Status>,
-        orders: mpsc::Receiver<Order>,
     ) -> Task {
-        Task {
-            upstream,
+        let work = Work {
+            requests_to: upstream.requests().clone(),
             database: database.into(),
+            status,
             _ending: Ending(Arc::clone(&shared)),
             shared,
-            status,
-            orders,
             connection: None,
             requests: HashMap::new(),
             unsent: VecDeque::new(),
@@ -111,72 +134,193 @@ impl Task {
             indexed: Vec::new(),
             conditions: VecDeque::new(),
             began: Instant::now(),
-        }
+        };
+        let follower = Some(follower);
+        let desk = Arc::new(Desk {
+            state: Mutex::new(State { follower, work }),
+            wake: Notify::new(),
+        });
+        let direct: Arc<dyn Direct> = Arc::clone(&desk) as _;
+        upstream.tell_directly(Arc::downgrade(&direct));
+        Task { upstream, desk }
     }
 
-    /// Drives `follower` until nobody reads any more, or the client has ended.
-    pub(super) async fn run(mut self, mut follower: Follower) {
-        loop {
-            let wakes_at = follower.wakes_at().map(Duration::from_millis);
-            let wakes_at = wakes_at.map(|since| self.began + since);
-            let full = (!self.unsent.is_empty()).then(|| self.upstream.requests().clone());
-            let inbound = tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => self.order(order, &follower),
-                    None => {
-                        let last = follower.close();
-                        self.act(last, false);
-                        return;
-                    }
+    /// Drives the follower until nobody reads any more, which is when `orders` end, or the client has ended.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(waiting) = self.desk.waiting() {
+            // Until it is dealt with, nothing else is taken before it.
+            let mut _held = None;
+            let event = tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => Event::Order(order),
+                    None => Event::Close,
                 },
-                inbound = self.upstream.next() => match inbound {
-                    Some(inbound) => self.input(inbound, &follower),
+                inbound = self.upstream.next_held() => match inbound {
+                    Some((inbound, held)) => {
+                        _held = Some(held);
+                        Event::Inbound(inbound)
+                    }
                     None => return,
                 },
-                () = room(full) => None,
-                () = sleep_until(wakes_at) => Some(Input::Tick),
+                () = room(waiting.full) => Event::Look,
+                () = self.desk.wake.notified() => Event::Look,
+                () = sleep_until(waiting.wakes_at) => Event::Tick,
             };
-            self.send_unsent();
-            let Some(input) = inbound else {
-                continue;
-            };
-            let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let is_large = match &input {
-                Input::Index(_) => true,
-                input => bytes(input) > IN_PLACE_BYTES_MAX,
-            };
-            let actions = if is_large {
-                let step = tokio::task::spawn_blocking(move || {
-                    let actions = follower.step(now_ms, input);
-                    (follower, actions)
-                });
-                let actions;
-                (follower, actions) = match step.await {
-                    Ok(done) => done,
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        // The runtime ends.
-                        Err(_) => return,
-                    },
-                };
-                actions
-            } else {
-                follower.step(now_ms, input)
-            };
-            self.act(actions, is_large);
-            for answer in self.indexed.drain(..) {
-                // Whoever asked may have gone.
-                let _ = answer.send(());
+            match self.desk.handle(event) {
+                Handled::Done => {}
+                Handled::Ended => return,
+                Handled::IsLarge(mut follower, now_ms, input) => {
+                    let step = tokio::task::spawn_blocking(move || {
+                        let actions = follower.step(now_ms, input);
+                        (follower, actions)
+                    });
+                    match step.await {
+                        Ok((follower, actions)) => self.desk.put_back(follower, actions),
+                        Err(error) => match error.try_into_panic() {
+                            Ok(panic) => std::panic::resume_unwind(panic),
+                            // The runtime ends.
+                            Err(_) => return,
+                        },
+                    }
+                }
             }
-            let status = follower.status();
-            if matches!(status, Status::Live | Status::Failed(_)) {
-                self.transactions.release(generation(&follower));
-            }
-            if matches!(status, Status::Failed(_)) {
-                self.conditions.clear();
-            }
-            self.tell(status);
         }
+    }
+}
+
+/// What the task has to deal with.
+enum Event {
+    Order(Order),
+    Inbound(Inbound),
+    /// Something may be done now that could not be before.
+    Look,
+    Tick,
+    /// Nobody reads any more.
+    Close,
+}
+
+/// What the task waits for besides orders and what comes.
+struct Waiting {
+    /// For room to send what could not be sent.
+    full: Option<Requests>,
+    wakes_at: Option<Instant>,
+}
+
+/// What became of an event.
+enum Handled {
+    Done,
+    /// It is to be read on another thread, at this time.
+    IsLarge(Follower, u64, Input),
+    /// There is nothing more to be done.
+    Ended,
+}
+
+impl Desk {
+    /// `None` if the follower was left in the middle of something, by a panic: then it is of no use any more.
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.lock().ok()
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        let state = self.state()?;
+        let wakes_at = state.follower.as_ref().and_then(Follower::wakes_at);
+        let is_full = !state.work.unsent.is_empty();
+        Some(Waiting {
+            full: is_full.then(|| state.work.requests_to.clone()),
+            wakes_at: wakes_at.map(|since| state.work.began + Duration::from_millis(since)),
+        })
+    }
+
+    fn handle(&self, event: Event) -> Handled {
+        let Some(mut state) = self.state() else {
+            return Handled::Ended;
+        };
+        let State { follower, work } = &mut *state;
+        let Some(here) = follower else {
+            return Handled::Ended;
+        };
+        let input = match event {
+            Event::Order(order) => work.order(order, here),
+            Event::Inbound(inbound) => work.input(inbound, here),
+            Event::Look => None,
+            Event::Tick => Some(Input::Tick),
+            Event::Close => {
+                let last = here.close();
+                work.act(last, false);
+                return Handled::Ended;
+            }
+        };
+        work.send_unsent();
+        let Some(input) = input else {
+            return Handled::Done;
+        };
+        let now_ms = work.now_ms();
+        let is_large = match &input {
+            Input::Index(_) => true,
+            input => bytes(input) > IN_PLACE_BYTES_MAX,
+        };
+        if is_large {
+            return match follower.take() {
+                Some(follower) => Handled::IsLarge(follower, now_ms, input),
+                None => Handled::Ended,
+            };
+        }
+        let actions = here.step(now_ms, input);
+        work.finish(here, actions, false);
+        Handled::Done
+    }
+
+    fn put_back(&self, follower: Follower, actions: Vec<Action>) {
+        if let Some(mut state) = self.state() {
+            state.work.finish(&follower, actions, true);
+            state.follower = Some(follower);
+        }
+    }
+}
+
+impl Direct for Desk {
+    fn take(&self, inbound: Inbound) -> Result<(), Inbound> {
+        if inbound.bytes() > DIRECT_BYTES_MAX {
+            return Err(inbound);
+        }
+        let Ok(mut state) = self.state.try_lock() else {
+            return Err(inbound);
+        };
+        let State { follower, work } = &mut *state;
+        let Some(follower) = follower.as_mut().filter(|follower| follower.is_live()) else {
+            return Err(inbound);
+        };
+        if let Some(input) = work.input(inbound, follower) {
+            let actions = follower.step(work.now_ms(), input);
+            work.finish(follower, actions, false);
+            if !follower.is_live() || !work.unsent.is_empty() {
+                self.wake.notify_one();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Does what a step of the follower led to, and tells readers.
+    fn finish(&mut self, follower: &Follower, actions: Vec<Action>, is_large: bool) {
+        self.act(actions, is_large);
+        for answer in self.indexed.drain(..) {
+            // Whoever asked may have gone.
+            let _ = answer.send(());
+        }
+        let status = follower.status();
+        if matches!(status, Status::Live | Status::Failed(_)) {
+            self.transactions.release(generation(follower));
+        }
+        if matches!(status, Status::Failed(_)) {
+            self.conditions.clear();
+        }
+        self.tell(status);
     }
 
     /// Tells readers how things stand, and that there may be other contents.
@@ -192,7 +336,7 @@ impl Task {
 
     /// Does what a reader wants.
     fn order(&mut self, order: Order, follower: &Follower) -> Option<Input> {
-        let requests = self.upstream.requests();
+        let requests = &self.requests_to;
         match order {
             Order::Transact(submission) => {
                 // What is done on old contents would be refused, or worse.
@@ -319,7 +463,7 @@ impl Task {
                         } else {
                             Rejection::Inconsistent
                         };
-                        self.upstream.requests().reject(connection, why);
+                        self.requests_to.reject(connection, why);
                     }
                 }
             }
@@ -332,7 +476,7 @@ impl Task {
             return;
         };
         while let Some((question, method, params)) = self.unsent.front() {
-            let requests = self.upstream.requests();
+            let requests = &self.requests_to;
             match requests.try_request(connection, *method, params.clone()) {
                 Ok(id) => {
                     self.requests.insert(id, *question);
