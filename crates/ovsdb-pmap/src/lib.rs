@@ -20,6 +20,9 @@ pub use self::difference::{Difference, Differences};
 const NODE_MAX: usize = 16;
 /// A node with fewer entries is merged with a neighbour if both fit into one.
 const NODE_MIN: usize = NODE_MAX / 4;
+/// Levels of inner nodes. Each comes into being when a root of more than [`NODE_MAX`] children is halved, so that this many
+/// take more changes than can be made.
+const DEPTH_MAX: usize = 24;
 
 /// A persistent map from `K` to `V`, ordered by `K`. See the module's documentation for its costs.
 pub struct PMap<K, V> {
@@ -297,19 +300,34 @@ impl<K: Ord + Clone, V: Clone> PMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.get(key)?;
-        let mut node = Arc::make_mut(self.root.as_mut()?);
-        loop {
+        // An absent key must not cost copies of shared nodes, and a key is not looked for twice.
+        let mut way = [0; DEPTH_MAX];
+        let mut depth = 0;
+        let mut node = self.root.as_deref()?;
+        let at = loop {
             match node {
                 Node::Inner(inner) => {
-                    let at = inner.child_index(key);
-                    node = Arc::make_mut(&mut inner.children[at]);
+                    way[depth] = inner.child_index(key);
+                    node = &inner.children[way[depth]];
+                    depth += 1;
                 }
                 Node::Leaf(entries) => {
-                    let at = entries.binary_search_by(|(k, _)| k.borrow().cmp(key));
-                    return at.ok().map(|at| &mut entries[at].1);
+                    let found = entries.binary_search_by(|(k, _)| k.borrow().cmp(key));
+                    break found.ok()?;
                 }
             }
+        };
+        let mut node = Arc::make_mut(self.root.as_mut()?);
+        for &at in &way[..depth] {
+            match node {
+                Node::Inner(inner) => node = Arc::make_mut(&mut inner.children[at]),
+                // The copy of a node is as the node is.
+                Node::Leaf(_) => return None,
+            }
+        }
+        match node {
+            Node::Leaf(entries) => entries.get_mut(at).map(|(_, value)| value),
+            Node::Inner(_) => None,
         }
     }
 }

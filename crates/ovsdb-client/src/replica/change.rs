@@ -212,6 +212,17 @@ impl Changes {
         plain.into_iter().flatten().chain(followed)
     }
 
+    /// Whether any change is of interest.
+    pub(super) fn has_any(&self, interest: &Interest) -> bool {
+        match self.newer.step_from(&self.older) {
+            Some(step) if interest.follows.is_empty() => {
+                let mut changes = step.iter().filter_map(|row| self.of_step(row));
+                changes.any(|change| interest.has(&change))
+            }
+            _ => self.iter(interest).next().is_some(),
+        }
+    }
+
     /// All changes.
     pub(super) fn every(&self) -> impl Iterator<Item = Change<'_>> {
         self.of_tables(|_| true)

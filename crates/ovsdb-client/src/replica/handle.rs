@@ -292,7 +292,7 @@ impl Watcher {
             let older =
                 older.unwrap_or_else(|| Arc::new(Version::empty(Arc::clone(newer.projection()))));
             let changes = Changes::between(older, newer);
-            if changes.iter(&self.interest).next().is_some() {
+            if changes.has_any(&self.interest) {
                 return Ok(changes);
             }
         }

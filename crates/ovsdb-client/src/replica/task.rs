@@ -77,7 +77,7 @@ struct Desk {
 
 struct State {
     /// Not here while it reads something large.
-    follower: Option<Follower>,
+    follower: Option<Box<Follower>>,
     work: Work,
 }
 
@@ -135,7 +135,7 @@ impl Task {
             conditions: VecDeque::new(),
             began: Instant::now(),
         };
-        let follower = Some(follower);
+        let follower = Some(Box::new(follower));
         let desk = Arc::new(Desk {
             state: Mutex::new(State { follower, work }),
             wake: Notify::new(),
@@ -210,7 +210,7 @@ struct Waiting {
 enum Handled {
     Done,
     /// It is to be read on another thread, at this time.
-    IsLarge(Follower, u64, Input),
+    IsLarge(Box<Follower>, u64, Input),
     /// There is nothing more to be done.
     Ended,
 }
@@ -223,7 +223,7 @@ impl Desk {
 
     fn waiting(&self) -> Option<Waiting> {
         let state = self.state()?;
-        let wakes_at = state.follower.as_ref().and_then(Follower::wakes_at);
+        let wakes_at = state.follower.as_deref().and_then(Follower::wakes_at);
         let is_full = !state.work.unsent.is_empty();
         Some(Waiting {
             full: is_full.then(|| state.work.requests_to.clone()),
@@ -270,7 +270,7 @@ impl Desk {
         Handled::Done
     }
 
-    fn put_back(&self, follower: Follower, actions: Vec<Action>) {
+    fn put_back(&self, follower: Box<Follower>, actions: Vec<Action>) {
         if let Some(mut state) = self.state() {
             state.work.finish(&follower, actions, true);
             state.follower = Some(follower);

@@ -59,17 +59,39 @@ impl Row {
         pairs.map(|(value, other)| value.bytes_beside(other)).sum()
     }
 
-    /// The row that differs from this one by `differences`.
-    fn modified(&self, table: &TableSchema, differences: &RowColumns) -> Result<Row, OvsdbError> {
+    /// The row that differs from this one by `differences`. Of the others nothing is looked at.
+    fn modified(
+        &self,
+        table: &TableSchema,
+        differences: &RowColumns,
+    ) -> Result<Modified, OvsdbError> {
         let mut row = Arc::clone(&self.0);
+        let (mut bytes_gone, mut bytes_come) = (0, 0);
         for (column, difference) in differences {
             let old = column.of(&self.0);
             let new = old.apply_diff(difference, &table.column(*column).ty)?;
-            // Copied the first time, when it is shared with `self`.
-            Arc::make_mut(&mut row)[column.index()] = new;
+            bytes_gone += old.bytes_beside(&new);
+            bytes_come += new.bytes_beside(old);
+            if *old != new {
+                // Copied the first time, when it is shared with `self`.
+                Arc::make_mut(&mut row)[column.index()] = new;
+            }
         }
-        Ok(Row(row))
+        Ok(Modified {
+            row: Row(row),
+            bytes_gone,
+            bytes_come,
+        })
     }
+}
+
+/// What became of a row.
+struct Modified {
+    /// The very same row if nothing changed.
+    row: Row,
+    /// About how many bytes its values needed that the new ones do not share, and the other way round.
+    bytes_gone: usize,
+    bytes_come: usize,
 }
 
 /// Bytes of a row beside its values: its place in the table, and the counters of what is shared.
@@ -336,11 +358,19 @@ impl Version {
         for update in updates {
             let table = update.table;
             for (uuid, change) in update.rows {
+                let is_whole = matches!(change, RowUpdate::Replace(_));
                 let (old, new) = version
                     .apply(table, uuid, change)
                     .map_err(|kind| self.misfit(table, uuid, kind))?;
+                let is_new = match (&old, &new) {
+                    // Differences that change nothing lead to the same row.
+                    (Some(old), Some(new)) => {
+                        !(old.is_shared_with(new) || (is_whole && old == new))
+                    }
+                    _ => true,
+                };
                 if let Some(rows) = &mut step
-                    && old != new
+                    && is_new
                 {
                     rows.push((table, old, new));
                 }
@@ -398,11 +428,11 @@ impl Version {
             RowUpdate::Modify(differences) => {
                 let row = rows.get_mut(&uuid).ok_or(MisfitKind::Unknown)?;
                 let table = self.projection.schema.table(table);
-                let new = row
+                let modified = row
                     .modified(table, &differences)
                     .map_err(MisfitKind::Difference)?;
-                self.bytes =
-                    self.bytes.saturating_sub(row.bytes_beside(&new)) + new.bytes_beside(row);
+                self.bytes = self.bytes.saturating_sub(modified.bytes_gone) + modified.bytes_come;
+                let new = modified.row;
                 (Some(std::mem::replace(row, new.clone())), Some(new))
             }
             RowUpdate::Delete => {
