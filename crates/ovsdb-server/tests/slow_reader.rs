@@ -5,8 +5,6 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ovsdb_proto::framer::Framer;
 use ovsdb_proto::json::Json;
@@ -60,35 +58,25 @@ fn a_client_that_does_not_read_is_told_later_what_changed_in_all() {
 }
 
 #[test]
-fn a_client_that_takes_no_replies_is_not_read_from_and_loses_nothing() {
+fn a_client_that_takes_no_replies_holds_up_nobody_and_loses_nothing() {
     let fixture = Fixture::new(&["D"]);
     let mut other = fixture.connect();
     let text = "x".repeat(100_000);
     let count = 200;
     let mut receiver = UnixStream::connect(fixture.socket()).unwrap();
     let mut sender = receiver.try_clone().unwrap();
-    let sent = Arc::new(AtomicUsize::new(0));
-    let sending = std::thread::spawn({
-        let sent = sent.clone();
-        move || {
-            for id in 0..count {
-                let request = format!(r#"{{"id":{id},"method":"echo","params":["{text}"]}}"#);
-                sender.write_all(request.as_bytes()).unwrap();
-                sent.fetch_add(1, Ordering::SeqCst);
-            }
+    let sending = std::thread::spawn(move || {
+        for id in 0..count {
+            let request = format!(r#"{{"id":{id},"method":"echo","params":["{text}"]}}"#);
+            sender.write_all(request.as_bytes()).unwrap();
         }
     });
-    // Others are served, and however long that takes, the server does not take in everything.
     for _ in 0..200 {
         other.check(
             r#"{"op":"insert","table":"U","row":{}}"#,
             r#"[{"uuid":["uuid","U"]}]"#,
         );
     }
-    assert!(
-        sent.load(Ordering::SeqCst) < count,
-        "20 MB went into a server that may queue one"
-    );
 
     let mut framer = Framer::new(1 << 20);
     let mut buffer = vec![0; 1 << 16];

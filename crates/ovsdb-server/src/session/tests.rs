@@ -1,5 +1,5 @@
 //! What a session does when a database ends while a request about it is under way, when it is to probe its peer just as
-//! it sends something, and before it does much.
+//! it sends something, when its peer takes nothing, and before it does much.
 
 use std::time::Duration;
 
@@ -162,6 +162,41 @@ fn a_peer_is_probed_although_it_is_sent_something_just_then() {
         };
         let probe = r#"{"id":"echo","method":"echo","params":[]}"#;
         assert!(heard.ends_with(probe), "{heard}");
+    });
+}
+
+#[test]
+fn a_peer_that_takes_no_replies_is_not_read_from() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let Fixture {
+            server,
+            mut session,
+            mut peer,
+        } = Fixture::new().await;
+        let mut reconnect = Reconnect::new("test", server.now_ms());
+        reconnect.connected(server.now_ms());
+        let reconnect = Mutex::new(reconnect);
+        let text = "x".repeat(100_000);
+        let request = format!(r#"{{"id":0,"method":"echo","params":["{text}"]}}"#);
+        let sent = async {
+            for _ in 0..20 * limits::OUTBOX_BYTES_MAX / request.len() {
+                peer.write_all(request.as_bytes())
+                    .await
+                    .expect("it is open");
+            }
+        };
+        tokio::select! {
+            biased;
+            end = session.serve(&reconnect) => panic!("{:?}", end.is_ok()),
+            () = sent => panic!("the session has read everything"),
+            // Time passes when neither can go on.
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        let replies = limits::OUTBOX_BYTES_MAX..=limits::OUTBOX_BYTES_MAX + request.len();
+        let backlog = session.link.backlog();
+        assert!(replies.contains(&backlog), "{backlog} bytes");
     });
 }
 
