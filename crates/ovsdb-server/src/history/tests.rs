@@ -27,11 +27,16 @@ fn nothing() -> Arc<Commit> {
     })
 }
 
+/// Adds a commit that leads to the version `id`, and drops what is forgotten.
+fn push(history: &mut History, id: Uuid, commit: Arc<Commit>) {
+    history.push(id, commit, &mut Forgotten::default());
+}
+
 /// A history of `commits` commits that leads from version 0 to version `commits`.
 fn history(commits: u8, bounds: Bounds) -> History {
     let mut history = History::with_bounds(id(0), 0, bounds);
     for number in 1..=commits {
-        history.push(id(number), nothing(), &mut Forgotten::default());
+        push(&mut history, id(number), nothing());
     }
     history
 }
@@ -85,7 +90,7 @@ fn commits_come_oldest_first() {
     let mut history = history(0, ROOMY);
     let commits: Vec<Arc<Commit>> = (0..3).map(|_| nothing()).collect();
     for (number, commit) in (1..).zip(&commits) {
-        history.push(id(number), commit.clone(), &mut Forgotten::default());
+        push(&mut history, id(number), commit.clone());
     }
     let told = history.since(id(1), Shown::KeptColumns).expect("known");
     assert!(is_same(&told, &commits[1..]));
@@ -103,7 +108,7 @@ fn the_oldest_versions_go_when_there_are_too_many_bytes() {
     assert_eq!(found, [None, None, None, Some(2), Some(1), Some(0)]);
     assert_eq!(history.bytes(), 2 * one);
     assert_eq!(history.numbers.len(), 3);
-    history.push(id(6), nothing(), &mut Forgotten::default());
+    push(&mut history, id(6), nothing());
     assert_eq!(after(&history, 4), Some(2));
 }
 
@@ -120,7 +125,7 @@ fn versions_from_a_file_are_known_to_those_who_were_shown_what_files_keep() {
     let mut history = history(2, ROOMY);
     let begin = without_record(id(2));
     history.begin_own(begin);
-    history.push(id(3), nothing(), &mut Forgotten::default());
+    push(&mut history, id(3), nothing());
     let check = |id, kept, other| {
         let found = [Shown::KeptColumns, others()].map(|shown| count(&history, id, shown));
         assert_eq!(found, [kept, other], "{id}");
@@ -136,7 +141,7 @@ fn versions_from_a_file_are_known_to_those_who_were_shown_what_files_keep() {
 fn versions_without_record_of_another_process_are_what_the_file_kept_of_them() {
     let mut history = history(2, ROOMY);
     history.begin_own(without_record(id(2)));
-    history.push(id(3), nothing(), &mut Forgotten::default());
+    push(&mut history, id(3), nothing());
     for (number, kept) in [(0, Some(3)), (2, Some(1)), (3, Some(0)), (4, None)] {
         let id = without_record(id(number));
         assert_eq!(count(&history, id, Shown::KeptColumns), kept, "{number}");
@@ -161,7 +166,7 @@ fn own_versions_without_record_count_on_their_own() {
     history.begin_own(without_record(id(1)));
     let ids = [(); 3].map(|()| without_record(id(1)));
     for id in ids {
-        history.push(id, nothing(), &mut Forgotten::default());
+        push(&mut history, id, nothing());
     }
     let found = ids.map(|id| count(&history, id, others()));
     assert_eq!(found, [Some(2), Some(1), Some(0)]);
@@ -172,7 +177,7 @@ fn own_versions_without_record_count_on_their_own() {
 fn a_version_that_is_like_the_one_before_has_no_commit() {
     let mut history = history(1, ROOMY);
     history.push_same(id(2));
-    history.push(id(3), nothing(), &mut Forgotten::default());
+    push(&mut history, id(3), nothing());
     assert_eq!(
         [1, 2, 3].map(|number| after(&history, number)),
         [Some(1), Some(1), Some(0)]
@@ -183,7 +188,7 @@ fn a_version_that_is_like_the_one_before_has_no_commit() {
 fn nothing_before_a_clearing_is_known() {
     let mut history = history(2, ROOMY);
     history.clear_to(id(3), 0);
-    history.push(id(4), nothing(), &mut Forgotten::default());
+    push(&mut history, id(4), nothing());
     let found = [0, 2, 3, 4].map(|number| after(&history, number));
     assert_eq!(found, [None, None, Some(1), Some(0)]);
     assert_eq!(count(&history, id(3), others()), Some(1));
@@ -230,21 +235,13 @@ fn old_rows_are_what_costs_and_the_more_rows_a_database_has_the_more_of_them_may
     let mut history = History::with_bounds(id(0), 0, bounds);
     let text = "x".repeat(10_000);
     let insert = format!(r#"[{{"op":"insert","table":"T","row":{{"text":"{text}"}}}}]"#);
-    history.push(
-        id(1),
-        transact(&mut database, &insert),
-        &mut Forgotten::default(),
-    );
+    push(&mut history, id(1), transact(&mut database, &insert));
     assert!(history.bytes() < 1000, "a new row is the database's");
     for (number, rows) in [(2, 1), (3, 1), (4, 1)] {
         let text = number.to_string().repeat(10_000);
         let update =
             format!(r#"[{{"op":"update","table":"T","where":[],"row":{{"text":"{text}"}}}}]"#);
-        history.push(
-            id(number),
-            transact(&mut database, &update),
-            &mut Forgotten::default(),
-        );
+        push(&mut history, id(number), transact(&mut database, &update));
         assert!(history.bytes() <= rows * 20_000);
     }
     assert_eq!(
@@ -253,20 +250,12 @@ fn old_rows_are_what_costs_and_the_more_rows_a_database_has_the_more_of_them_may
     );
 
     for number in 5..15 {
-        history.push(
-            id(number),
-            transact(&mut database, &insert),
-            &mut Forgotten::default(),
-        );
+        push(&mut history, id(number), transact(&mut database, &insert));
     }
     // Eleven rows would be worth more than the maximum.
     let update = r#"[{"op":"update","table":"T","where":[["text","==","y"]],"row":{"text":"z"}},
         {"op":"delete","table":"T","where":[]}]"#;
-    history.push(
-        id(15),
-        transact(&mut database, update),
-        &mut Forgotten::default(),
-    );
+    push(&mut history, id(15), transact(&mut database, update));
     assert_eq!(history.last(), id(15));
     assert_eq!((history.rows, after(&history, 14)), (0, None));
 }
@@ -337,7 +326,7 @@ fn whatever_is_put_aside_in_chunks_what_follows_a_version_is_told() {
         .collect();
     let ids: Vec<Uuid> = commits.iter().map(|_| fresh_uuid()).collect();
     for (commit, &id) in commits.iter().zip(&ids) {
-        history.push(id, commit.clone(), &mut Forgotten::default());
+        push(&mut history, id, commit.clone());
     }
     assert_eq!((history.chunks.len(), history.last()), (3, ids[count - 1]));
     for (number, &id) in ids.iter().enumerate() {
@@ -370,11 +359,7 @@ fn where_there_was_no_row_nothing_of_it_is_in_doubt() {
     let mut database = Database::new(schema(SCHEMA));
     let mut history = History::with_bounds(id(0), 0, ROOMY);
     let mut push = |history: &mut History, number, operations| {
-        history.push(
-            id(number),
-            transact(&mut database, operations),
-            &mut Forgotten::default(),
-        );
+        push(history, id(number), transact(&mut database, operations));
     };
     push(&mut history, 1, INSERT);
     push(&mut history, 2, DELETE);
