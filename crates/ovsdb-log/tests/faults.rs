@@ -506,16 +506,19 @@ fn what_is_known_to_be_on_the_disk_is_not_written_again() {
 
 #[test]
 fn what_cannot_be_read_any_more_as_it_was_is_not_promised() {
-    let memory = after_a_failed_sync(&SimulatedDisk::new(0), Fault::Forgotten(Errno::EIO));
-    let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
-    assert_eq!(contents(&mut log).len(), 20);
-    log.append(&payload(&[100])).expect("a healthy disk");
-    // The system needs the memory for something else, and finds on the disk what was there before.
-    let file = memory.open(Path::new(DB), Access::ReadWrite);
-    let file = file.expect("it exists");
-    file.write_at(&[0; 100], 300).expect("a healthy disk");
-    let error = log.commit().unwrap_err();
-    assert_eq!(log.append(&payload(&[101])), Err(error));
+    // In headers and in data.
+    for changed in 300..400 {
+        let memory = after_a_failed_sync(&SimulatedDisk::new(0), Fault::Forgotten(Errno::EIO));
+        let mut log = open(&memory, OpenMode::ReadWrite).expect("it exists");
+        assert_eq!(contents(&mut log).len(), 20);
+        log.append(&payload(&[100])).expect("a healthy disk");
+        // The system needs the memory for something else, and finds on the disk what was there before.
+        let file = memory.open(Path::new(DB), Access::ReadWrite);
+        let file = file.expect("it exists");
+        file.write_at(&[0], changed).expect("a healthy disk");
+        let error = log.commit().expect_err(&format!("byte {changed}"));
+        assert_eq!(log.append(&payload(&[101])), Err(error));
+    }
 }
 
 #[test]
