@@ -18,10 +18,10 @@ use crate::fs::{File, FileSystem};
 use crate::header::Header;
 
 use crate::path::sync_directory_of;
-use crate::reader::{Reader, read_full};
+use crate::reader::Reader;
 use crate::sync::{sync_file, write_full};
 
-/// How much is written again at a time, in bytes.
+/// How much is written again at a time at least, but for the last time, in bytes.
 const STEP_BYTES: usize = 512 << 10;
 
 /// A range of records of one file, and its name. There is no doubt once they are known to be on the disk.
@@ -55,10 +55,8 @@ impl Doubt {
     /// [`LogError::Io`]. If what was in doubt cannot be read any more as it was, that is one as well.
     pub(crate) fn sync(&self, file: &dyn File, name: &str) -> Result<(), LogError> {
         let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
-        let range = &doubted.range;
-        if !range.is_empty() {
-            write_again(file, name, range.clone())?;
-            self.check(file, name, range.clone())?;
+        if !doubted.range.is_empty() {
+            self.write_again(file, name, doubted.range.clone())?;
         }
         sync_file(file, name)?;
         if let Some((fs, path)) = &doubted.name {
@@ -68,52 +66,78 @@ impl Doubt {
         Ok(())
     }
 
-    /// Whether the file still holds what was read from it: the system may have given up what it could not write.
-    fn check(&self, file: &dyn File, name: &str, range: Range<u64>) -> Result<(), LogError> {
-        let changed = || LogError::io(format!("{name}: read failed"), rustix::io::Errno::IO);
+    /// Writes records where they are read, if they still are what was read before: the system may have given up what it
+    /// could not write.
+    fn write_again(&self, file: &dyn File, name: &str, range: Range<u64>) -> Result<(), LogError> {
+        let failed = |error| LogError::io(format!("{name}: read failed"), error);
+        let changed = || failed(rustix::io::Errno::IO.into());
         let mut reader = Reader::default();
+        let mut again = Again::new(file, name, range.start);
         let mut offset = range.start;
         while offset < range.end {
-            let line = reader
-                .line(file, offset)
-                .map_err(|error| LogError::io(format!("{name}: read failed"), error))?;
+            let line = reader.line(file, offset).map_err(failed)?;
             let header = Header::parse(line).ok_or_else(changed)?;
-            if header.magic != self.magic.as_bytes() {
-                return Err(changed());
-            }
             offset += line.len() as u64;
-            let mut hasher = Hasher::default();
-            reader
-                .pieces(file, offset, header.length, &mut |piece| {
-                    hasher.update(piece);
-                })
-                .map_err(|_| changed())?;
-            if hasher.digest() != header.sha1 {
+            // What is behind the range is being written by others.
+            let is_whole = offset <= range.end && header.length <= range.end - offset;
+            if header.magic != self.magic.as_bytes() || !is_whole {
                 return Err(changed());
             }
-            offset += header.length;
+            let (length, sha1) = (header.length, header.sha1);
+            again.push(line)?;
+            let (mut hasher, mut written) = (Hasher::default(), Ok(()));
+            let mut write = |piece: &[u8]| {
+                hasher.update(piece);
+                if written.is_ok() {
+                    written = again.push(piece);
+                }
+            };
+            reader
+                .pieces(file, offset, length, &mut write)
+                .map_err(|short| short.error.map_or_else(changed, failed))?;
+            written?;
+            if hasher.digest() != sha1 {
+                return Err(changed());
+            }
+            offset += length;
         }
-        match offset == range.end {
-            true => Ok(()),
-            false => Err(changed()),
-        }
+        again.flush()
     }
 }
 
-fn write_again(file: &dyn File, name: &str, range: Range<u64>) -> Result<(), LogError> {
-    let mut buffer = vec![0; STEP_BYTES];
-    let mut offset = range.start;
-    while offset < range.end {
-        let left = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
-        let piece = &mut buffer[..left.min(STEP_BYTES)];
-        let (got, error) = read_full(file, piece, offset);
-        if got < piece.len() {
-            let error = error.unwrap_or_else(|| rustix::io::Errno::IO.into());
-            return Err(LogError::io(format!("{name}: read failed"), error));
+/// Writes bytes where they are, many at a time.
+struct Again<'a> {
+    file: &'a dyn File,
+    name: &'a str,
+    /// Where the first of `bytes` is.
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Again<'a> {
+    fn new(file: &'a dyn File, name: &'a str, offset: u64) -> Again<'a> {
+        Again {
+            file,
+            name,
+            offset,
+            bytes: Vec::new(),
         }
-        write_full(file, piece, offset)
-            .map_err(|error| LogError::io(format!("{name}: write failed"), error))?;
-        offset += got as u64;
     }
-    Ok(())
+
+    /// Takes what is behind the bytes that it had before.
+    fn push(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        self.bytes.extend_from_slice(bytes);
+        match self.bytes.len() < STEP_BYTES {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), LogError> {
+        let failed = |error| LogError::io(format!("{}: write failed", self.name), error);
+        write_full(self.file, &self.bytes, self.offset).map_err(failed)?;
+        self.offset += self.bytes.len() as u64;
+        self.bytes.clear();
+        Ok(())
+    }
 }
