@@ -456,11 +456,10 @@ impl Log {
         let Some((header, data_offset)) = self.read_header()? else {
             return Ok(None);
         };
-        let begin = text.len();
-        self.reader
+        let digest = self
+            .reader
             .data(self.file.as_ref(), data_offset, header.length, text)
             .map_err(|short| self.short_data(&header, data_offset, short))?;
-        let digest = Digest::of(&[&text[begin..]]);
         self.check_digest(&header, data_offset, &digest)?;
         Ok(Some(RecordPlace {
             offset: self.offset,

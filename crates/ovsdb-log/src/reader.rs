@@ -2,14 +2,12 @@
 
 use std::io;
 
+use crate::digest::{Digest, Hasher};
 use crate::fs::File;
 use crate::header::HEADER_BYTES_MAX;
 
 /// How much is read at a time, in bytes.
 const WINDOW_BYTES: usize = 256 << 10;
-
-/// Data come in reads of this size, so that a length in a header alone never makes memory go away.
-const DATA_STEP_BYTES: u64 = 4 << 20;
 
 /// The size of the pieces of a long record, in bytes: few calls of the system, and all in the processor's cache.
 const PIECE_BYTES: usize = 512 << 10;
@@ -39,13 +37,30 @@ impl Reader {
         Ok(&line[..end])
     }
 
-    /// Appends the `length` bytes at `offset` to `data`. If they cannot be had in full, `data` is as it was.
+    /// Appends the `length` bytes at `offset` to `data`, and tells their digest. If they cannot be had in full, `data` is as
+    /// it was.
     pub(crate) fn data(
         &mut self,
         file: &dyn File,
         offset: u64,
         length: u64,
         data: &mut Vec<u8>,
+    ) -> Result<Digest, Short> {
+        let mut hasher = Hasher::default();
+        // Each piece while it is in the processor's cache.
+        let mut each = |piece: &[u8]| hasher.update(piece);
+        self.append(file, offset, length, data, &mut each)?;
+        Ok(hasher.digest())
+    }
+
+    /// [`Reader::data`] without a digest: `each` is shown one piece after the other.
+    fn append(
+        &mut self,
+        file: &dyn File,
+        offset: u64,
+        length: u64,
+        data: &mut Vec<u8>,
+        each: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Short> {
         if length <= WINDOW_BYTES as u64 {
             let window = self
@@ -57,6 +72,7 @@ impl Reader {
             return match window.get(..length as usize) {
                 Some(found) => {
                     data.extend_from_slice(found);
+                    each(found);
                     Ok(())
                 }
                 None => Err(Short {
@@ -67,9 +83,15 @@ impl Reader {
         }
 
         let begin = data.len();
+        // Memory for all of it at once, since growing by and by takes it twice; but not on the word of a header alone. If
+        // there is not so much, the pieces find that out.
+        let there = file.length().unwrap_or(0).saturating_sub(offset);
+        if there >= length {
+            let _ = data.try_reserve_exact(length as usize);
+        }
         let mut have: u64 = 0;
         while have < length {
-            let step = (length - have).min(DATA_STEP_BYTES.max(have));
+            let step = (length - have).min(PIECE_BYTES as u64);
             let at = data.len();
             data.resize(at + step as usize, 0);
             let (got, error) = read_full(file, &mut data[at..], offset + have);
@@ -78,6 +100,7 @@ impl Reader {
                 data.truncate(begin);
                 return Err(Short { bytes: have, error });
             }
+            each(&data[at..]);
         }
         Ok(())
     }
@@ -91,10 +114,7 @@ impl Reader {
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Short> {
         if length <= WINDOW_BYTES as u64 {
-            let mut data = Vec::new();
-            self.data(file, offset, length, &mut data)?;
-            each(&data);
-            return Ok(());
+            return self.append(file, offset, length, &mut Vec::new(), each);
         }
         let mut piece = vec![0; PIECE_BYTES];
         let mut passed = 0;

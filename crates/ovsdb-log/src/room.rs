@@ -239,11 +239,7 @@ pub(crate) fn is_rest(
     let read = reader.data(file, data_offset, header.length, &mut data);
     // Where there is no saying how long the file is, room is read as what it also is, a record.
     let length = file.length().unwrap_or(0);
-    Ok(
-        read.is_ok()
-            && Digest::of(&[&data]) == header.sha1
-            && length == data_offset + header.length,
-    )
+    Ok(read.is_ok_and(|digest| digest == header.sha1) && length == data_offset + header.length)
 }
 
 /// Whether `line`, which was read from a file, is the header of room, with the right hash; whether that is what follows, and

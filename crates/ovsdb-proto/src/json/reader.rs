@@ -175,6 +175,16 @@ impl<'a> Reader<'a> {
         Reader::within(input, 0)
     }
 
+    /// A reader at the start of a text that is known to be UTF-8.
+    pub fn of_text(text: &'a str) -> Reader<'a> {
+        Reader {
+            lexer: Lexer::new(text.as_bytes(), 0, false),
+            text: Some(text),
+            state: State::Start,
+            nesting: Nesting::within(0),
+        }
+    }
+
     /// A reader of a text that is inside `levels` arrays or objects.
     pub(super) fn within(input: &'a [u8], levels: usize) -> Reader<'a> {
         Reader {
@@ -352,9 +362,32 @@ impl<'a> Reader<'a> {
         }
         let outside = self.depth() - 1;
         while self.depth() > outside {
-            self.next_event()?;
+            self.pass_event()?;
         }
         Ok(())
+    }
+
+    /// [`Reader::next_event`] for somebody who wants to know only that there is one.
+    fn pass_event(&mut self) -> Result<(), JsonError> {
+        match self.step() {
+            // All else in a string is sound if its quotes are.
+            Ok(
+                Step::String {
+                    start,
+                    end,
+                    escaped: true,
+                }
+                | Step::Name {
+                    start,
+                    end,
+                    escaped: true,
+                },
+            ) => lexer::unescape(&self.lexer.input[start..end])
+                .map(drop)
+                .map_err(|kind| self.error(end, kind)),
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.error(fault.at, fault.kind)),
+        }
     }
 
     fn error(&self, at: usize, kind: JsonErrorKind) -> JsonError {

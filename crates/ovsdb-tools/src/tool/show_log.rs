@@ -2,13 +2,15 @@
 //!
 //! Tables, rows and columns come in the order of their names.
 
+mod ahead;
 mod outline;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use ovsdb_engine::history::date_ms;
-use ovsdb_log::{LogError, RecordFault};
+use ovsdb_log::RecordFault;
 use ovsdb_proto::datum::{Datum, RowReader};
 use ovsdb_proto::json::cursor::{Cursor, Stop};
 use ovsdb_proto::json::write;
@@ -17,7 +19,8 @@ use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::text::push_datum;
 use ovsdb_server::file;
 
-use self::outline::{Fault, Outline, members, tree};
+use self::ahead::Refused;
+use self::outline::{Outline, members, tree};
 use super::schema::version_text;
 use super::{Answer, Call, ToolError, db};
 use crate::timestamp;
@@ -41,21 +44,21 @@ pub(super) fn run(call: &mut Call<'_>) -> Result<Answer, ToolError> {
 
     let mut printer = Printer::new(&schema, call.settings.verbosity);
     let mut number: u64 = 1;
-    while let Some(record) = log.read()? {
+    let out = &mut *call.out;
+    ahead::each_record(&mut log, &mut |record| {
         // Strings need not be UTF-8; what is not cannot be shown either.
-        let text = String::from_utf8_lossy(&record.payload);
-        let printed = match Outline::of(&text) {
-            Ok(outline) => printer.record(number, &outline),
-            Err(Fault::NotJson(error)) => {
-                return Err(log.reject(RecordFault::NotJson(error.to_string())).into());
-            }
-            Err(Fault::NotObject) => return Err(log.reject(RecordFault::NotObject).into()),
+        let text = match std::str::from_utf8(record) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(record),
         };
-        let printed: Result<&str, LogError> =
-            printed.map_err(|stop| log.reject(RecordFault::NotJson(stop.to_string())));
-        call.out.write_all(printed?.as_bytes())?;
+        let outline = Outline::of(&text)?;
+        let printed = printer.record(number, &outline);
+        let printed = printed.map_err(|stop| RecordFault::NotJson(stop.to_string()));
+        out.write_all(printed?.as_bytes())
+            .map_err(Refused::Output)?;
         number += 1;
-    }
+        Ok(())
+    })?;
     Ok(Answer::Yes)
 }
 
@@ -65,6 +68,8 @@ struct Printer<'s> {
     verbosity: usize,
     /// What reads the rows of each table.
     readers: Vec<RowReader<'s>>,
+    /// For each table the places of its columns in the order of their names.
+    ranks: Vec<Vec<u32>>,
     /// What to call a row, by its UUID: its column `name` as far as it is known, or the beginning of its UUID.
     names: HashMap<String, String>,
     /// The columns of the row at hand.
@@ -79,6 +84,7 @@ impl<'s> Printer<'s> {
             schema,
             verbosity,
             readers: schema.tables.iter().map(RowReader::new).collect(),
+            ranks: schema.tables.iter().map(ranks).collect(),
             names: HashMap::new(),
             values: Vec::new(),
             out: String::new(),
@@ -169,7 +175,8 @@ impl<'s> Printer<'s> {
         {
             return false;
         }
-        values.sort_by(|&(a, _), &(b, _)| table.column(a).name.cmp(&table.column(b).name));
+        let ranks = &self.ranks[id.index()];
+        values.sort_by_key(|(column, _)| ranks[column.index()]);
         for (column, value) in self.values.drain(..) {
             let column = table.column(column);
             self.out.push_str("    ");
@@ -193,6 +200,17 @@ impl<'s> Printer<'s> {
         }
         Ok(())
     }
+}
+
+/// For each column of a table its place in the order of their names.
+fn ranks(table: &TableSchema) -> Vec<u32> {
+    let mut in_order: Vec<ColumnId> = table.column_ids().collect();
+    in_order.sort_by(|&a, &b| table.column(a).name.cmp(&table.column(b).name));
+    let mut ranks = vec![0; in_order.len()];
+    for (rank, column) in (0..).zip(in_order) {
+        ranks[column.index()] = rank;
+    }
+    ranks
 }
 
 /// A value as the project's programs write JSON.

@@ -39,7 +39,7 @@ impl<'a> Outline<'a> {
     /// # Errors
     /// It is not JSON, or no object.
     pub(super) fn of(text: &'a str) -> Result<Outline<'a>, Fault> {
-        let mut reader = Reader::new(text.as_bytes());
+        let mut reader = Reader::of_text(text);
         let mut outline = Outline::default();
         match reader.next_event().map_err(Fault::NotJson)? {
             Event::BeginObject => {}
