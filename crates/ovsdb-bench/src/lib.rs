@@ -21,6 +21,9 @@ mod rows;
 mod section;
 mod server;
 mod socket;
+mod southbound;
+mod tell;
+mod tools;
 mod watchers;
 mod watching;
 mod workload;
@@ -63,6 +66,11 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<bool, options::BenchError
         options::Command::Replicas(plan) => Ok(replicas::measure(&plan)?),
         options::Command::Keep(method) => {
             replicas::keep(&method)?;
+            Ok(true)
+        }
+        options::Command::Tools(plan) => Ok(tools::measure(&plan)?),
+        options::Command::Meter(meter) => {
+            meter.run()?;
             Ok(true)
         }
     }

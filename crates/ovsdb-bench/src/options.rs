@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ovsdb_daemon::options::{Arg, COMMON, Common, OptionError, Order, Spec, Table};
 use ovsdb_daemon::program;
@@ -10,6 +11,7 @@ use ovsdb_daemon::program;
 use crate::replicas::Named;
 use crate::rows;
 use crate::socket::PATIENCE_SECS;
+use crate::tools::{self, Meter, Side, SideError, Task};
 use crate::workload::{ALL, Size, Workload};
 
 /// An option of the program.
@@ -46,6 +48,10 @@ pub enum Opt {
     Python,
     /// `--keep`
     Keep,
+    /// `--tools`
+    Tools,
+    /// `--meter`
+    Meter,
     /// One that every program has.
     Common(Common),
 }
@@ -67,7 +73,7 @@ pub fn table() -> Table<Opt> {
                     Opt::Versus,
                     "vs",
                     Arg::Required("PROGRAM"),
-                    "measure PROGRAM too, in turn, and compare",
+                    "measure PROGRAM too, in turn, and compare (with\n--tools: a folder)",
                 ),
                 Spec::long(
                     Opt::Schema,
@@ -161,6 +167,23 @@ pub fn table() -> Table<Opt> {
                 ),
             ],
         )
+        .group(
+            "Tools",
+            [
+                Spec::long(
+                    Opt::Tools,
+                    "tools",
+                    Arg::No,
+                    "measure ovsdb-client and ovsdb-tool of a FOLDER\n(or beside a program, or in several folders with\ncolons between them), on files and a database that\nthe ovsdb-server there makes and serves",
+                ),
+                Spec::long(
+                    Opt::Meter,
+                    "meter",
+                    Arg::Required("FILE"),
+                    "run the program that the other arguments name, with\nits output in FILE, and print what it took",
+                ),
+            ],
+        )
         .shared("Other options", COMMON, Opt::Common)
 }
 
@@ -173,6 +196,8 @@ pub(crate) enum BenchError {
     Number(String),
     #[error("{0}: no such workload (--help names them)")]
     Workload(String),
+    #[error("{0}: no such task (--help names them)")]
+    Task(String),
     #[error("{program}: {source}")]
     Program {
         program: String,
@@ -182,8 +207,20 @@ pub(crate) enum BenchError {
     Target,
     #[error("--replicas measures one PROGRAM, without {0}")]
     NotOfReplicas(&'static str),
+    #[error("name one folder of tools to measure, and at most another one with --vs")]
+    Folder,
+    #[error("--tools measures a FOLDER, without {0}")]
+    NotOfTools(&'static str),
+    #[error("--meter runs a program: name it")]
+    Metered,
     #[error(transparent)]
-    Measure(#[from] crate::measure::MeasureError),
+    Side(#[from] SideError),
+    #[error(transparent)]
+    Tell(#[from] crate::tell::TellError),
+    #[error(transparent)]
+    Tools(#[from] crate::tools::ToolError),
+    #[error(transparent)]
+    Meter(#[from] crate::tools::MeterError),
     #[error(transparent)]
     Replicas(#[from] crate::replicas::ReplicaError),
     #[error(transparent)]
@@ -259,11 +296,29 @@ pub(crate) struct ReplicaPlan {
     pub(crate) json: JsonTo,
 }
 
+/// What is to be measured of tools.
+pub(crate) struct ToolPlan {
+    pub(crate) sides: Vec<Side>,
+    /// The server of the first side.
+    pub(crate) server: PathBuf,
+    pub(crate) tasks: Vec<&'static Task>,
+    /// The file with the schema.
+    pub(crate) southbound: PathBuf,
+    pub(crate) runs: usize,
+    pub(crate) size: Size,
+    /// How long a server may say nothing, and a tool may take, in seconds.
+    pub(crate) patience: u64,
+    pub(crate) json: JsonTo,
+}
+
 /// What the command line asks for.
 pub(crate) enum Command {
     Print(String),
     Measure(Plan),
     Replicas(ReplicaPlan),
+    Tools(ToolPlan),
+    /// Run one program.
+    Meter(Meter),
     /// Keep a replica of what is served by this method.
     Keep(String),
 }
@@ -297,31 +352,45 @@ fn help(table: &Table<Opt>) -> String {
         .iter()
         .map(|workload| format!("  {:<16} {}\n", workload.name(), workload.about()))
         .collect();
+    let tasks: String = tools::ALL
+        .iter()
+        .map(|task| format!("  {:<16} {}\n", task.name, task.about))
+        .collect();
     format!(
         "{name}: measures OVSDB servers\nusage: {name} [OPTIONS] PROGRAM\n       {name} [OPTIONS] --remote=METHOD\n\
-         {0:7}{name} [OPTIONS] --replicas PROGRAM\n\
-         PROGRAM is an ovsdb-server, started on databases in temporary folders.\n{1}\nThe workloads:\n{workloads}",
+         {0:7}{name} [OPTIONS] --replicas PROGRAM\n{0:7}{name} [OPTIONS] --tools FOLDER\n\
+         PROGRAM is an ovsdb-server, started on databases in temporary folders.\n{1}\nThe workloads:\n{workloads}\n\
+         The tasks of --tools:\n{tasks}",
         "",
         table.help()
     )
 }
 
+/// What the options say, of whatever is to be done.
+struct Asked {
+    operands: Vec<String>,
+    remotes: Vec<String>,
+    versus: Option<String>,
+    chosen: Vec<String>,
+    runs: usize,
+    size: Size,
+    patience: u64,
+    json: JsonTo,
+    southbound: PathBuf,
+    named: Named,
+}
+
 fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Command, BenchError> {
-    let mut targets: Vec<Target> = operands
-        .into_iter()
-        .map(Target::program)
-        .collect::<Result<_, _>>()?;
-    let mut versus = None;
-    let mut chosen: Vec<&'static str> = Vec::new();
+    let (mut remotes, mut versus, mut chosen) = (Vec::new(), None, Vec::new());
     let (mut runs, mut scale, mut quick, mut json) = (None, None, false, JsonTo::None);
     let mut patience = PATIENCE_SECS;
-    let mut of_replicas = false;
+    let (mut of_replicas, mut of_tools, mut meter) = (false, false, None);
     let mut southbound = PathBuf::from(SOUTHBOUND);
-    let mut programs = Named::default();
+    let mut named = Named::default();
     for (option, value) in options {
         match (option, value) {
-            (Opt::Remote, value) => targets.push(Target::Remote(value.unwrap_or_default())),
-            (Opt::Versus, value) => versus = Some(Target::program(value.unwrap_or_default())?),
+            (Opt::Remote, value) => remotes.push(value.unwrap_or_default()),
+            (Opt::Versus, value) => versus = Some(value.unwrap_or_default()),
             (Opt::Runs, value) => runs = Some(number(value.unwrap_or_default())?),
             (Opt::Scale, value) => scale = Some(number(value.unwrap_or_default())?),
             (Opt::Quick, _) => quick = true,
@@ -329,63 +398,145 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Co
             (Opt::Json, Some(file)) => json = JsonTo::File(file.into()),
             (Opt::Json, None) => json = JsonTo::Output,
             (Opt::Only | Opt::Workload, value) => {
-                for name in value.unwrap_or_default().split(',') {
-                    chosen.extend(named(name)?);
-                }
+                let names = value.unwrap_or_default();
+                chosen.extend(names.split(',').map(str::to_owned));
             }
             (Opt::Replicas, _) => of_replicas = true,
+            (Opt::Tools, _) => of_tools = true,
             (Opt::Southbound, value) => southbound = value.unwrap_or_default().into(),
-            (Opt::Sbctl, value) => programs.sbctl = Some(named_program(value.unwrap_or_default())),
+            (Opt::Sbctl, value) => named.sbctl = Some(named_program(value.unwrap_or_default())),
             (Opt::Python, value) => {
-                programs.python = Some(named_program(value.unwrap_or_default()));
+                named.python = Some(named_program(value.unwrap_or_default()));
             }
             (Opt::Keep, value) => return Ok(Command::Keep(value.unwrap_or_default())),
+            (Opt::Meter, value) => meter = value,
             (Opt::Schema | Opt::Common(_), _) => {}
         }
     }
-    let runs = runs.unwrap_or(if quick { 1 } else { 3 });
-    let size = Size {
-        percent: scale.unwrap_or(if quick { QUICK_PERCENT } else { 100 }),
-        quick,
+    if let Some(printed) = meter {
+        return metered(printed.into(), patience, operands);
+    }
+    let asked = Asked {
+        operands,
+        remotes,
+        versus,
+        chosen,
+        runs: runs.unwrap_or(if quick { 1 } else { 3 }),
+        size: Size {
+            percent: scale.unwrap_or(if quick { QUICK_PERCENT } else { 100 }),
+            quick,
+        },
+        patience,
+        json,
+        southbound: std::path::absolute(&southbound).unwrap_or(southbound),
+        named,
     };
-    if of_replicas {
+    match (of_replicas, of_tools) {
+        (true, true) => Err(BenchError::NotOfTools("--replicas")),
+        (true, false) => asked.of_replicas(),
+        (false, true) => asked.of_tools(),
+        (false, false) => asked.of_servers(),
+    }
+}
+
+fn metered(printed: PathBuf, patience: u64, operands: Vec<String>) -> Result<Command, BenchError> {
+    let mut words = operands.into_iter();
+    Ok(Command::Meter(Meter {
+        printed,
+        program: words.next().ok_or(BenchError::Metered)?,
+        arguments: words.collect(),
+        patience: Duration::from_secs(patience),
+    }))
+}
+
+impl Asked {
+    /// The servers that are named, but for the one to compare with.
+    fn targets(&mut self) -> Result<Vec<Target>, BenchError> {
+        let programs = std::mem::take(&mut self.operands);
+        let programs: Result<Vec<Target>, _> = programs.into_iter().map(Target::program).collect();
+        let mut targets = programs?;
+        targets.extend(self.remotes.drain(..).map(Target::Remote));
+        Ok(targets)
+    }
+
+    fn of_servers(mut self) -> Result<Command, BenchError> {
+        let mut targets = self.targets()?;
+        let versus = self.versus.map(Target::program).transpose()?;
+        let mut chosen = Vec::new();
+        for name in &self.chosen {
+            let names = ALL.iter().map(|workload| workload.name());
+            let found = named(name, names);
+            chosen.extend(found.ok_or_else(|| BenchError::Workload(name.clone()))?);
+        }
+        if targets.len() != 1 {
+            return Err(BenchError::Target);
+        }
+        targets.extend(versus);
+        let is_chosen = |workload: &&dyn Workload| match chosen.is_empty() {
+            true => workload.is_for_everyday(),
+            false => chosen.contains(&workload.name()),
+        };
+        Ok(Command::Measure(Plan {
+            targets,
+            workloads: ALL.iter().copied().filter(is_chosen).collect(),
+            runs: self.runs,
+            size: self.size,
+            patience: self.patience,
+            json: self.json,
+        }))
+    }
+
+    fn of_replicas(mut self) -> Result<Command, BenchError> {
+        let mut targets = self.targets()?;
         let server = match targets.pop() {
             Some(Target::Program(program)) if targets.is_empty() => program,
             Some(Target::Remote(_)) => return Err(BenchError::NotOfReplicas("--remote")),
             _ => return Err(BenchError::Target),
         };
-        if versus.is_some() {
+        if self.versus.is_some() {
             return Err(BenchError::NotOfReplicas("--vs"));
         }
-        if !chosen.is_empty() {
+        if !self.chosen.is_empty() {
             return Err(BenchError::NotOfReplicas("--only"));
         }
-        return Ok(Command::Replicas(ReplicaPlan {
+        Ok(Command::Replicas(ReplicaPlan {
             server,
-            southbound: std::path::absolute(&southbound).unwrap_or(southbound),
-            named: programs,
-            runs,
-            size,
-            patience,
-            json,
-        }));
+            southbound: self.southbound,
+            named: self.named,
+            runs: self.runs,
+            size: self.size,
+            patience: self.patience,
+            json: self.json,
+        }))
     }
-    if targets.len() != 1 {
-        return Err(BenchError::Target);
+
+    fn of_tools(self) -> Result<Command, BenchError> {
+        if !self.remotes.is_empty() {
+            return Err(BenchError::NotOfTools("--remote"));
+        }
+        let mut chosen = Vec::new();
+        for name in &self.chosen {
+            let found = named(name, tools::ALL.iter().map(|task| task.name));
+            chosen.extend(found.ok_or_else(|| BenchError::Task(name.clone()))?);
+        }
+        let Ok([first]) = <[String; 1]>::try_from(self.operands) else {
+            return Err(BenchError::Folder);
+        };
+        let mut sides = vec![Side::find(first)?];
+        let server = sides[0].server()?;
+        sides.extend(self.versus.map(Side::find).transpose()?);
+        let is_chosen = |task: &&Task| chosen.is_empty() || chosen.contains(&task.name);
+        Ok(Command::Tools(ToolPlan {
+            sides,
+            server,
+            tasks: tools::ALL.iter().filter(is_chosen).collect(),
+            southbound: self.southbound,
+            runs: self.runs,
+            size: self.size,
+            patience: self.patience,
+            json: self.json,
+        }))
     }
-    targets.extend(versus);
-    let is_chosen = |workload: &&dyn Workload| match chosen.is_empty() {
-        true => workload.is_for_everyday(),
-        false => chosen.contains(&workload.name()),
-    };
-    Ok(Command::Measure(Plan {
-        targets,
-        workloads: ALL.iter().copied().filter(is_chosen).collect(),
-        runs,
-        size,
-        patience,
-        json,
-    }))
 }
 
 /// A program by its path, which is made absolute because it is started in another folder, or by its name.
@@ -396,21 +547,20 @@ fn named_program(program: String) -> PathBuf {
     }
 }
 
-/// The workload of this name, or those whose names begin with it and an underscore.
-fn named(name: &str) -> Result<Vec<&'static str>, BenchError> {
-    let names = || ALL.iter().map(|workload| workload.name());
+/// The one of this name, or those whose names begin with it and an underscore, if there are any.
+fn named(
+    name: &str,
+    names: impl Iterator<Item = &'static str> + Clone,
+) -> Option<Vec<&'static str>> {
     let in_group = |of: &&'static str| {
         of.strip_prefix(name)
             .is_some_and(|rest| rest.starts_with('_'))
     };
-    let found: Vec<&'static str> = match names().find(|of| *of == name) {
+    let found: Vec<&'static str> = match names.clone().find(|of| *of == name) {
         Some(exact) => vec![exact],
-        None => names().filter(in_group).collect(),
+        None => names.filter(in_group).collect(),
     };
-    if found.is_empty() {
-        return Err(BenchError::Workload(name.to_owned()));
-    }
-    Ok(found)
+    (!found.is_empty()).then_some(found)
 }
 
 fn number(text: String) -> Result<usize, BenchError> {
@@ -428,7 +578,7 @@ mod tests {
         match parse(line.split_whitespace().map(OsString::from)) {
             Ok(Command::Measure(plan)) => Ok(plan),
             Ok(Command::Print(text)) => Err(text),
-            Ok(Command::Replicas(_) | Command::Keep(_)) => Err("of replicas".to_owned()),
+            Ok(_) => Err("of something else".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -482,6 +632,13 @@ mod tests {
             ("--replicas --remote=unix:x", "without --remote"),
             ("--replicas --only=bulk /bin/sh", "without --only"),
             ("--replicas --vs=/bin/sh /bin/sh", "without --vs"),
+            ("--tools", "name one folder"),
+            ("--tools /bin /sbin", "name one folder"),
+            ("--tools /dev", "there is no program ovsdb-client"),
+            ("--tools --remote=unix:x", "without --remote"),
+            ("--tools --only=bulk /dev", "no such task"),
+            ("--tools --replicas /bin/sh", "without --replicas"),
+            ("--meter=x", "name it"),
         ];
         for (line, expected) in cases {
             let error = planned(line).err().unwrap_or_default();

@@ -5,7 +5,6 @@
 
 mod keeper;
 mod own;
-mod southbound;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +18,10 @@ use crate::process;
 use crate::progress::Progress;
 use crate::server::{self, Server, ServerError};
 use crate::socket;
+use crate::southbound::{self, COMPARED, Flow};
 use crate::workload::{Unit, mebibytes};
 use keeper::{Installed, Keeper, KeeperError, Library};
 use ovsdb_daemon::signals;
-use southbound::{COMPARED, Flow};
 
 pub(crate) use keeper::Named;
 pub(crate) use own::{OwnError, keep};

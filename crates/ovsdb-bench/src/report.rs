@@ -5,7 +5,7 @@
 use ovsdb_proto::json::{Json, Object};
 
 use crate::section::{Effort, ms};
-use crate::workload::{Figure, Sample, Size, Workload, mebibytes};
+use crate::workload::{Figure, Sample, Size, mebibytes};
 
 /// What became of a workload on one server.
 #[derive(Clone, Debug)]
@@ -18,10 +18,21 @@ pub(crate) enum Outcome {
     NotRun,
 }
 
-/// What became of a workload on each server.
+/// What became of a workload on each server, or of a task by the programs of each side.
 pub(crate) struct Result {
-    pub(crate) workload: &'static dyn Workload,
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) figures: &'static [Figure],
     pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// Which columns a table has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// How many servers, or sides, are compared.
+    pub(crate) sides: usize,
+    /// Whether it is told how long another client waited.
+    pub(crate) waits: bool,
 }
 
 /// The letters that stand for the servers.
@@ -30,16 +41,19 @@ pub(crate) const LETTERS: [&str; 2] = ["A", "B"];
 /// How wide the columns of the table are: figure, unit, value, ratio, and what it cost.
 const WIDTHS: [usize; 5] = [30, 4, 12, 6, 19];
 
-/// The head of the table for so many servers.
-pub(crate) fn head(servers: usize) -> String {
+/// The head of the table.
+pub(crate) fn head(layout: Layout) -> String {
     let mut titles = vec!["median of runs", "unit"];
-    titles.extend(&LETTERS[..servers]);
-    if servers > 1 {
+    titles.extend(&LETTERS[..layout.sides]);
+    if layout.sides > 1 {
         titles.push("A is");
     }
-    titles.extend(["CPU s", "peak MiB", "longest wait ms", "p99 wait ms"]);
+    titles.extend(["CPU s", "peak MiB"]);
+    if layout.waits {
+        titles.extend(["longest wait ms", "p99 wait ms"]);
+    }
     let titles: Vec<String> = titles.into_iter().map(str::to_owned).collect();
-    let widths = widths(servers);
+    let widths = widths(layout);
     let rule = widths
         .iter()
         .enumerate()
@@ -47,23 +61,25 @@ pub(crate) fn head(servers: usize) -> String {
             0 | 1 => format!("|{}", "-".repeat(width + 2)),
             _ => format!("|{}:", "-".repeat(width + 1)),
         });
-    format!("{}\n{}|", line(&titles, servers), rule.collect::<String>())
+    format!("{}\n{}|", line(&titles, layout), rule.collect::<String>())
 }
 
-fn widths(servers: usize) -> Vec<usize> {
+fn widths(layout: Layout) -> Vec<usize> {
     let [figure, unit, value, ratio, cost] = WIDTHS;
+    let two = layout.sides > 1;
     let mut widths = vec![figure, unit];
-    widths.extend(vec![value; servers]);
-    if servers > 1 {
+    widths.extend(vec![value; layout.sides]);
+    if two {
         widths.push(ratio);
     }
     // What it cost is one column for both servers.
-    widths.extend(vec![if servers > 1 { cost } else { cost - 4 }; 4]);
+    let costs = if layout.waits { 4 } else { 2 };
+    widths.extend(vec![if two { cost } else { cost - 4 }; costs]);
     widths
 }
 
-fn line(cells: &[String], servers: usize) -> String {
-    let cells = cells.iter().zip(widths(servers)).enumerate();
+fn line(cells: &[String], layout: Layout) -> String {
+    let cells = cells.iter().zip(widths(layout)).enumerate();
     let cells = cells.map(|(column, (cell, width))| match column {
         0 | 1 => format!("| {cell:<width$} "),
         _ => format!("| {cell:>width$} "),
@@ -73,15 +89,14 @@ fn line(cells: &[String], servers: usize) -> String {
 
 impl Result {
     /// The lines of the table, one for each figure.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let figures = self.workload.figures().iter();
-        figures.map(|figure| self.line(figure)).collect()
+    pub(crate) fn lines(&self, layout: Layout) -> Vec<String> {
+        let figures = self.figures.iter();
+        figures.map(|figure| self.line(figure, layout)).collect()
     }
 
-    fn line(&self, figure: &Figure) -> String {
-        let servers = self.outcomes.len();
+    fn line(&self, figure: &Figure, layout: Layout) -> String {
         let mut cells = vec![
-            format!("{} {}", self.workload.name(), figure.name),
+            format!("{} {}", self.name, figure.name),
             figure.unit.name().to_owned(),
         ];
         let medians: Vec<Median> = self
@@ -95,38 +110,38 @@ impl Result {
                 _ => shown(median.value, 1),
             });
         }
-        if servers > 1 {
+        if layout.sides > 1 {
             cells.push(match ratio(&medians, figure) {
                 Some(ratio) => format!("{ratio:.2}"),
                 None => "-".to_owned(),
             });
         }
-        for (cost, digits) in [
+        let mut costs = vec![
             (medians.iter().map(|m| m.cpu_s).collect::<Vec<_>>(), 2),
             (medians.iter().map(|m| m.peak_mib).collect(), 1),
-            (medians.iter().map(|m| m.longest_ms).collect(), 2),
-            (medians.iter().map(|m| m.percentile_ms).collect(), 2),
-        ] {
+        ];
+        if layout.waits {
+            costs.push((medians.iter().map(|m| m.longest_ms).collect(), 2));
+            costs.push((medians.iter().map(|m| m.percentile_ms).collect(), 2));
+        }
+        for (cost, digits) in costs {
             let shown: Vec<String> = cost.into_iter().map(|cost| shown(cost, digits)).collect();
             cells.push(shown.join(" / "));
         }
-        line(&cells, servers)
+        line(&cells, layout)
     }
 
     /// Why which server failed, if one did.
     pub(crate) fn failures(&self) -> impl Iterator<Item = String> + '_ {
         let outcomes = self.outcomes.iter().zip(LETTERS);
         outcomes.filter_map(|(outcome, letter)| match outcome {
-            Outcome::Failed(reason) => Some(format!(
-                "{} FAILED on {letter}: {reason}",
-                self.workload.name()
-            )),
+            Outcome::Failed(reason) => Some(format!("{} FAILED on {letter}: {reason}", self.name)),
             _ => None,
         })
     }
 
     fn json(&self) -> Json {
-        let figures = self.workload.figures().iter().map(|figure| {
+        let figures = self.figures.iter().map(|figure| {
             let medians: Vec<Median> = self
                 .outcomes
                 .iter()
@@ -155,8 +170,8 @@ impl Result {
             ]),
         });
         object([
-            ("name", Json::string(self.workload.name())),
-            ("about", Json::string(self.workload.about())),
+            ("name", Json::string(self.name)),
+            ("about", Json::string(self.about)),
             ("servers", Json::array(outcomes)),
             ("figures", Json::array(figures)),
         ])
@@ -290,31 +305,17 @@ mod tests {
 
     use super::*;
     use crate::probe::Waits;
-    use crate::workload::{Bench, Unit, WorkloadError};
+    use crate::workload::Unit;
 
-    struct Example;
+    const FIGURES: &[Figure] = &[
+        Figure::new("rate", Unit::PerSecond, "more is better"),
+        Figure::new("time", Unit::Milliseconds, "less is better"),
+    ];
 
-    impl Workload for Example {
-        fn name(&self) -> &'static str {
-            "example"
-        }
-
-        fn about(&self) -> &'static str {
-            "what is shown here"
-        }
-
-        fn figures(&self) -> &'static [Figure] {
-            const FIGURES: &[Figure] = &[
-                Figure::new("rate", Unit::PerSecond, "more is better"),
-                Figure::new("time", Unit::Milliseconds, "less is better"),
-            ];
-            FIGURES
-        }
-
-        fn run(&self, _: &mut Bench) -> std::result::Result<(), WorkloadError> {
-            Ok(())
-        }
-    }
+    const TWO: Layout = Layout {
+        sides: 2,
+        waits: true,
+    };
 
     /// Samples of both figures with these values.
     fn measured(values: [f64; 3]) -> Outcome {
@@ -339,7 +340,9 @@ mod tests {
 
     fn result(outcomes: Vec<Outcome>) -> Result {
         Result {
-            workload: &Example,
+            name: "example",
+            about: "what is shown here",
+            figures: FIGURES,
             outcomes,
         }
     }
@@ -355,7 +358,7 @@ mod tests {
             measured([300.0, 100.0, 200.0]),
             measured([90.0, 100.0, 110.0]),
         ]);
-        let lines = result.lines();
+        let lines = result.lines(TWO);
         assert_eq!(
             cells(&lines[0]),
             [
@@ -375,11 +378,12 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_has_as_many_cells_as_its_head() {
-        for servers in 1..=2 {
-            let outcomes = vec![measured([1.0, 2.0, 3.0]); servers];
-            let head = head(servers);
+        for (sides, waits) in [(1, true), (2, true), (1, false), (2, false)] {
+            let layout = Layout { sides, waits };
+            let outcomes = vec![measured([1.0, 2.0, 3.0]); sides];
+            let head = head(layout);
             let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
-            lines.extend(result(outcomes).lines());
+            lines.extend(result(outcomes).lines(layout));
             let counts: Vec<usize> = lines.iter().map(|line| cells(line).len()).collect();
             assert_eq!(counts, vec![counts[0]; lines.len()], "{lines:#?}");
         }
@@ -391,7 +395,7 @@ mod tests {
             measured([1.0, 2.0, 3.0]),
             Outcome::Failed("it lost one".to_owned()),
         ]);
-        assert_eq!(cells(&result.lines()[0])[2..5], ["2.0", "FAILED", "-"]);
+        assert_eq!(cells(&result.lines(TWO)[0])[2..5], ["2.0", "FAILED", "-"]);
         assert_eq!(
             result.failures().collect::<Vec<_>>(),
             ["example FAILED on B: it lost one"]

@@ -244,14 +244,20 @@ impl Server {
         resident.ok_or(ServerError::Process)
     }
 
+    /// The database file.
+    ///
+    /// # Errors
+    /// [`ServerError::NotStartedHere`] for somebody else's server, whose file is not known.
+    pub(crate) fn file(&self) -> Result<PathBuf, ServerError> {
+        Ok(self.sandbox()?.path("bench.db"))
+    }
+
     /// Size of the database file in bytes.
     ///
     /// # Errors
     /// [`ServerError::NotStartedHere`] for somebody else's server, whose file is not known.
     pub(crate) fn file_bytes(&self) -> Result<u64, ServerError> {
-        let started = self.started.as_ref().ok_or(ServerError::NotStartedHere)?;
-        let file = started.sandbox.path("bench.db");
-        Ok(std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
+        Ok(std::fs::metadata(self.file()?).map_or(0, |metadata| metadata.len()))
     }
 }
 

@@ -22,11 +22,11 @@ use ovsdb_proto::json::Json;
 use ovsdb_testkit::daemon::Daemon;
 use ovsdb_testkit::sandbox::Sandbox;
 
-use super::southbound::Contents;
 use crate::client::{Client, ClientError};
 use crate::process::Process;
 use crate::server::{Server, ServerError};
 use crate::socket::patience;
+use crate::southbound::Contents;
 
 /// What Python runs.
 const SCRIPT: &str = include_str!("keep.py");
@@ -240,7 +240,7 @@ impl Installed {
 }
 
 impl Keeper {
-    /// Waits until it knows that changes have come so far ([`super::southbound::mark`]). Says how many changes of flows it was
+    /// Waits until it knows that changes have come so far ([`crate::southbound::mark`]). Says how many changes of flows it was
     /// told of since it was asked last, if that can be known.
     pub(crate) fn until(&mut self, number: usize) -> Result<Option<usize>, KeeperError> {
         match &mut self.talk {

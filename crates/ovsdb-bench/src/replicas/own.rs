@@ -9,7 +9,7 @@ use ovsdb_client::replica::{Changes, Interest, Limits, Replica, RowView, WaitErr
 use ovsdb_proto::schema::Selection;
 use tokio::sync::{mpsc, watch};
 
-use super::southbound::{CHANGING, DATABASE};
+use crate::southbound::{CHANGING, DATABASE};
 
 /// Lines that are read before they are answered.
 const LINES_MAX: usize = 1;

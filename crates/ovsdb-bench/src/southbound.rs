@@ -27,14 +27,14 @@ pub(crate) const COMPARED: [(&str, &str); 3] = [
 const ROWS_AT_ONCE: usize = 10_000;
 
 /// Of a hundred rows so many are ports, and one is a datapath; the others are flows.
-const PORTS_PER_HUNDRED: usize = 9;
+pub(crate) const PORTS_PER_HUNDRED: usize = 9;
 
 /// The contents of a table: for each row the integer of one column.
 pub(crate) type Contents = BTreeMap<String, String>;
 
 /// A flow that there is.
 pub(crate) struct Flow {
-    uuid: String,
+    pub(crate) uuid: String,
     datapath: String,
 }
 
@@ -117,6 +117,16 @@ fn write_flow(
     )
 }
 
+/// How many combinations there are of a flow and one of the first `ports` ports of the same datapath, of so many rows.
+pub(crate) fn flows_beside(ports: usize, count: usize) -> usize {
+    let combinations = |of_datapath: usize| {
+        let beside = of_datapath.saturating_sub(1);
+        let all_ports = beside.min(PORTS_PER_HUNDRED);
+        all_ports.min(ports) * (beside - all_ports)
+    };
+    count / 100 * combinations(100) + combinations(count % 100)
+}
+
 /// The flows that there are.
 pub(crate) fn flows(client: &mut Client) -> Result<Vec<Flow>, ClientError> {
     let rows = select(client, CHANGING, "logical_datapath")?;
@@ -173,6 +183,14 @@ pub(crate) fn modify(flows: &[Flow], priority: usize) -> String {
     format!("[\"{DATABASE}\"{updates}]")
 }
 
+/// The same request with a comment.
+pub(crate) fn commented(mut request: String, comment: &str) -> String {
+    // The end of the array of parameters.
+    request.pop();
+    request += &format!(",{{\"op\":\"comment\",\"comment\":\"{comment}\"}}]");
+    request
+}
+
 /// The parameters of a `transact` request that has another flow in the place of one. `number` is that of the new one.
 pub(crate) fn replace(flow: &Flow, number: usize, priority: usize) -> String {
     let Flow { uuid, datapath } = flow;
@@ -195,4 +213,27 @@ pub(crate) fn mark(number: usize) -> String {
     format!(
         "[\"{DATABASE}\",{{\"op\":\"update\",\"table\":\"SB_Global\",\"where\":[],\"row\":{{\"nb_cfg\":{number}}}}}]"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_beside_ports_are_counted_as_they_are_made() {
+        // (rows, flows beside the first port, beside any port)
+        let cases = [
+            (100, 90, 810),
+            (250, 2 * 90 + 40, 2 * 810 + 40 * 9),
+            (5, 0, 0),
+            (0, 0, 0),
+        ];
+        for (count, one, all) in cases {
+            let found = (
+                flows_beside(1, count),
+                flows_beside(PORTS_PER_HUNDRED, count),
+            );
+            assert_eq!(found, (one, all), "{count}");
+        }
+    }
 }
