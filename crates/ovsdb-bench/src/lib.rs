@@ -1,8 +1,9 @@
-//! `ovsdb-bench`: measures an OVSDB server, or two in turn, and checks that they keep what they are given.
+//! `ovsdb-bench`: measures an OVSDB server, or two in turn, and checks that they keep what they are given; and what it costs
+//! to keep a replica of a database, and what the command line tools take.
 //!
 //! Starts servers on databases of its own in temporary folders, or uses one that runs and serves the schema that
 //! `--schema` prints. A server that loses or repeats something has failed, and is not measured. [`table`] is the table of
-//! its options, for the man page; [`workloads`] names what it can measure.
+//! its options, for the man page; [`workloads`] and [`tasks`] name what it can measure.
 
 mod client;
 mod contents;
@@ -40,6 +41,11 @@ pub fn workloads() -> impl Iterator<Item = (&'static str, &'static str)> {
     workload::ALL
         .iter()
         .map(|workload| (workload.name(), workload.about()))
+}
+
+/// The name of every task that tools are given, and what it is in a phrase.
+pub fn tasks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    tools::ALL.iter().map(|task| (task.name, task.about))
 }
 
 /// The program. Its exit code is 0 if everything was measured, 1 if something failed.

@@ -657,13 +657,21 @@ fn ovsdb_bench() -> Page {
             .map(|(name, about)| (name.to_owned(), about.to_owned()))
             .collect(),
     });
+    options.push(Options {
+        title: "The tasks of --tools",
+        items: ovsdb_bench::tasks()
+            .map(|(name, about)| (name.to_owned(), about.to_owned()))
+            .collect(),
+    });
     Page {
         program: "ovsdb-bench",
         section: 1,
-        summary: "measure OVSDB servers, and compare two",
+        summary: "measure OVSDB servers, replicas and tools, and compare two",
         usage: &[
             "[OPTION...] PROGRAM [--vs PROGRAM]",
             "[OPTION...] --remote METHOD",
+            "[OPTION...] --replicas PROGRAM",
+            "[OPTION...] --tools FOLDER [--vs FOLDER]",
         ],
         description: &[
             "Starts PROGRAM, an ovsdb-server of any make, on databases of its own in temporary folders, puts work on it \
@@ -689,10 +697,22 @@ fn ovsdb_bench() -> Page {
                 )],
             ),
             (
+                "TOOLS",
+                &[Text(
+                    "With --tools each ovsdb-client and ovsdb-tool of one or two folders does the same tasks in turn, with \
+                     files that the ovsdb-server of the first folder makes: 200,000 rows of OVN_Southbound, compacted and \
+                     served by it, and a log of 100,000 small transactions. What the tools print and write is compared. A \
+                     task whose command a side does not know is not run there, and its figure is \"-\".",
+                )],
+            ),
+            (
                 "EXIT STATUS",
                 &[
                     Item("0", "Everything was measured."),
-                    Item("1", "A server has failed, or nothing could be measured."),
+                    Item(
+                        "1",
+                        "A server or a tool has failed, or nothing could be measured.",
+                    ),
                 ],
             ),
             (
@@ -700,7 +720,8 @@ fn ovsdb_bench() -> Page {
                 &[Example(
                     "ovsdb-bench --quick /usr/sbin/ovsdb-server\n\
                      ovsdb-bench ./ovsdb-server --vs /usr/sbin/ovsdb-server --json=results.json\n\
-                     ovsdb-bench --only=txn_par,fanout -n 5 ./ovsdb-server",
+                     ovsdb-bench --only=txn_par,fanout -n 5 ./ovsdb-server\n\
+                     ovsdb-bench --tools . --vs /usr/bin",
                 )],
             ),
             ("SEE ALSO", &[Text("ovsdb-server(1), ovsdb(7)")]),

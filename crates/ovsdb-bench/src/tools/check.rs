@@ -53,8 +53,8 @@ pub(crate) enum CheckError {
     Log(#[from] LogError),
     #[error("{0}")]
     Json(#[from] JsonError),
-    #[error("the file has no record of rows")]
-    NoRows,
+    #[error("the file that it made is not a schema and one record of rows")]
+    Form,
     #[error("{found} of {what:?} are in what it made, {expected:?} should be")]
     Count {
         what: String,
@@ -123,10 +123,10 @@ fn sum(a: u64, b: u64) -> u64 {
 fn rows(path: &Path) -> Result<Left, CheckError> {
     let magics = [STANDALONE_MAGIC];
     let mut log = Log::open(path, OpenMode::ReadOnly, &magics, LockPolicy::Never)?;
-    log.read()?.ok_or(CheckError::NoRows)?;
-    let record = log.read()?.ok_or(CheckError::NoRows)?;
+    log.read()?.ok_or(CheckError::Form)?;
+    let record = log.read()?.ok_or(CheckError::Form)?;
     if log.read()?.is_some() {
-        return Err(CheckError::NoRows);
+        return Err(CheckError::Form);
     }
     let mut left = Left {
         digest: 0,
@@ -143,7 +143,7 @@ fn rows(path: &Path) -> Result<Left, CheckError> {
             }
             Event::Name(table) => {
                 let Event::BeginObject = reader.next_event()? else {
-                    return Err(CheckError::NoRows);
+                    return Err(CheckError::Form);
                 };
                 while let Event::Name(uuid) = reader.next_event()? {
                     let first = reader.next_event()?;
