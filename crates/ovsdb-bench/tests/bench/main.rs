@@ -2,6 +2,7 @@
 
 mod proxy;
 mod replicas;
+mod tools;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
