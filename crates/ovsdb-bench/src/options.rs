@@ -90,7 +90,7 @@ pub fn table() -> Table<Opt> {
                     Opt::Only,
                     "only",
                     Arg::Required("NAME[,NAME...]"),
-                    "run these workloads, or groups of them such as\nfanout (default: all but those that say so); may\nbe repeated",
+                    "run these workloads, or groups of them such as\nfanout (default: all but those that say so), or\nthese tasks; may be repeated",
                 ),
                 Spec::both(
                     Opt::Workload,

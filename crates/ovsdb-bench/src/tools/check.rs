@@ -1,6 +1,7 @@
 //! What a command left: how much there is of it, and whether it is the same as what another one left.
 
 use std::collections::hash_map::DefaultHasher;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,11 +22,30 @@ pub(crate) enum Same {
     Rows,
 }
 
+impl fmt::Display for Same {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Same::Bytes => "bytes",
+            Same::Lines => "lines",
+            Same::Rows => "rows",
+        })
+    }
+}
+
 /// How much there must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Amount {
     Exactly(usize),
     AtLeast(usize),
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Exactly(count) => write!(f, "{count}"),
+            Amount::AtLeast(count) => write!(f, "at least {count}"),
+        }
+    }
 }
 
 /// What is right.
@@ -55,13 +75,13 @@ pub(crate) enum CheckError {
     Json(#[from] JsonError),
     #[error("the file that it made is not a schema and one record of rows")]
     Form,
-    #[error("{found} of {what:?} are in what it made, {expected:?} should be")]
+    #[error("{what:?} is in what it made {found} times, not {expected}")]
     Count {
         what: String,
         found: usize,
         expected: Amount,
     },
-    #[error("what it made is not what the first call made ({:?})", .0)]
+    #[error("it did not make the same {0} as the first call")]
     Differs(Same),
 }
 

@@ -91,7 +91,11 @@ fn a_side_that_makes_something_else_has_failed_and_one_that_knows_no_command_has
     let said = String::from_utf8_lossy(&output.stderr);
     // (task, what became of it on the side that is compared, what is said of it)
     let cases = [
-        ("dump", "failed", "is not what the first call made"),
+        (
+            "dump",
+            "failed",
+            "did not make the same bytes as the first call",
+        ),
         ("backup", "not run", ""),
         ("show_log", "failed", "exit code 3: no such thing"),
         ("compact", "failed", "not a schema and one record of rows"),
