@@ -54,16 +54,21 @@ pub(crate) fn end_running() {
 
 /// Changes the list of folders: of servers that are to be started, or that are no more. Does not return while this process
 /// ends: what fails then fails for that reason, and is not worth telling.
-fn change_folders(change: impl FnOnce(&mut Vec<PathBuf>)) {
+fn change_folders<T>(change: impl FnOnce(&mut Vec<PathBuf>) -> T) -> T {
     let mut here = HERE.lock().unwrap_or_else(PoisonError::into_inner);
     if !here.ending {
-        change(&mut here.folders);
-        return;
+        return change(&mut here.folders);
     }
     drop(here);
     loop {
         std::thread::park();
     }
+}
+
+/// Starts something that works in the folder of a server, or puts something there, which must be quick. Does not return while
+/// this process ends: what is started then would be left behind.
+pub(crate) fn begin_there<T>(begin: impl FnOnce() -> T) -> T {
+    change_folders(|_| begin())
 }
 
 /// Why a server is of no use.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ovsdb_proto::json;
@@ -13,6 +13,7 @@ use ovsdb_testkit::sandbox::Sandbox;
 
 use super::meter::Metered;
 use crate::section::Effort;
+use crate::server;
 use crate::socket::patience;
 
 /// A program that is measured.
@@ -118,13 +119,16 @@ impl Side {
         let mut option = OsString::from("--meter=");
         option.push(printed);
         let patience = patience();
-        let output = sandbox
-            .command(std::env::current_exe()?)
+        let mut command = sandbox.command(std::env::current_exe()?);
+        command
             .arg(option)
             .arg(format!("--patience={}", patience.as_secs()))
             .args([OsStr::new("--"), self.path(program).as_os_str()])
             .args(arguments)
-            .output()?;
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = server::begin_there(|| command.spawn())?;
+        let output = child.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let metered = json::parse(output.stdout.trim_ascii());
         let metered = metered.ok().and_then(|json| Metered::from_json(&json));

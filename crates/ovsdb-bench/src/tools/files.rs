@@ -11,7 +11,7 @@ use ovsdb_testkit::sandbox::Sandbox;
 
 use crate::client::ClientError;
 use crate::progress::Progress;
-use crate::server::{Server, ServerError};
+use crate::server::{self, Server, ServerError};
 use crate::southbound;
 use crate::workload::{Size, pipeline};
 
@@ -152,9 +152,9 @@ fn write_log(
     Ok((flow.uuid.clone(), comment(last)))
 }
 
-fn copy(server: &Server, to: &Path) -> Result<(), FilesError> {
-    let from = server.file()?;
-    let copied = std::fs::copy(from, to);
+fn copy(of: &Server, to: &Path) -> Result<(), FilesError> {
+    let from = of.file()?;
+    let copied = server::begin_there(|| std::fs::copy(from, to));
     copied.map(drop).map_err(|source| FilesError::Copy {
         path: to.to_owned(),
         source,

@@ -143,9 +143,20 @@ fn a_server_that_loses_or_repeats_something_has_failed() {
 
 #[test]
 fn an_interrupted_bench_leaves_neither_server_nor_folder_behind() {
+    interrupt(&["--quick", "--only=soak"], "bench.sock");
+}
+
+#[test]
+fn an_interrupted_bench_of_tools_leaves_none_of_them_behind() {
+    let always = ["--tools", "--scale=1", "-n", "10000", tools::SCHEMA];
+    interrupt(&always, "printed");
+}
+
+/// Interrupts it when it has made this file, and looks what is left.
+fn interrupt(arguments: &[&str], made: &str) {
     let sandbox = Sandbox::new();
     let mut bench = Command::new(env!("CARGO_BIN_EXE_ovsdb-bench"))
-        .args(["--quick", "--only=soak"])
+        .args(arguments)
         .arg(ours("ovsdb-server"))
         .env("TMPDIR", sandbox.folder())
         .stdout(Stdio::null())
@@ -153,13 +164,13 @@ fn an_interrupted_bench_leaves_neither_server_nor_folder_behind() {
         .expect("the program was built for this test");
     let is_started = || {
         let mut folders = fs::read_dir(sandbox.folder()).expect("the folder is ours");
-        folders.any(|folder| folder.is_ok_and(|folder| folder.path().join("bench.sock").exists()))
+        folders.any(|folder| folder.is_ok_and(|folder| folder.path().join(made).exists()))
     };
     while !is_started() {
         std::thread::yield_now();
     }
     let pid = i32::try_from(bench.id()).expect("process ids are small");
-    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it runs for three minutes");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it runs for minutes");
     let status = bench.wait().expect("it is a child of this test");
     assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
     let left: Vec<_> = fs::read_dir(sandbox.folder())

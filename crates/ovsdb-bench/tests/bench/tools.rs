@@ -11,7 +11,7 @@ use ovsdb_testkit::sandbox::Sandbox;
 use crate::{SMALL, bench, list, text, workloads};
 
 /// A schema of the tables that are written to, so that no package need be installed.
-const SCHEMA: &str = concat!(
+pub(crate) const SCHEMA: &str = concat!(
     "--southbound=",
     env!("CARGO_MANIFEST_DIR"),
     "/tests/bench/southbound.ovsschema"
