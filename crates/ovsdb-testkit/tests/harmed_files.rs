@@ -86,6 +86,14 @@ fn told(
     (output.code, lines(&output.stdout), lines(&output.stderr))
 }
 
+/// Whether there is room for more behind the last record: a record of an object without members, as long as it is.
+fn ends_with_room(bytes: &[u8]) -> bool {
+    let Some(spaces) = bytes.strip_suffix(b" }\n") else {
+        return false;
+    };
+    spaces.trim_ascii_end().ends_with(b"\n{")
+}
+
 /// All that the tools do that reads a file.
 const ALL: &[&[&str]] = &[
     &["show-log", FILE],
@@ -108,7 +116,14 @@ fn check(bytes: &[u8], commands: &[&[&str]], what: &str) -> String {
     });
     let mut found = String::new();
     for command in commands {
-        let [reference, ours] = [0, 1].map(|at| told(&sandboxes[at], Side::BOTH[at], command));
+        let [mut reference, ours] = [0, 1].map(|at| told(&sandboxes[at], Side::BOTH[at], command));
+        if ends_with_room(bytes) && command.contains(&"show-log") {
+            // The reference takes the room for a record, without a date and a comment; docs/operating.md says so.
+            let (_, lines, _) = &mut reference;
+            let is_room = |line: &String| line.starts_with("record ") && line.ends_with(':');
+            let room = lines.iter().position(is_room);
+            lines.remove(room.unwrap_or_else(|| panic!("{what}: {lines:?}")));
+        }
         assert_eq!(reference, ours, "{what}: {command:?}");
         if command[0] == "query" {
             found = ours.1.concat();

@@ -1,15 +1,19 @@
 //! `backup`: a database as the file that a standalone server would keep it in (ovsdb(5)).
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ovsdb_proto::json::{Json, Object};
+use ovsdb_proto::json::Json;
 use ovsdb_proto::words::Method;
 
 use super::error::{ClientError, Shape};
 use super::output::Output;
 use super::server::Server;
 use super::tables;
+
+/// The column of a row's UUID, which a record has in front of it.
+const UUID: &str = "_uuid";
 
 const COMMENT: &str = "produced by \"ovsdb-client backup\"";
 
@@ -36,50 +40,99 @@ pub(crate) async fn backup(
         .call(Method::Transact.as_str(), transaction, out)
         .await?;
 
-    record(&schema.to_json(), out)?;
-    let mut contents = Object::new();
+    record(schema.to_json().to_bytes(), out)?;
+    // The members in the order of their names, as in any object.
+    let mut contents: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     let results = tables::rows(&reply, schema.tables.iter())?;
     for (table, rows) in schema.tables.iter().zip(results) {
         let rows = rows?;
-        if rows.is_empty() {
-            continue;
+        if !rows.is_empty() {
+            contents.insert(&table.name, rows_by_uuid(&table.name, rows)?);
         }
-        let mut rows_by_uuid = Object::new();
-        for row in rows {
-            let name = || table.name.to_string();
-            let Json::Object(columns) = row else {
-                return Err(Shape::BackupRow {
-                    table: name(),
-                    row: row.to_string(),
-                }
-                .into());
-            };
-            let mut columns = columns.clone();
-            let uuid = columns
-                .remove("_uuid")
-                .and_then(|uuid| tables::uuid(&uuid))
-                .ok_or_else(|| Shape::BackupUuid {
-                    table: name(),
-                    row: row.to_string(),
-                })?;
-            rows_by_uuid.insert(uuid.to_string(), columns);
-        }
-        contents.insert(table.name.clone(), rows_by_uuid);
     }
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    contents.insert("_comment", Json::string(COMMENT));
-    contents.insert(
-        "_date",
-        Json::Integer(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)),
-    );
-    record(&Json::Object(contents), out)
+    let date = Json::Integer(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
+    contents.insert("_comment", Json::string(COMMENT).to_bytes());
+    contents.insert("_date", date.to_bytes());
+    let room = contents.values().map(|value| value.len() + 64).sum();
+    let mut payload = Vec::with_capacity(room);
+    let mut members = Members::begin(&mut payload);
+    for (name, value) in &contents {
+        members.next(name).extend_from_slice(value);
+    }
+    members.end();
+    record(payload, out)
+}
+
+/// What a record says of the rows of a table: an object of rows without their UUIDs, by these.
+fn rows_by_uuid(table: &str, rows: &[Json]) -> Result<Vec<u8>, ClientError> {
+    let mut by_uuid = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Json::Object(columns) = row else {
+            return Err(Shape::BackupRow {
+                table: table.to_owned(),
+                row: row.to_string(),
+            }
+            .into());
+        };
+        let uuid = columns
+            .get(UUID)
+            .and_then(tables::uuid)
+            .ok_or_else(|| Shape::BackupUuid {
+                table: table.to_owned(),
+                row: row.to_string(),
+            })?;
+        by_uuid.push((uuid, columns));
+    }
+    // As texts they have the same order.
+    by_uuid.sort_by_key(|(uuid, _)| *uuid);
+    let mut object = Vec::new();
+    let mut members = Members::begin(&mut object);
+    for (uuid, columns) in by_uuid {
+        let mut row = Members::begin(members.next(&uuid.to_string()));
+        for (name, value) in columns.iter().filter(|(name, _)| *name != UUID) {
+            value.write_to(row.next(name));
+        }
+        row.end();
+    }
+    members.end();
+    Ok(object)
+}
+
+/// The text of an object in the making.
+struct Members<'o> {
+    out: &'o mut Vec<u8>,
+    is_first: bool,
+}
+
+impl<'o> Members<'o> {
+    fn begin(out: &'o mut Vec<u8>) -> Members<'o> {
+        out.push(b'{');
+        Members {
+            out,
+            is_first: true,
+        }
+    }
+
+    /// Writes the name of the next member; its value goes behind that.
+    fn next(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
+        }
+        Json::string(name).write_to(self.out);
+        self.out.push(b':');
+        self.out
+    }
+
+    fn end(self) {
+        self.out.push(b'}');
+    }
 }
 
 /// Prints a record of a database file.
-fn record(value: &Json, out: &mut Output) -> Result<(), ClientError> {
-    let mut payload = value.to_bytes();
+fn record(mut payload: Vec<u8>, out: &mut Output) -> Result<(), ClientError> {
     payload.push(b'\n');
     let mut header = Vec::new();
     ovsdb_log::compose_header(ovsdb_log::STANDALONE_MAGIC, &payload, &mut header);
