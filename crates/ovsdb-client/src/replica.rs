@@ -16,6 +16,7 @@ mod handle;
 mod index;
 mod read;
 mod submit;
+mod tables;
 mod task;
 mod version;
 

@@ -12,6 +12,7 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{ColumnId, Projection, Schema, TableId};
 use ovsdb_proto::uuid::Uuid;
 
+use super::tables::Tables;
 use super::version::Row;
 
 /// By what rows of a table are to be found: one thing after another, in this order.
@@ -90,16 +91,12 @@ pub(super) struct Entries {
 
 impl Entries {
     /// An index of these tables' rows.
-    pub(super) fn of(
-        index: Arc<Index>,
-        projection: &Projection,
-        tables: &[PMap<Uuid, Row>],
-    ) -> Entries {
+    pub(super) fn of(index: Arc<Index>, projection: &Projection, tables: &Tables<Row>) -> Entries {
         let place = index.resolve(&projection.schema).map(Arc::new);
         let mut entries = Vec::new();
         if let Some(place) = &place {
             let (table, parts) = &**place;
-            for (uuid, row) in tables[table.index()].iter() {
+            for (uuid, row) in tables.rows(*table).iter() {
                 entries.extend(keys(parts, row).into_iter().map(|key| ((key, *uuid), ())));
             }
         }

@@ -14,6 +14,7 @@ use ovsdb_proto::updates::{RowUpdate, TableUpdates};
 use ovsdb_proto::uuid::Uuid;
 
 use super::index::{Entries, Index};
+use super::tables::Tables;
 
 /// A row: the values of all columns of its table in the [`Projection`]. A clone is the same row.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,8 +102,7 @@ const ROW_BYTES: usize = size_of::<(Uuid, Row)>() + 2 * size_of::<usize>();
 #[derive(Clone, Debug)]
 pub struct Version {
     projection: Arc<Projection>,
-    /// For each table by number.
-    tables: Vec<PMap<Uuid, Row>>,
+    tables: Tables<Row>,
     indexes: Vec<Entries>,
     n_rows: usize,
     bytes: usize,
@@ -167,11 +167,9 @@ pub enum MisfitKind {
 impl Version {
     /// No rows.
     pub fn empty(projection: Arc<Projection>) -> Version {
-        let mut tables = Vec::new();
-        tables.resize_with(projection.schema.tables.len(), PMap::new);
         Version {
+            tables: Tables::empty(projection.schema.tables.len()),
             projection,
-            tables,
             indexes: Vec::new(),
             n_rows: 0,
             bytes: 0,
@@ -193,7 +191,7 @@ impl Version {
 
     /// The rows of a table of the [schema](Version::schema), in order of their names.
     pub fn rows(&self, table: TableId) -> &PMap<Uuid, Row> {
-        &self.tables[table.index()]
+        self.tables.rows(table)
     }
 
     /// How many rows there are in all tables together.
@@ -328,7 +326,7 @@ impl Version {
             let rows = rows.collect::<Result<Vec<_>, Misfit>>()?;
             version.n_rows += rows.len();
             version.bytes += rows.iter().map(|(_, row)| row.n_bytes()).sum::<usize>();
-            version.tables[update.table.index()] = PMap::from_sorted(rows);
+            *version.tables.rows_mut(update.table) = PMap::from_sorted(rows);
         }
         let indexes = self.indexes.iter().map(|entries| {
             let index = Arc::clone(entries.index());
@@ -407,7 +405,7 @@ impl Version {
         uuid: Uuid,
         change: RowUpdate,
     ) -> Result<(Option<Row>, Option<Row>), MisfitKind> {
-        let rows = &mut self.tables[table.index()];
+        let rows = self.tables.rows_mut(table);
         Ok(match change {
             RowUpdate::Insert(row) => {
                 let row = Row(row);
