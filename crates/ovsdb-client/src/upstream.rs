@@ -548,6 +548,7 @@ mod tests {
         taker.is_busy.store(false, Ordering::Relaxed);
         // The second is in the queue, then in the hands of whoever took it from there.
         assert!(offer(3));
+        assert_eq!(taken(), [Some(1)]);
         let (second, held) = upstream.next_held().await.expect("it was offered");
         assert_eq!(nth(&second), Some(2));
         let (third, held_too) = upstream.next_held().await.expect("it was offered");

@@ -84,7 +84,7 @@ fn quiet(parsed: &Parsed<Opt>) {
 pub fn main() -> ExitCode {
     program::init("ovsdb-client");
     vlog::init();
-    // What is read of a large database is touched once. Huge pages for it cost twice as much as all the rest.
+    // What is read of a large database is touched once. To clear huge pages for it may cost as much as all the rest.
     memory::use_small_pages();
 
     let table = options();
