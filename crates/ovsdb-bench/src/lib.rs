@@ -74,6 +74,10 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<bool, options::BenchError
             replicas::keep(&method)?;
             Ok(true)
         }
+        options::Command::Read(method) => {
+            replicas::read(&method)?;
+            Ok(true)
+        }
         options::Command::Tools(plan) => Ok(tools::measure(&plan)?),
         options::Command::Meter(meter) => {
             meter.run()?;

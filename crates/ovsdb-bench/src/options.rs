@@ -48,6 +48,8 @@ pub enum Opt {
     Python,
     /// `--keep`
     Keep,
+    /// `--read`
+    Read,
     /// `--tools`
     Tools,
     /// `--meter`
@@ -139,7 +141,7 @@ pub fn table() -> Table<Opt> {
                     Opt::Replicas,
                     "replicas",
                     Arg::No,
-                    "have PROGRAM serve 200,000 rows of OVN_Southbound,\nand measure clients that keep all of it: ours, the\nC IDL (of ovn-sbctl) and Python's, if installed",
+                    "have PROGRAM serve 200,000 rows of OVN_Southbound,\nand measure clients that keep all of it: ours, the\nC IDL (of ovn-sbctl) and Python's, if installed; and\none that only reads",
                 ),
                 Spec::long(
                     Opt::Southbound,
@@ -164,6 +166,12 @@ pub fn table() -> Table<Opt> {
                     "keep",
                     Arg::Required("METHOD"),
                     "be the client of ours: follow the OVN_Southbound at\nMETHOD, and answer on standard output",
+                ),
+                Spec::long(
+                    Opt::Read,
+                    "read",
+                    Arg::Required("METHOD"),
+                    "be the one that only reads what it is told of the\nOVN_Southbound at METHOD",
                 ),
             ],
         )
@@ -225,6 +233,8 @@ pub(crate) enum BenchError {
     Replicas(#[from] crate::replicas::ReplicaError),
     #[error(transparent)]
     Keep(#[from] crate::replicas::OwnError),
+    #[error(transparent)]
+    Read(#[from] crate::replicas::BareError),
 }
 
 /// A server to measure.
@@ -321,6 +331,8 @@ pub(crate) enum Command {
     Meter(Meter),
     /// Keep a replica of what is served by this method.
     Keep(String),
+    /// Read what is served by this method.
+    Read(String),
 }
 
 /// The schema that packages of OVN install.
@@ -409,6 +421,7 @@ fn plan(options: Vec<(Opt, Option<String>)>, operands: Vec<String>) -> Result<Co
                 named.python = Some(named_program(value.unwrap_or_default()));
             }
             (Opt::Keep, value) => return Ok(Command::Keep(value.unwrap_or_default())),
+            (Opt::Read, value) => return Ok(Command::Read(value.unwrap_or_default())),
             (Opt::Meter, value) => meter = value,
             (Opt::Schema | Opt::Common(_), _) => {}
         }

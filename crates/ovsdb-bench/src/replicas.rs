@@ -3,6 +3,7 @@
 //! A server is filled, and then one process after another follows all of it, while rows change. What each has in the end must
 //! be what the server has. What a process costs is what the system accounts for it.
 
+mod bare;
 mod keeper;
 mod own;
 mod table;
@@ -23,6 +24,7 @@ use crate::workload::{Unit, mebibytes};
 use keeper::{Installed, Keeper, KeeperError, Library};
 use ovsdb_daemon::signals;
 
+pub(crate) use bare::{BareError, read};
 pub(crate) use keeper::Named;
 pub(crate) use own::{OwnError, keep};
 use table::Outcome;
@@ -217,8 +219,10 @@ fn run_once(
         let cost = cost(&mut keeper, &mut client, number + 1, way)?;
         sample.insert(way.figure.name, cost);
     }
-    for (table, column) in COMPARED {
-        compare(&mut keeper, &mut client, table, column)?;
+    if keeper.has_contents() {
+        for (table, column) in COMPARED {
+            compare(&mut keeper, &mut client, table, column)?;
+        }
     }
     Ok(sample)
 }

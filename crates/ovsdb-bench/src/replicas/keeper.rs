@@ -1,15 +1,16 @@
 //! A process that keeps a replica: ours, one of Python's `ovs.db.idl`, or one of the C IDL, which is that of `ovn-sbctl` as
-//! a daemon.
+//! a daemon; and for comparison one that only reads.
 //!
-//! The first two are asked by lines on standard input and answer by lines on standard output:
+//! All but the C IDL's are asked by lines on standard input and answer by lines on standard output:
 //!
 //! ```text
 //!                           ready                       the contents are there
-//! until N                   seen CHANGES                nb_cfg of SB_Global is N, and so many changes of Logical_Flow were told
+//! until N                   seen CHANGES                nb_cfg of SB_Global is N, and so many changes of Logical_Flow were told;
+//!                                                       without the number from who only reads
 //! rows TABLE COLUMN         UUID,VALUE ... end          the contents
 //! ```
 //!
-//! The third is asked by way of its control socket; it follows every table, and nobody can ask it how many changes it saw.
+//! The C IDL's is asked by way of its control socket; it follows every table, and nobody can ask it how many changes it saw.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -66,6 +67,8 @@ pub(crate) enum Library {
     Ours,
     C,
     Python,
+    /// None: whatever comes is read and forgotten.
+    Reads,
 }
 
 /// Programs that somebody named.
@@ -89,6 +92,7 @@ pub(crate) struct Keeper {
     /// From its start until the contents were there.
     pub(crate) took: Duration,
     pub(crate) process: Process,
+    has_contents: bool,
     talk: Talk,
 }
 
@@ -109,7 +113,8 @@ struct Lines {
 }
 
 impl Library {
-    pub(crate) const ALL: [Library; 3] = [Library::Ours, Library::C, Library::Python];
+    pub(crate) const ALL: [Library; 4] =
+        [Library::Ours, Library::C, Library::Python, Library::Reads];
 
     /// What it is called in tables and JSON.
     pub(crate) fn name(self) -> &'static str {
@@ -117,6 +122,7 @@ impl Library {
             Library::Ours => "ours",
             Library::C => "c",
             Library::Python => "python",
+            Library::Reads => "reads",
         }
     }
 
@@ -125,12 +131,10 @@ impl Library {
     /// # Errors
     /// A phrase about what is missing.
     pub(crate) fn find(self, named: &Named) -> Result<Installed, String> {
+        let own = || std::env::current_exe().map_err(|error| error.to_string());
         let (program, about) = match self {
-            Library::Ours => {
-                let program = std::env::current_exe().map_err(|error| error.to_string())?;
-                let version = ovsdb_daemon::program::VERSION;
-                (program, format!("ovsdb {version}"))
-            }
+            Library::Ours => (own()?, format!("ovsdb {}", ovsdb_daemon::program::VERSION)),
+            Library::Reads => (own()?, "reads what comes, and keeps nothing".to_owned()),
             Library::C => {
                 let program = named.sbctl.clone();
                 let program = program.unwrap_or_else(|| "ovn-sbctl".into());
@@ -194,6 +198,11 @@ impl Installed {
                 command.arg(format!("--keep={}", server.method()));
                 self.start_lines(command)?
             }
+            Library::Reads => {
+                let mut command = sandbox.command(&self.program);
+                command.arg(format!("--read={}", server.method()));
+                self.start_lines(command)?
+            }
             Library::Python => {
                 let mut command = sandbox.command(&self.program);
                 command.args(["-c", SCRIPT, server.method()]).arg(schema);
@@ -204,6 +213,7 @@ impl Installed {
         let took = begin.elapsed();
         let process = Process::known(pid).ok_or(KeeperError::Ended)?;
         Ok(Keeper {
+            has_contents: self.library != Library::Reads,
             took,
             process,
             talk,
@@ -240,6 +250,11 @@ impl Installed {
 }
 
 impl Keeper {
+    /// Whether it keeps what it is told.
+    pub(crate) fn has_contents(&self) -> bool {
+        self.has_contents
+    }
+
     /// Waits until it knows that changes have come so far ([`crate::southbound::mark`]). Says how many changes of flows it was
     /// told of since it was asked last, if that can be known.
     pub(crate) fn until(&mut self, number: usize) -> Result<Option<usize>, KeeperError> {
@@ -247,6 +262,9 @@ impl Keeper {
             Talk::Lines(lines) => {
                 lines.ask(&format!("until {number}"))?;
                 let answer = lines.answer()?;
+                if answer == "seen" {
+                    return Ok(None);
+                }
                 let seen = answer.strip_prefix("seen ").and_then(|n| n.parse().ok());
                 seen.map(Some).ok_or(KeeperError::Answer(answer))
             }
