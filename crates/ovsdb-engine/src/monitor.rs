@@ -195,6 +195,12 @@ impl Monitor {
         self.update_of(change).is_some()
     }
 
+    /// What a change is for this monitor, if it is to be told of it: exactly one kind. Monitors of the same shape and form
+    /// for which it is of the same kind are told the same of it.
+    pub fn kind_of(&self, change: &RowChange) -> Option<Select> {
+        self.update_of(change).map(|update| update.kind)
+    }
+
     /// Adds a commit to what is to be told. Rows that are of no interest are left out.
     pub fn add(&self, pending: &mut Pending, commit: &Commit) {
         for change in &commit.changes {

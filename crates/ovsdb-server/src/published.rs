@@ -1,8 +1,8 @@
 //! A version that has been published, and a commit that led to one, with what monitors are told of it as far as that has
 //! been put into words.
 //!
-//! Monitors that are equal share the words for the whole commit; those that differ in their conditions alone share the
-//! words for each row.
+//! Monitors that are equal share the words for the whole commit, and so do those that differ in their conditions alone
+//! if these admit the same of it. Of a commit of many changes they share the words for each row.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -79,7 +79,33 @@ struct Texts {
     first: Option<(Arc<Monitor>, Text)>,
     /// By the address of the monitor, which is kept so that no other gets it.
     others: HashMap<usize, (Arc<Monitor>, Text), RandomState>,
+    /// Of the last [`Outcome`] that was asked for. Mostly the next one is the same.
+    last: Option<(OutcomeKey, Text)>,
+    /// Of all of them, by the address of the shape, which is kept.
+    outcomes: HashMap<OutcomeKey, (Arc<Shape>, Text), RandomState>,
 }
+
+/// What each change of a commit is for a monitor: its kind, or that it is none of its business. Two bits each.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Outcome(u64);
+
+impl Outcome {
+    /// Of so many changes there is one.
+    const CHANGES_MAX: usize = u64::BITS as usize / 2;
+
+    /// Notes what a change, by its number, is for the monitor.
+    fn note(&mut self, number: u32, kind: Select) {
+        let kind = match kind {
+            Select::INSERT => 1,
+            Select::DELETE => 2,
+            _ => 3,
+        };
+        self.0 |= kind << (2 * number);
+    }
+}
+
+/// By the address of the shape.
+type OutcomeKey = (usize, Form, Outcome);
 
 impl Texts {
     /// What `monitor` is told.
@@ -91,6 +117,19 @@ impl Texts {
         }
         let address = Arc::as_ptr(monitor).addr();
         self.others.entry(address).or_insert_with(new).1.clone()
+    }
+
+    /// What monitors like `monitor` are told for whom the commit is this.
+    fn of_outcome(&mut self, monitor: &Monitor, outcome: Outcome) -> Text {
+        let shape = monitor.shape();
+        let key = (Arc::as_ptr(shape).addr(), monitor.form(), outcome);
+        if let Some((_, text)) = self.last.as_ref().filter(|(last, _)| *last == key) {
+            return text.clone();
+        }
+        let new = || (shape.clone(), Text::default());
+        let text = self.outcomes.entry(key).or_insert_with(new).1.clone();
+        self.last = Some((key, text.clone()));
+        text
     }
 }
 
@@ -117,9 +156,12 @@ impl Published {
         }
     }
 
-    /// What `monitor` is told of the commit, which others that are equal are told, too.
+    /// What `monitor` is told of the commit, which others are told, too.
     pub(crate) fn text(&self, monitor: &Arc<Monitor>, concern: &Concern) -> Text {
-        let text = self.texts.lock().of(monitor);
+        let text = match self.outcome(monitor, concern) {
+            Some(outcome) => self.texts.lock().of_outcome(monitor, outcome),
+            None => self.texts.lock().of(monitor),
+        };
         // Whoever comes while another writes it waits for that one.
         text.get_or_init(|| {
             let changes = self.commit.changes.len().min(CHANGES_FORESEEN);
@@ -128,6 +170,25 @@ impl Published {
             out
         });
         text
+    }
+
+    /// What the commit is for a monitor that has a condition, unless it has very many changes.
+    fn outcome(&self, monitor: &Monitor, concern: &Concern) -> Option<Outcome> {
+        let changes = &self.commit.changes;
+        if changes.len() > Outcome::CHANGES_MAX || monitor.is_unconditional() {
+            return None;
+        }
+        let mut outcome = Outcome(0);
+        let mut note = |number: u32| {
+            if let Some(kind) = monitor.kind_of(&changes[number as usize]) {
+                outcome.note(number, kind);
+            }
+        };
+        match concern {
+            Concern::Any => (0..changes.len() as u32).for_each(note),
+            Concern::Some(numbers) => numbers.iter().copied().for_each(&mut note),
+        }
+        Some(outcome)
     }
 
     /// Appends what `monitor` is told of the commit. False, and nothing appended, if there is nothing to tell.
