@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::database::{Database, Row};
 use crate::draft::Draft;
+use crate::pmap::{Difference, PMap};
 
 /// One row before and after a transaction.
 #[derive(Clone, Debug)]
@@ -32,7 +33,46 @@ pub struct Commit {
     pub changes: Vec<RowChange>,
 }
 
+impl RowChange {
+    /// How the rows of a table differ in what two of its versions do not share.
+    pub(crate) fn between<'a>(
+        table: TableId,
+        before: &'a PMap<Uuid, Arc<Row>>,
+        after: &'a PMap<Uuid, Arc<Row>>,
+    ) -> impl Iterator<Item = RowChange> + 'a {
+        before.differences(after).filter_map(move |difference| {
+            let (uuid, old, new) = match difference {
+                Difference::First(uuid, old) => (uuid, Some(old), None),
+                Difference::Second(uuid, new) => (uuid, None, Some(new)),
+                Difference::Both(_, old, new) if Arc::ptr_eq(old, new) => return None,
+                Difference::Both(uuid, old, new) => (uuid, Some(old), Some(new)),
+            };
+            Some(RowChange {
+                table,
+                uuid: *uuid,
+                old: old.cloned(),
+                new: new.cloned(),
+            })
+        })
+    }
+}
+
 impl Commit {
+    /// What has become of some tables between two versions of the same schema, as one commit; `None` if that is nothing.
+    /// Looks at what the two do not share.
+    pub fn between(
+        before: &Database,
+        after: &Database,
+        tables: impl Iterator<Item = TableId>,
+    ) -> Option<Commit> {
+        let changes = tables.flat_map(|table| {
+            let (before, after) = (before.table(table), after.table(table));
+            RowChange::between(table, &before.rows, &after.rows)
+        });
+        let changes: Vec<RowChange> = changes.collect();
+        (!changes.is_empty()).then_some(Commit { changes })
+    }
+
     /// The tables with a change, each once, in ascending order.
     pub fn tables(&self) -> SmallVec<[TableId; 4]> {
         let mut tables: SmallVec<[TableId; 4]> = SmallVec::new();

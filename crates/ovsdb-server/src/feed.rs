@@ -3,15 +3,17 @@
 //! A session that does not take costs memory for one merged change set per monitor, never a queue of commits, and monitors
 //! that want the same thing share it: a few
 //! recent ones are kept apart, because what is told of one commit is put into words once for all. If most rows change again
-//! and again, it keeps the version that it had come to instead, and commits cost it nothing until it takes again. Nothing
-//! here knows requests, replies or sockets; the [`hub`](crate::hub) fills feeds.
+//! and again, it keeps the version that it had come to instead, and commits cost it nothing until it takes again. Of very
+//! many monitors that differ those beyond the first are a crowd, for which a commit is entered once. Nothing here knows
+//! requests, replies or sockets; the [`hub`](crate::hub) fills feeds.
 
+mod crowd;
 mod pieces;
 mod watches;
 
 use std::sync::Arc;
 
-use ovsdb_engine::monitor::{Monitor, Pending};
+use ovsdb_engine::monitor::{Monitor, Pending, Shape};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
@@ -20,6 +22,7 @@ use crate::published::{Published, Text, Version, VersionId};
 use crate::routes::{Concern, Slot};
 use crate::tellers::{Desk, Tellers};
 
+use self::crowd::{Crowd, CrowdNews};
 pub(crate) use self::pieces::Range;
 use self::pieces::{Pieces, Recent};
 pub use self::watches::WatchId;
@@ -62,6 +65,8 @@ impl Bell {
 struct State {
     /// In the order of their ids.
     groups: Vec<Group>,
+    /// `None` if there never was one: most feeds have none.
+    crowd: Option<Box<Crowd>>,
     /// The ids that come next.
     next_watch: u64,
     next_group: u64,
@@ -72,6 +77,11 @@ struct State {
 /// Names monitors of a feed that want the same thing.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct GroupId(u64);
+
+impl GroupId {
+    /// The whole crowd of a feed. Groups have larger ids.
+    pub(crate) const CROWD: GroupId = GroupId(0);
+}
 
 /// Monitors of a feed that want the same thing and have been told the same: a commit is for all of them at once.
 ///
@@ -92,17 +102,15 @@ pub(crate) struct Left {
     pub(crate) monitor: Arc<Monitor>,
     /// Its group, if it was the last one there, and where commits came from.
     pub(crate) group: Option<(GroupId, Slot)>,
+    /// If it was in the crowd, and commits came from somewhere for it alone: where.
+    pub(crate) slot: Option<Slot>,
     watch: WatchId,
-    news: Pieces,
+    /// `None` if it has been told everything.
+    news: Option<Pieces>,
+    /// What nobody waits for any more.
+    _unwanted: Option<CrowdNews>,
     /// How many monitors the feed had.
     monitors: usize,
-}
-
-impl Group {
-    /// Where commits come from.
-    pub(crate) fn slot(&self) -> Slot {
-        self.slot
-    }
 }
 
 impl Left {
@@ -110,18 +118,22 @@ impl Left {
     pub(crate) fn news(self, version: &Version) -> Vec<News> {
         let mut news = Vec::new();
         let watches = Watches::One(self.watch);
-        News::each(
-            watches,
-            &self.monitor,
-            self.news,
-            version,
-            self.monitors,
-            |one| {
-                news.push(one);
-            },
-        );
+        if let Some(pieces) = self.news {
+            let push = |one| news.push(one);
+            News::each(watches, &self.monitor, pieces, version, self.monitors, push);
+        }
         news
     }
+}
+
+/// What monitors leave behind that are removed. To drop it may take a while.
+#[derive(Debug, Default)]
+pub(crate) struct Removed {
+    /// Where commits came from that are wanted by nobody now.
+    pub(crate) slots: Vec<Slot>,
+    _groups: Vec<Group>,
+    _crowd: Option<Box<Crowd>>,
+    _unwanted: Option<CrowdNews>,
 }
 
 /// How much there is to tell.
@@ -131,13 +143,13 @@ pub(crate) struct Due {
     pub(crate) rows: usize,
     /// How many monitors are to be told.
     pub(crate) monitors: usize,
-    /// How many of them differ.
+    /// How many of them differ, those of a crowd aside.
     pub(crate) groups: usize,
 }
 
 impl Due {
     /// Whether there are so many messages that others would have to wait for them. Monitors that are told late cost the
-    /// writer the more the more of them differ, so those are told where there are more threads.
+    /// writer the more the more of them differ, unless they are a crowd, so those are told where there are more threads.
     pub(crate) fn is_long(&self) -> bool {
         self.monitors > limits::LANE_MONITORS && self.groups <= limits::LANE_MONITORS
     }
@@ -157,12 +169,11 @@ impl std::iter::Sum for Due {
 #[derive(Debug)]
 pub(crate) struct NotCurrent;
 
-/// What was taken for monitors that want the same thing.
+/// What was taken for monitors that want the same thing, or for a crowd.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    pub(crate) watches: Watches,
-    /// The commits, if others may be told of the same.
-    pub(crate) range: Option<Range>,
+    /// The only monitor and the commits, if others may be told of the same.
+    pub(crate) only: Option<(WatchId, Range)>,
     pub(crate) news: Vec<News>,
 }
 
@@ -236,6 +247,11 @@ impl News {
         self.watches.as_slice()
     }
 
+    /// The same, for longer.
+    pub(crate) fn share_watches(&self) -> Watches {
+        self.watches.clone()
+    }
+
     /// What is monitored.
     pub(crate) fn monitor(&self) -> &Arc<Monitor> {
         &self.monitor
@@ -287,7 +303,8 @@ impl Feed {
 
     /// Whether there is no monitor.
     pub fn is_empty(&self) -> bool {
-        self.state.lock().groups.is_empty()
+        let state = self.state.lock();
+        state.groups.is_empty() && state.crowd.as_ref().is_none_or(|crowd| crowd.is_empty())
     }
 
     /// An id for a monitor.
@@ -313,11 +330,29 @@ impl Feed {
             Arc::ptr_eq(&group.monitor, monitor) && group.news.is_empty() && !group.news.is_rest
         };
         let Some(group) = groups.find(is_same) else {
-            return false;
+            let crowd = state.crowd.as_mut();
+            return crowd.is_some_and(|crowd| crowd.join(watch, monitor));
         };
         group.news.version = group.news.version.later(version);
         group.watches = group.watches.with(watch);
         true
+    }
+
+    /// Adds a monitor that knows `version`, the current one, to the crowd, if it is one for that and there are many others
+    /// already. `slot` says where commits are to come from that concern the tables of a shape, if none do yet.
+    pub(crate) fn add_to_crowd(
+        &self,
+        watch: WatchId,
+        monitor: &Arc<Monitor>,
+        version: &Arc<Version>,
+        slot: impl FnOnce(&Arc<Shape>) -> Slot,
+    ) -> bool {
+        let mut state = self.state.lock();
+        if state.groups.len() < limits::FEED_GROUPS_APART {
+            return false;
+        }
+        let crowd = state.crowd.get_or_insert_default();
+        crowd.add(watch, monitor, version, slot)
     }
 
     /// Adds a monitor that knows `version` as a group.
@@ -345,46 +380,80 @@ impl Feed {
         state.groups.insert(place, group);
     }
 
-    /// Removes a monitor. Returns its group if it was the last one there, to drop which may take a while; `None` if there is
-    /// no such monitor.
-    pub(crate) fn remove(&self, watch: WatchId) -> Option<Option<Group>> {
+    /// Removes a monitor; `None` if there is no such monitor.
+    pub(crate) fn remove(&self, watch: WatchId) -> Option<Removed> {
         let mut state = self.state.lock();
-        let place = state.place_of(watch)?;
-        Some(state.remove(place, watch))
+        if let Some(place) = state.place_of(watch) {
+            let group = state.remove(place, watch);
+            return Some(Removed {
+                slots: group.iter().map(|group| group.slot).collect(),
+                _groups: group.into_iter().collect(),
+                ..Removed::default()
+            });
+        }
+        let left = state.crowd.as_mut()?.leave(watch)?;
+        Some(Removed {
+            slots: left.slot.into_iter().collect(),
+            _unwanted: left.unwanted,
+            ..Removed::default()
+        })
     }
 
     /// Removes a monitor that is about to want something else.
     pub(crate) fn leave(&self, watch: WatchId) -> Option<Left> {
         let mut state = self.state.lock();
-        let (monitors, place) = (state.monitors(), state.place_of(watch)?);
-        let left = match state.remove(place, watch) {
-            Some(group) => Left {
-                monitor: group.monitor,
-                group: Some((group.id, group.slot)),
-                watch,
-                news: group.news,
-                monitors,
-            },
-            None => Left {
-                monitor: state.groups[place].monitor.clone(),
+        let monitors = state.monitors();
+        let Some(place) = state.place_of(watch) else {
+            let left = state.crowd.as_mut()?.leave(watch)?;
+            return Some(Left {
+                monitor: left.monitor,
                 group: None,
+                slot: left.slot,
                 watch,
-                news: state.groups[place].news.clone(),
+                news: left.news,
+                _unwanted: left.unwanted,
                 monitors,
-            },
+            });
         };
-        Some(left)
+        let (monitor, group, news) = match state.remove(place, watch) {
+            Some(group) => (group.monitor, Some((group.id, group.slot)), group.news),
+            None => {
+                let group = &state.groups[place];
+                (group.monitor.clone(), None, group.news.clone())
+            }
+        };
+        Some(Left {
+            monitor,
+            group,
+            slot: None,
+            watch,
+            news: Some(news),
+            _unwanted: None,
+            monitors,
+        })
     }
 
-    /// Removes all monitors. To drop them may take a while.
-    pub(crate) fn remove_all(&self) -> Vec<Group> {
-        std::mem::take(&mut self.state.lock().groups)
+    /// Removes all monitors.
+    pub(crate) fn remove_all(&self) -> Removed {
+        let mut state = self.state.lock();
+        let (groups, crowd) = (std::mem::take(&mut state.groups), state.crowd.take());
+        drop(state);
+        let of_groups = groups.iter().map(|group| group.slot);
+        let of_crowd = crowd.iter().flat_map(|crowd| crowd.slots());
+        Removed {
+            slots: of_groups.chain(of_crowd).collect(),
+            _groups: groups,
+            _crowd: crowd,
+            _unwanted: None,
+        }
     }
 
-    /// Takes the feed in order to add commits. Whoever takes news waits until this is dropped.
-    pub(crate) fn open(&self) -> Opened<'_> {
+    /// Takes the feed in order to add commits. `before` is the version before all of those that are about to be published.
+    /// Whoever takes news waits until this is dropped.
+    pub(crate) fn open<'a>(&'a self, before: &'a Arc<Version>) -> Opened<'a> {
         Opened {
             state: self.state.lock(),
+            before,
             next: 0,
         }
     }
@@ -399,7 +468,7 @@ impl Feed {
         self.state.lock().rung
     }
 
-    /// Takes what is new, group by group in the order of their ids, and of each the oldest first, but for those monitors
+    /// Takes what is new, group by group in the order of their ids, the crowd last, and of each the oldest first, but for those monitors
     /// at the beginning for which `is_told` says that they have been told of a range of commits. Of monitors that share
     /// a group it is not asked. It is called under a lock
     /// for which the writer waits. `known` is a version that was current when this was called, or before.
@@ -416,7 +485,8 @@ impl Feed {
             return Ok(Vec::new());
         }
         let mut groups = state.groups.iter();
-        if groups.any(|group| group.news.newest() > known.number) {
+        let of_crowd = state.crowd.as_ref().map_or(0, |crowd| crowd.newest());
+        if of_crowd > known.number || groups.any(|group| group.news.newest() > known.number) {
             return Err(NotCurrent);
         }
         state.rung = false;
@@ -457,6 +527,7 @@ impl Feed {
             }
         }
         state.rung = is_late;
+        let of_crowd = state.crowd.as_mut().and_then(|crowd| crowd.take());
         // The writer, which may want to add to the feed, need not wait for the rest.
         drop(state);
         if is_late {
@@ -469,13 +540,18 @@ impl Feed {
             News::each(watches.clone(), &monitor, pieces, known, monitors, |one| {
                 news.push(one);
             });
-            Taken {
-                watches,
-                range,
-                news,
-            }
+            let only = match (watches, range) {
+                (Watches::One(watch), Some(range)) => Some((watch, range)),
+                _ => None,
+            };
+            Taken { only, news }
         });
-        Ok(taken.collect())
+        let of_crowd = of_crowd.into_iter().map(|crowd| {
+            let mut news = Vec::new();
+            crowd.tell(known, |one| news.push(one));
+            Taken { only: None, news }
+        });
+        Ok(taken.chain(of_crowd).collect())
     }
 
     /// How many changed rows have to be looked at when its news is merged.
@@ -496,6 +572,10 @@ impl Feed {
         let mut due = Due::default();
         if !state.rung {
             return due;
+        }
+        if let Some((monitors, rows)) = state.crowd.as_ref().and_then(|crowd| crowd.due()) {
+            due.monitors += monitors;
+            due.rows += rows;
         }
         let monitors = state.monitors();
         for Group { watches, news, .. } in
@@ -585,12 +665,13 @@ impl Feed {
 /// feed for each of them again would make the writer wait as often for the session's teller.
 pub(crate) struct Opened<'a> {
     state: MutexGuard<'a, State>,
+    before: &'a Arc<Version>,
     /// Where the group after the last one is. Mostly they come in the order of their ids.
     next: usize,
 }
 
 impl Opened<'_> {
-    /// Adds a commit that concerns a group. Says whether to [ring](Feed::ring) once its version is current.
+    /// Adds a commit that concerns a group, or may concern the crowd. Says whether to [ring](Feed::ring) once its version is current.
     #[must_use]
     pub(crate) fn push(
         &mut self,
@@ -599,6 +680,13 @@ impl Opened<'_> {
         concern: Concern,
     ) -> bool {
         let state = &mut *self.state;
+        if id == GroupId::CROWD {
+            let Some(crowd) = &mut state.crowd else {
+                return false;
+            };
+            crowd.push(published, self.before);
+            return !std::mem::replace(&mut state.rung, true);
+        }
         let is_next = |group: &Group| group.id == id;
         let place = match state.groups.get(self.next).is_some_and(is_next) {
             true => self.next,
@@ -628,7 +716,8 @@ impl State {
     /// How many monitors there are.
     fn monitors(&self) -> usize {
         let groups = self.groups.iter();
-        groups.map(|group| group.watches.as_slice().len()).sum()
+        let of_groups: usize = groups.map(|group| group.watches.as_slice().len()).sum();
+        of_groups + self.crowd.as_ref().map_or(0, |crowd| crowd.monitors())
     }
 
     /// The group of a monitor.

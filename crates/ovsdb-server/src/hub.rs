@@ -59,6 +59,26 @@ struct Registry {
     history: History,
 }
 
+impl Registry {
+    /// Adds a monitor that knows `version`, the current one, to a feed, none of whose monitors it can join.
+    fn add(
+        &mut self,
+        feed: &Arc<Feed>,
+        watch: WatchId,
+        monitor: &Arc<Monitor>,
+        version: &Arc<Version>,
+    ) {
+        let routes = &mut self.routes;
+        let of_tables =
+            |shape: &Arc<Shape>| routes.insert_tables(shape, (feed.clone(), GroupId::CROWD));
+        if !feed.add_to_crowd(watch, monitor, version, of_tables) {
+            let group = feed.fresh_group();
+            let slot = self.routes.insert(monitor, (feed.clone(), group));
+            feed.add(group, slot, watch, monitor.clone(), version.name());
+        }
+    }
+}
+
 /// What monitors share, for as long as one of them is there.
 #[derive(Debug, Default)]
 struct Known {
@@ -227,7 +247,8 @@ impl Hub {
         let (mut forgotten, mut to_ring) = (Forgotten::default(), Vec::new());
         let mut locked = self.registry.lock();
         let registry = &mut *locked;
-        let mut name = self.current.load().name();
+        let before = self.current.load_full();
+        let mut name = before.name();
         let version = Version {
             number: name.number + commits.len() as u64,
             id: commits.last().map_or(name.id, |(_, id)| *id),
@@ -253,7 +274,7 @@ impl Hub {
                     // One at a time: the last is closed before the next is opened.
                     opened = None;
                 }
-                let (_, open) = opened.get_or_insert_with(|| (feed, feed.open()));
+                let (_, open) = opened.get_or_insert_with(|| (feed, feed.open(&before)));
                 let new = || Arc::new(Published::new(commit.clone(), name));
                 if open.push(*group, published.get_or_insert_with(new), concern) {
                     to_ring.push(feed.clone());
@@ -351,16 +372,13 @@ impl Hub {
         let mut registry = self.registry.lock();
         let feed = registry.feeds.remove(&session);
         registry.monitors -= feed.as_ref().map_or(0, |feed| feed.len());
-        let groups = feed
-            .as_ref()
-            .map_or_else(Vec::new, |feed| feed.remove_all());
-        let entries: Vec<_> = groups
-            .iter()
-            .map(|group| registry.routes.remove(group.slot()))
-            .collect();
+        let removed = feed.as_ref().map(|feed| feed.remove_all());
+        let removed = removed.unwrap_or_default();
+        let slots = removed.slots.iter();
+        let entries: Vec<_> = slots.map(|slot| registry.routes.remove(*slot)).collect();
         // What nobody has taken may be much to drop. The writer need not wait for that.
         drop(registry);
-        drop((entries, groups));
+        drop((entries, removed));
     }
 
     /// How many sessions have feeds.
@@ -392,9 +410,7 @@ impl Hub {
         let watch = feed.fresh_watch();
         registry.monitors += 1;
         if !feed.join(watch, monitor, version.name()) {
-            let group = feed.fresh_group();
-            let slot = registry.routes.insert(monitor, (feed.clone(), group));
-            feed.add(group, slot, watch, monitor.clone(), version.name());
+            registry.add(feed, watch, monitor, &version);
         }
         let comes_back = since.as_ref().is_some_and(|since| !since.id.is_zero());
         let known = since.and_then(|Since { id, shown }| {
@@ -421,11 +437,10 @@ impl Hub {
         let mut registry = self.registry.lock();
         let removed = feed.remove(watch);
         registry.monitors -= usize::from(removed.is_some());
-        let group = removed.flatten();
-        let slot = group.as_ref().map(|group| group.slot());
-        let entry = slot.and_then(|slot| registry.routes.remove(slot));
+        let slots = removed.iter().flat_map(|removed| &removed.slots);
+        let entries: Vec<_> = slots.map(|slot| registry.routes.remove(*slot)).collect();
         drop(registry);
-        drop((entry, group));
+        drop((entries, removed));
         !feed.is_empty()
     }
 
@@ -444,24 +459,17 @@ impl Hub {
         };
         let joins = feed.join(watch, monitor, version.name());
         let mut entry = None;
-        let place = match left.group {
-            Some((_, slot)) if joins => {
-                entry = registry.routes.remove(slot);
-                None
+        match left.group {
+            Some((_, slot)) if joins => entry = registry.routes.remove(slot),
+            Some((group, slot)) => {
+                registry.routes.change(slot, monitor);
+                feed.add(group, slot, watch, monitor.clone(), version.name());
             }
-            Some(place) => {
-                registry.routes.change(place.1, monitor);
-                Some(place)
-            }
-            None if joins => None,
-            None => {
-                let group = feed.fresh_group();
-                let slot = registry.routes.insert(monitor, (feed.clone(), group));
-                Some((group, slot))
-            }
-        };
-        if let Some((group, slot)) = place {
-            feed.add(group, slot, watch, monitor.clone(), version.name());
+            None if joins => {}
+            None => registry.add(feed, watch, monitor, &version),
+        }
+        if let Some(slot) = left.slot {
+            entry = registry.routes.remove(slot);
         }
         drop(registry);
         drop(entry);

@@ -63,7 +63,8 @@ pub const LANE_STAY: Duration = Duration::from_millis(100);
 /// Messages larger than this, in bytes, are parsed in the lane.
 pub const LANE_MESSAGE_BYTES: usize = 64 << 10;
 
-/// A session that has to tell more monitors than this of something goes to the lane for that, unless more than this differ.
+/// A session that has to tell more monitors than this of something goes to the lane for that, unless more than this differ
+/// of which each is found by what it wants.
 pub const LANE_MONITORS: usize = 64;
 
 /// Other sessions in the lane go on while a piece of work larger than this, in bytes, is done there. It waits until there are
@@ -244,6 +245,11 @@ pub const FEED_KEPT_SHARE: usize = 4;
 /// The most different monitors of a feed for which it is kept in advance what they had been told when their session could not send
 /// any more.
 pub const FEED_BASES_MAX: usize = 16;
+
+/// Different monitors of a feed of which each is found by what it wants. Of those beyond it that have to look at every change
+/// of a table only the tables are known: a commit is noted once for all of them, and whoever tells them looks whom it
+/// concerns. Of very many commits the version before the first one is kept instead.
+pub const FEED_GROUPS_APART: usize = 32;
 
 /// Commits of which a session that can send tells one by one, in words that it shares with others. With more it merges them,
 /// on its own time. It has them if tellers come late.

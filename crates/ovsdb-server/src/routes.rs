@@ -3,7 +3,7 @@
 //! A monitor whose condition asks for values (`==`) or elements (`includes`) is found by those of the changed rows, so
 //! that a commit costs what it concerns, not what is connected. Of the others those without a condition are found by
 //! their shape, and those with another condition one by one: whether a change concerns them is looked at once for all
-//! that are equal.
+//! that are equal. Whoever looks himself is found by his tables.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -40,13 +40,22 @@ pub(crate) struct Routes<T> {
 #[derive(Debug)]
 pub(crate) struct Entry<T> {
     target: T,
-    monitor: Arc<Monitor>,
+    interest: Interest,
+}
+
+#[derive(Debug)]
+enum Interest {
+    Monitor(Arc<Monitor>),
+    /// Whatever happens to the tables of a shape.
+    Tables(Arc<Shape>),
 }
 
 #[derive(Debug, Default)]
 struct TableRoutes {
     /// Those who want every row, by shape.
     all: Vec<(Arc<Shape>, Vec<Slot>)>,
+    /// Those who look themselves at every commit.
+    commits: Vec<Slot>,
     /// Those who have to look at every row.
     others: Vec<(Arc<Monitor>, Vec<Slot>)>,
     values: Vec<(ColumnId, HashMap<Datum, Vec<Slot>>)>,
@@ -64,33 +73,58 @@ impl<T> Default for Routes<T> {
 }
 
 impl<T> Routes<T> {
+    /// How many slots are in use.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Adds a monitor.
     pub(crate) fn insert(&mut self, monitor: &Arc<Monitor>, target: T) -> Slot {
-        let entry = Entry {
-            target,
-            monitor: monitor.clone(),
-        };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot.0 as usize] = Some(entry);
-                slot
-            }
-            None => {
-                self.slots.push(Some(entry));
-                Slot(self.slots.len() as u32 - 1)
-            }
-        };
+        let slot = self.enter(target, Interest::Monitor(monitor.clone()));
         for (table, filter) in monitor.filters() {
             self.link(slot, monitor, table, filter);
         }
         slot
     }
 
+    /// Adds somebody who looks himself at what happens to the tables of a shape.
+    pub(crate) fn insert_tables(&mut self, shape: &Arc<Shape>, target: T) -> Slot {
+        let slot = self.enter(target, Interest::Tables(shape.clone()));
+        for table in shape.tables() {
+            self.tables.entry(table).or_default().commits.push(slot);
+        }
+        slot
+    }
+
+    fn enter(&mut self, target: T, interest: Interest) -> Slot {
+        let entry = Some(Entry { target, interest });
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot.0 as usize] = entry;
+                slot
+            }
+            None => {
+                self.slots.push(entry);
+                Slot(self.slots.len() as u32 - 1)
+            }
+        }
+    }
+
     /// Removes a monitor. To drop what is returned may take a while.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<Entry<T>> {
         let entry = self.slots[slot.0 as usize].take()?;
-        for (table, filter) in entry.monitor.filters() {
-            self.unlink(slot, &entry.monitor, table, filter);
+        match &entry.interest {
+            Interest::Monitor(monitor) => {
+                for (table, filter) in monitor.filters() {
+                    self.unlink(slot, monitor, table, filter);
+                }
+            }
+            Interest::Tables(shape) => {
+                for table in shape.tables() {
+                    self.unlink_from(table, |routes| forget(&mut routes.commits, slot));
+                }
+            }
         }
         self.free.push(slot);
         Some(entry)
@@ -101,7 +135,10 @@ impl<T> Routes<T> {
         let Some(entry) = &mut self.slots[slot.0 as usize] else {
             return;
         };
-        let old = std::mem::replace(&mut entry.monitor, new.clone());
+        let Interest::Monitor(monitor) = &mut entry.interest else {
+            return;
+        };
+        let old = std::mem::replace(monitor, new.clone());
         let conditions = old.conditions().iter().zip(new.conditions());
         let tables = old.filters().zip(new.filters()).zip(conditions);
         for (((table, before), (_, after)), (a, b)) in tables {
@@ -146,14 +183,18 @@ impl<T> Routes<T> {
     }
 
     fn unlink(&mut self, slot: Slot, monitor: &Arc<Monitor>, table: TableId, filter: &Filter) {
-        let Some(routes) = self.tables.get_mut(&table) else {
-            return;
-        };
-        match (filter, filter.keys()) {
+        self.unlink_from(table, |routes| match (filter, filter.keys()) {
             (Filter::All, _) => leave(&mut routes.all, monitor.shape(), slot),
             (_, None) => leave(&mut routes.others, monitor, slot),
             (_, Some(keys)) => keys.iter().for_each(|key| routes.unlink_key(slot, key)),
-        }
+        });
+    }
+
+    fn unlink_from(&mut self, table: TableId, unlink: impl FnOnce(&mut TableRoutes)) {
+        let Some(routes) = self.tables.get_mut(&table) else {
+            return;
+        };
+        unlink(routes);
         if routes.is_empty() {
             self.tables.remove(&table);
         }
@@ -167,6 +208,7 @@ impl<T> Routes<T> {
             let Some(routes) = self.tables.get(&table) else {
                 continue;
             };
+            whole.extend_from_slice(&routes.commits);
             let changes = || commit.changes.iter().filter(|change| change.table == table);
             for (shape, slots) in &routes.all {
                 if changes().any(|change| shape.is_concerned(change)) {
@@ -184,7 +226,7 @@ impl<T> Routes<T> {
                 continue;
             };
             routes.by_key(change, |slot| {
-                let is_concerned = |entry: &Entry<T>| entry.monitor.is_concerned(change);
+                let is_concerned = |entry: &Entry<T>| matches!(&entry.interest, Interest::Monitor(monitor) if monitor.is_concerned(change));
                 if self.entry(slot).is_some_and(is_concerned) {
                     partial.push((slot, number as u32));
                 }
@@ -218,6 +260,7 @@ impl<T> Routes<T> {
 impl TableRoutes {
     fn is_empty(&self) -> bool {
         self.all.is_empty()
+            && self.commits.is_empty()
             && self.others.is_empty()
             && self.values.is_empty()
             && self.elements.is_empty()

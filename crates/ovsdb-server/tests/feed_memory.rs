@@ -65,6 +65,13 @@ fn watch(hub: &Hub, mailbox: &Arc<Mailbox>) -> Arc<Feed> {
 
 /// Watches the rows that meet a condition.
 fn watch_where(hub: &Hub, mailbox: &Arc<Mailbox>, condition: &str) -> Arc<Feed> {
+    let feed = hub.subscribe(mailbox);
+    add_where(hub, &feed, condition);
+    feed
+}
+
+/// Adds a monitor of the rows that meet a condition.
+fn add_where(hub: &Hub, feed: &Arc<Feed>, condition: &str) {
     let requests = match condition {
         "[]" => String::from(r#"{"T":{"columns":["n"]}}"#),
         _ => format!(r#"{{"T":{{"columns":["n"],"where":{condition}}}}}"#),
@@ -72,10 +79,8 @@ fn watch_where(hub: &Hub, mailbox: &Arc<Mailbox>, condition: &str) -> Arc<Feed> 
     let requests = json::parse(requests.as_bytes()).expect("JSON");
     let schema = hub.version().database.schema().clone();
     let requests = MonitorRequests::from_json(&schema, &requests, true).expect("requests");
-    let feed = hub.subscribe(mailbox);
     let monitor = hub.monitor(&requests, Form::Differences);
-    hub.watch(&feed, &monitor, None);
-    feed
+    hub.watch(feed, &monitor, None);
 }
 
 /// Commits changes of all of `rows` rows, and checks how many commits are kept for a session that merges when it is rung.
@@ -271,5 +276,46 @@ fn a_session_with_many_monitors_keeps_no_more_apart_than_one_with_few() {
         assert_eq!(news.len(), told, "{commits} commits");
         let messages: usize = news.iter().map(|one| one.watches().len()).sum();
         assert_eq!(messages, told * monitors, "{commits} commits");
+    }
+}
+
+#[test]
+fn many_monitors_that_differ_keep_one_version_instead_of_commits() {
+    let (hub, mailbox) = (hub(), Mailbox::new(SessionId::fresh()));
+    commit(&hub, r#"[{"op":"insert","table":"T","row":{}}]"#);
+    let monitors = 3 * limits::FEED_GROUPS_APART;
+    let feed = watch_where(&hub, &mailbox, r#"[["n","!=",-1]]"#);
+    for number in 2..=monitors {
+        let condition = format!(r#"[["n","!=",-{number}]]"#);
+        add_where(&hub, &feed, &condition);
+    }
+    let add = r#"[{"op":"mutate","table":"T","where":[],"mutations":[["n","+=",1]]}]"#;
+    let mut commits: Vec<Weak<Commit>> = Vec::new();
+    let count = 4 * limits::FEED_COMMITS_MAX;
+    for number in 1..=count {
+        commits.push(commit(&hub, add));
+        // It is rung for those that are found by themselves.
+        if has_rung(&mailbox) {
+            hub.merge(&feed);
+        }
+        let kept = commits.iter().filter(|commit| commit.strong_count() > 0);
+        let (kept, max) = (
+            kept.count(),
+            limits::FEED_COMMITS_TOLD_MAX / limits::FEED_GROUPS_APART,
+        );
+        assert!(kept <= max, "{kept} of {number} commits");
+    }
+    let changed = format!(r#""n":{count}"#);
+    let news = hub.take(&feed);
+    assert_eq!(news.len(), monitors);
+    for one in news {
+        assert_eq!(one.version, hub.version().name());
+        let text = match one.into_words() {
+            Words::Nothing => panic!("all are told"),
+            Words::Own(text) => text,
+            Words::Shared(text) => text.get().expect("it is written").clone(),
+        };
+        let text = String::from_utf8(text).expect("text");
+        assert_eq!(text.matches(&changed).count(), 1, "{text}");
     }
 }

@@ -19,6 +19,7 @@ use ovsdb_server::feed::{Feed, News, WatchId, Words};
 use ovsdb_server::fresh_uuid;
 use ovsdb_server::history::{Bounds, History, Shown};
 use ovsdb_server::hub::{Hub, Since};
+use ovsdb_server::limits;
 use ovsdb_server::mailbox::{Mailbox, SessionId};
 use ovsdb_testkit::differential::dice::Dice;
 use ovsdb_testkit::monitored::{
@@ -146,6 +147,8 @@ struct Receiver<'a> {
     watching: Vec<Watching>,
     memories: Vec<Memory>,
     resumed: usize,
+    /// How often of a hundred times it wants what others want.
+    sharing: u32,
 }
 
 impl<'a> Receiver<'a> {
@@ -158,6 +161,7 @@ impl<'a> Receiver<'a> {
             watching: Vec::new(),
             memories: Vec::new(),
             resumed: 0,
+            sharing: 60,
         }
     }
 
@@ -169,8 +173,10 @@ impl<'a> Receiver<'a> {
 
     /// Starts a monitor: of the pool, of its own, or one that it has had.
     fn start(&mut self, dice: &mut Dice) {
-        // Who opens a monitor has heard of everything before.
-        self.take();
+        // Who opens a monitor has mostly heard of everything before.
+        if dice.chance(80) {
+            self.take();
+        }
         let world = self.world;
         let memory = (!self.memories.is_empty() && dice.chance(60)).then(|| {
             let place = dice.below(self.memories.len());
@@ -178,7 +184,7 @@ impl<'a> Receiver<'a> {
         });
         let asked = match &memory {
             Some(memory) => memory.asked.clone(),
-            None if dice.chance(60) => dice.pick(&world.pool).clone(),
+            None if dice.chance(self.sharing) => dice.pick(&world.pool).clone(),
             None => {
                 let contents = world.contents(world.hub.version().id);
                 Monitor::any(dice, &contents, false)
@@ -326,6 +332,12 @@ impl<'a> Receiver<'a> {
     }
 
     fn live(mut self, dice: &mut Dice) -> usize {
+        // Some have so many monitors that those that differ are a crowd.
+        let mut many = 4;
+        if dice.chance(20) {
+            (many, self.sharing) = (limits::FEED_GROUPS_APART + 16, 10);
+            (2..many).for_each(|_| self.start(dice));
+        }
         self.start(dice);
         // Some take so seldom that what they miss is merged for them.
         let eagerness = *dice.pick(&[100, 100, 1]);
@@ -334,7 +346,7 @@ impl<'a> Receiver<'a> {
                 0..=2 if dice.chance(eagerness) => self.take(),
                 3 => self.world.hub.merge(&self.feed),
                 8 => self.world.hub.stand(&self.feed, !dice.chance(eagerness)),
-                4 | 5 if self.watching.len() < 4 && dice.chance(eagerness) => self.start(dice),
+                4 | 5 if self.watching.len() < many && dice.chance(eagerness) => self.start(dice),
                 6 if dice.chance(eagerness) => self.change(dice),
                 7 if dice.chance(40) && dice.chance(eagerness) => self.end(dice),
                 _ => std::thread::yield_now(),

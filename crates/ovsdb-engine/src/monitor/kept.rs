@@ -9,7 +9,7 @@ use ovsdb_proto::uuid::Uuid;
 
 use crate::commit::RowChange;
 use crate::database::{Database, Row};
-use crate::pmap::{Difference, PMap};
+use crate::pmap::PMap;
 
 use super::{Monitor, Pending};
 
@@ -41,19 +41,7 @@ impl Monitor {
     /// Looks at what the two do not share, which is at most all rows of both.
     pub fn add_since(&self, pending: &mut Pending, kept: &Kept, database: &Database) {
         for (table, before) in self.shape.tables().zip(&kept.tables) {
-            for difference in before.differences(&database.table(table).rows) {
-                let (uuid, old, new) = match difference {
-                    Difference::First(uuid, old) => (uuid, Some(old), None),
-                    Difference::Second(uuid, new) => (uuid, None, Some(new)),
-                    Difference::Both(_, old, new) if Arc::ptr_eq(old, new) => continue,
-                    Difference::Both(uuid, old, new) => (uuid, Some(old), Some(new)),
-                };
-                let change = RowChange {
-                    table,
-                    uuid: *uuid,
-                    old: old.cloned(),
-                    new: new.cloned(),
-                };
+            for change in RowChange::between(table, before, &database.table(table).rows) {
                 self.add_change(pending, &change);
             }
         }

@@ -89,6 +89,24 @@ impl Pieces {
         }
     }
 
+    /// What somebody has missed who knew `version`: what `kept` has become with so many changes, of which the last led to
+    /// `last`.
+    pub(super) fn behind(
+        version: VersionId,
+        kept: Kept,
+        last: VersionId,
+        changes: usize,
+    ) -> Pieces {
+        Pieces {
+            behind: Some(Behind {
+                kept,
+                last: Some(last),
+                changes,
+            }),
+            ..Pieces::new(version)
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.recent.is_empty() && self.pending.is_empty() && self.missed().is_none()
     }
@@ -142,14 +160,8 @@ impl Pieces {
     pub(super) fn without_commits(&mut self) -> Option<Pieces> {
         let kept = self.base.take()?;
         let differ_most = self.recent_changes >= kept.rows() / limits::FEED_KEPT_SHARE;
-        (differ_most && self.pending.is_empty()).then(|| Pieces {
-            behind: Some(Behind {
-                kept,
-                last: Some(self.last()),
-                changes: self.recent_changes,
-            }),
-            ..Pieces::new(self.version)
-        })
+        (differ_most && self.pending.is_empty())
+            .then(|| Pieces::behind(self.version, kept, self.last(), self.recent_changes))
     }
 
     /// Keeps `current` from now on instead of what comes after it, if everything up to it is pending and merging has cost
@@ -274,7 +286,7 @@ impl Pieces {
 }
 
 /// What each of so many may have of something of which a feed may have `max`.
-fn each(max: usize, count: usize) -> usize {
+pub(super) fn each(max: usize, count: usize) -> usize {
     max.checked_div(count).unwrap_or(max).max(1)
 }
 

@@ -53,7 +53,11 @@ impl Fixture {
         let uuid = format!("00000000-0000-0000-0000-{n:012x}");
         let operation =
             format!(r#"[{{"op":"insert","table":"{table}","row":{{"n":{n}}},"uuid":"{uuid}"}}]"#);
-        let operations = json::parse(operation.as_bytes()).unwrap();
+        self.commit(&operation);
+    }
+
+    fn commit(&self, operations: &str) {
+        let operations = json::parse(operations.as_bytes()).unwrap();
         let database = self.hub.version().database.clone();
         let operations = operations.as_array().unwrap();
         let transact = parse_transact(database.schema(), operations, &mut fresh_uuid);
@@ -358,3 +362,5 @@ fn a_commit_is_not_taken_before_its_version_is_current() {
     assert!(matches!(taken, Err(NotCurrent)));
     assert_eq!(told(&fixture, &feed), ["1", "2"], "nothing is lost");
 }
+
+mod crowd;

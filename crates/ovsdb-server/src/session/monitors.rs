@@ -9,7 +9,7 @@ use ovsdb_proto::json::Json;
 use ovsdb_proto::words::Method;
 
 use crate::database::Served;
-use crate::feed::{Due, Feed, News, Taken, WatchId, Watches};
+use crate::feed::{Due, Feed, News, Taken, WatchId};
 use crate::hub::{Since, Start, Version};
 use crate::limits;
 use crate::mailbox::{DatabaseId, Mailbox};
@@ -86,8 +86,11 @@ impl Attached {
 
     /// Sends the notifications of what is new for some of the monitors.
     fn tell(&self, news: News, out: &mut Outbox) {
-        let watches = news.watches().to_vec();
-        let told = watches.iter().filter_map(|watch| self.subscription(*watch));
+        let watches = news.share_watches();
+        let told = watches
+            .as_slice()
+            .iter()
+            .filter_map(|watch| self.subscription(*watch));
         let told = told.map(|subscription| (&subscription.id, subscription.protocol));
         tell(out, told, news);
     }
@@ -304,20 +307,14 @@ impl Monitors {
                     })
                     .is_some()
             });
-            for Taken {
-                watches,
-                range,
-                news,
-            } in taken
-            {
-                let only = match watches {
-                    Watches::One(watch) => attached.subscription(watch),
-                    Watches::Several(_) => None,
-                };
-                match (range, only, news.first().map(|one| one.monitor().clone())) {
-                    (Some(range), Some(Subscription { id, protocol, .. }), Some(monitor))
-                        if may_join =>
-                    {
+            for Taken { only, news } in taken {
+                let only = only.filter(|_| may_join).and_then(|(watch, range)| {
+                    let Subscription { id, protocol, .. } = attached.subscription(watch)?;
+                    let monitor = news.first()?.monitor().clone();
+                    Some((id, protocol, monitor, range))
+                });
+                match only {
+                    Some((id, protocol, monitor, range)) => {
                         let room = news.len().min(UPDATES_FORESEEN) * UPDATE_BYTES;
                         let mut messages = Vec::with_capacity(room);
                         for one in news {
@@ -326,7 +323,7 @@ impl Monitors {
                         let text = joined.keep(id, *protocol, &monitor, range, messages);
                         out.send_messages(text);
                     }
-                    _ => news.into_iter().for_each(|one| attached.tell(one, out)),
+                    None => news.into_iter().for_each(|one| attached.tell(one, out)),
                 }
             }
         }

@@ -290,20 +290,24 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
     let runtime = runtime.worker_threads(2).enable_all().build();
     runtime.expect("threads").block_on(async {
         let many = limits::LANE_MONITORS + 1;
-        for (monitors, differ, wishes) in [
-            (limits::LANE_MONITORS, false, 0),
-            (many, false, 1),
-            (many, true, 0),
+        // (how many, what the rows are to meet beside a number, how often the lane was wished for in the end)
+        for (monitors, but, wishes) in [
+            (limits::LANE_MONITORS, "", 0),
+            (many, "", 1),
+            // They differ, and every row has to be looked at.
+            (many, r#"["n","!=",NUMBER]"#, 1),
+            // Each is found by the values that it wants.
+            (many, r#"["n","==",0],["n","==",NUMBER]"#, 0),
         ] {
             let Fixture { server, .. } = Fixture::new().await;
             let (ours, mut peer) = UnixStream::pair().expect("a pair of sockets");
             let ours = ours.into_std().expect("a socket of this runtime");
             let stream = Stream::from_unix(ours).expect("room for a socket");
             remotes::serve(&server, "test", stream, &RemoteOptions::default());
-            let monitor = |id| {
-                let condition = match differ {
-                    true => format!(r#""where":[["n","!=",{}]]"#, id + 1),
-                    false => String::new(),
+            let monitor = |id: usize| {
+                let condition = match but {
+                    "" => String::new(),
+                    but => format!(r#""where":[{}]"#, but.replace("NUMBER", &(id + 1).to_string())),
                 };
                 format!(
                     r#"{{"id":{id},"method":"monitor_cond","params":["D",{id},{{"T":{{{condition}}}}}]}}"#
@@ -321,7 +325,7 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
             let insert = r#"{"id":1,"method":"transact","params":["D",{"op":"insert","table":"T","row":{}}]}"#;
             ask(&server, insert).await;
             heard(r#""method":"update2""#).await;
-            assert_eq!(server.lane().wishes(), wishes, "{monitors} monitors, {differ}");
+            assert_eq!(server.lane().wishes(), wishes, "{monitors} monitors, {but}");
         }
     });
 }
