@@ -5,9 +5,11 @@
 //! corrupt tail goes away. [`Replacement`] is the new file of a compaction: any thread writes it while the log goes on
 //! growing, and [`Log::replace_commit`] swaps it in.
 //!
-//! Payloads are bytes. This crate knows neither JSON nor schemas, runs no tasks and reads no clock: [`compaction`] is
-//! told the time. All file operations pass through [`FileSystem`] and [`File`], so that tests can make any of them fail.
+//! Payloads are bytes. This crate knows neither JSON nor schemas, starts a thread only to [read ahead](ahead) and reads no
+//! clock: [`compaction`] is told the time. All file operations pass through [`FileSystem`] and [`File`], so that tests can
+//! make any of them fail.
 
+pub mod ahead;
 pub mod compaction;
 mod digest;
 mod doubt;

@@ -9,13 +9,14 @@
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc;
 
 use ovsdb_engine::history::{AnnotationReader, Annotations};
 use ovsdb_engine::load::{Loader, NotPlain};
 use ovsdb_engine::record::ReplayError;
 use ovsdb_engine::replay::{ReadRecords, RecordReader};
 use ovsdb_engine::{Commit, Database};
+use ovsdb_log::ahead::{self, read_ahead};
 use ovsdb_log::{Log, LogError, PassedRecord, RecordPlace};
 use ovsdb_proto::schema::Schema;
 use ovsdb_proto::uuid::Uuid;
@@ -126,9 +127,6 @@ fn on_two_threads(log: &mut Log, taken: &mut Taken<'_>) -> Read {
     }
 }
 
-/// Batches of records that there are: one that is being read, one that is being applied, and one between the two.
-const BATCHES: usize = 3;
-
 /// Records in a batch.
 const BATCH_RECORDS_MAX: usize = 512;
 
@@ -156,6 +154,16 @@ pub(crate) struct BatchRecord {
     /// The transaction id that it leads to.
     pub(crate) id: Uuid,
     text: Range<usize>,
+}
+
+impl ahead::Batch for Batch {
+    fn is_large(&self) -> bool {
+        self.text.len() > BATCH_BYTES_AHEAD_MAX
+    }
+
+    fn is_last(&self) -> bool {
+        self.end.is_some()
+    }
 }
 
 impl Batch {
@@ -215,26 +223,6 @@ impl Ahead<'_, '_> {
             });
         }
     }
-
-    /// Fills batches as long as somebody takes them and gives them back.
-    fn go_on(&mut self, full: &Sender<Batch>, used: &Receiver<Batch>) {
-        let mut idle: Vec<Batch> = Vec::new();
-        idle.resize_with(BATCHES, Batch::default);
-        let mut is_large = false;
-        loop {
-            while idle.is_empty() || is_large && idle.len() < BATCHES {
-                let Ok(batch) = used.recv() else { return };
-                idle.push(batch);
-            }
-            let mut batch = idle.pop().unwrap_or_default();
-            self.fill(&mut batch);
-            is_large = batch.text.len() > BATCH_BYTES_AHEAD_MAX;
-            let is_last = batch.end.is_some();
-            if full.send(batch).is_err() || is_last {
-                return;
-            }
-        }
-    }
 }
 
 /// Reads all further records of `log`, of which `id` is the transaction id so far, and gives them to `apply` together with
@@ -274,35 +262,17 @@ pub(crate) fn read_rest<S>(
 /// [`read_rest`] with a thread that reads; gives the state back if there can be none.
 fn rest_on_two_threads<S>(
     ahead: &mut Ahead<'_, '_>,
-    mut state: S,
+    state: S,
     apply: &mut impl FnMut(S, &mut Batch) -> ControlFlow<S, S>,
 ) -> Result<(S, Result<(), LogError>), S> {
-    std::thread::scope(|scope| {
-        let (full, batches) = mpsc::channel();
-        let (empty, used) = mpsc::channel();
-        let reader = std::thread::Builder::new().name(String::from("read"));
-        let Ok(reader) = reader.spawn_scoped(scope, move || ahead.go_on(&full, &used)) else {
-            return Err(state);
-        };
-        let mut end = Ok(());
-        for mut batch in batches {
-            match apply(state, &mut batch) {
-                ControlFlow::Continue(next) => state = next,
-                ControlFlow::Break(last) => {
-                    state = last;
-                    break;
-                }
+    let fill = |batch: &mut Batch| ahead.fill(batch);
+    let done = read_ahead(fill, (state, Ok(())), |(state, end), batch| {
+        match apply(state, batch) {
+            ControlFlow::Continue(next) => {
+                ControlFlow::Continue((next, batch.end.take().unwrap_or(end)))
             }
-            if let Some(reason) = batch.end.take() {
-                end = reason;
-            }
-            // After the last one nobody wants it any more.
-            let _ = empty.send(batch);
+            ControlFlow::Break(last) => ControlFlow::Break((last, end)),
         }
-        drop(empty);
-        if let Err(panic) = reader.join() {
-            std::panic::resume_unwind(panic);
-        }
-        Ok((state, end))
-    })
+    });
+    done.map_err(|(state, _)| state)
 }

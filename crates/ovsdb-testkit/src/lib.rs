@@ -9,6 +9,7 @@ pub mod control;
 pub mod daemon;
 pub mod differential;
 pub mod disk;
+pub mod environment;
 pub mod installation;
 pub mod manager;
 pub mod monitored;

@@ -29,6 +29,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ovsdb_testkit::environment::number;
+
 /// Seeds that are tried unless the environment says otherwise: few where the code is slow.
 const SEEDS: u64 = if cfg!(debug_assertions) { 12 } else { 500 };
 
@@ -37,14 +39,6 @@ const FAILURES_MAX: usize = 5;
 
 /// Threads that try them.
 const THREADS: u64 = 2;
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is a number")),
-    )
-}
 
 #[test]
 fn whatever_the_seed_replicas_converge_and_nothing_happens_twice() {

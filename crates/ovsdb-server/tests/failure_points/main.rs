@@ -20,20 +20,12 @@ mod wire;
 mod workload;
 
 use ovsdb_testkit::disk::Kind;
+use ovsdb_testkit::environment::number;
 use plan::Plan;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use trial::{Images, Report, Setup};
 use workload::Size;
-
-fn number(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is a number")),
-    )
-}
 
 /// Which failure points are tried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -28,6 +28,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ovsdb_server::runtime;
+use ovsdb_testkit::environment::number;
 use parking_lot::Mutex;
 
 use crate::life::Ending;
@@ -85,14 +86,6 @@ fn run(seed: u64, is_told: bool) -> u64 {
     life::live(&world, &mut dice, disk, is_same, Ending::Peace);
     SEED.set(None);
     world.trace()
-}
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is a number")),
-    )
 }
 
 #[test]

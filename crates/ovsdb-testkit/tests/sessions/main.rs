@@ -25,6 +25,7 @@ use std::path::Path;
 
 use ovsdb_testkit::differential::model::Model;
 use ovsdb_testkit::differential::run::SEED;
+use ovsdb_testkit::environment::number;
 use ovsdb_testkit::programs::Side;
 use ovsdb_testkit::sandbox::Sandbox;
 
@@ -42,7 +43,7 @@ const SESSIONS: &str = "OVSDB_DIFF_SESSIONS";
 const ONLY: &str = "OVSDB_DIFF_SESSION";
 
 /// Sessions of a full run if nothing else is said.
-const SESSIONS_DEFAULT: usize = 1_400;
+const SESSIONS_DEFAULT: u64 = 1_400;
 
 /// The table that scripts leave alone.
 const BALLAST: &str = "Ballast";
@@ -51,15 +52,7 @@ const BALLAST: &str = "Ballast";
 struct Run {
     sides: [Side; 2],
     storages: [Storage; 2],
-    part: Range<usize>,
-}
-
-fn number(name: &str) -> Option<usize> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
-    )
+    part: Range<u64>,
 }
 
 /// The schema without columns that are not kept, which clusters do not have, and without weak references: of a
@@ -116,7 +109,7 @@ fn check(run: &Run) -> Tally {
         None => sessions * run.part.start / 100..sessions * run.part.end / 100,
     };
     for session in all.clone() {
-        let own = u64::try_from(seed * 1_000_003 + session).expect("a seed is small");
+        let own = seed * 1_000_003 + session;
         let script = Generator::new(&model, &schemas, own, history).script();
         if let Err(difference) = duel.play(&script) {
             let (script, difference) = shorten(&mut duel, &script, &difference);
@@ -126,8 +119,9 @@ fn check(run: &Run) -> Tally {
     }
     println!("{}", duel.tally);
     // What ends a session early is rare.
-    let cut_short = all.len() - duel.tally.sessions;
-    assert!(cut_short <= 1 + all.len() / 20, "{}", duel.tally);
+    let played = all.count();
+    let cut_short = played - duel.tally.sessions;
+    assert!(cut_short <= 1 + played / 20, "{}", duel.tally);
     duel.tally
 }
 

@@ -3,16 +3,13 @@
 //! What has been read in vain when a record makes no sense does not count.
 
 use std::io;
-use std::ops::Range;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::ops::{ControlFlow, Range};
 
+use ovsdb_log::ahead::{self, read_ahead};
 use ovsdb_log::{Log, LogError, RecordFault, RecordPlace};
 
 use super::super::ToolError;
 use super::outline::Fault;
-
-/// Batches that there are: one that is being read, one that is being put into words, and one between the two.
-const BATCHES: usize = 3;
 
 /// A batch with so many bytes of text is full.
 const BATCH_BYTES: usize = 256 << 10;
@@ -73,33 +70,14 @@ pub(super) fn each_record(log: &mut Log, each: Each<'_>) -> Result<(), ToolError
 type Used = Result<Result<(), LogError>, (RecordPlace, Refused)>;
 
 fn on_two_threads(log: &mut Log, each: Each<'_>) -> Used {
-    let (full, batches) = mpsc::channel();
-    let (empty, used) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let reader = std::thread::Builder::new().name(String::from("read"));
-        let log_there = &mut *log;
-        let Ok(reader) = reader.spawn_scoped(scope, move || go_on(log_there, &full, &used)) else {
-            return None;
-        };
-        let mut result: Used = Ok(Ok(()));
-        for mut batch in batches {
-            if let Err(refused) = batch.give(each) {
-                result = Err(refused);
-                break;
-            }
-            if let Some(end) = batch.end.take() {
-                result = Ok(end);
-            }
-            // After the last one nobody wants it any more.
-            let _ = empty.send(batch);
+    let fill = |batch: &mut Batch| batch.fill(log);
+    let used = read_ahead(fill, Ok(Ok(())), |used: Used, batch| {
+        match batch.give(each) {
+            Ok(()) => ControlFlow::Continue(batch.end.take().map_or(used, Ok)),
+            Err(refused) => ControlFlow::Break(Err(refused)),
         }
-        drop(empty);
-        if let Err(panic) = reader.join() {
-            std::panic::resume_unwind(panic);
-        }
-        Some(result)
-    })
-    .unwrap_or_else(|| on_one_thread(log, each))
+    });
+    used.unwrap_or_else(|_| on_one_thread(log, each))
 }
 
 /// Without a second thread it takes longer.
@@ -114,26 +92,6 @@ fn on_one_thread(log: &mut Log, each: Each<'_>) -> Used {
     }
 }
 
-/// Fills batches as long as somebody takes them and gives them back.
-fn go_on(log: &mut Log, full: &Sender<Batch>, used: &Receiver<Batch>) {
-    let mut idle: Vec<Batch> = Vec::new();
-    idle.resize_with(BATCHES, Batch::default);
-    let mut is_large = false;
-    loop {
-        while idle.is_empty() || is_large && idle.len() < BATCHES {
-            let Ok(batch) = used.recv() else { return };
-            idle.push(batch);
-        }
-        let mut batch = idle.pop().unwrap_or_default();
-        batch.fill(log);
-        is_large = batch.text.len() > BATCH_BYTES_AHEAD_MAX;
-        let is_last = batch.end.is_some();
-        if full.send(batch).is_err() || is_last {
-            return;
-        }
-    }
-}
-
 /// Records that follow one another.
 #[derive(Default)]
 struct Batch {
@@ -141,6 +99,16 @@ struct Batch {
     records: Vec<(RecordPlace, Range<usize>)>,
     /// Nothing is read after these: the file ends, or cannot be read.
     end: Option<Result<(), LogError>>,
+}
+
+impl ahead::Batch for Batch {
+    fn is_large(&self) -> bool {
+        self.text.len() > BATCH_BYTES_AHEAD_MAX
+    }
+
+    fn is_last(&self) -> bool {
+        self.end.is_some()
+    }
 }
 
 impl Batch {
