@@ -8,6 +8,7 @@ use ovsdb_proto::json;
 use ovsdb_proto::schema::Schema;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::runtime::{Builder, Runtime};
 
 use super::monitors::Protocol;
 use super::*;
@@ -76,10 +77,25 @@ impl Fixture {
     }
 }
 
+fn threads(count: usize) -> Runtime {
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(count).enable_all();
+    runtime.build().expect("threads")
+}
+
 fn run(test: impl Future<Output = ()>) {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(1).enable_all();
-    runtime.build().expect("threads").block_on(test);
+    threads(1).block_on(test);
+}
+
+/// Runs a test with as many threads as it takes for a lane.
+fn run_beside_lane(test: impl Future<Output = ()>) {
+    threads(2).block_on(test);
+}
+
+fn run_on_paused_time(test: impl Future<Output = ()>) {
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(test);
 }
 
 #[test]
@@ -135,9 +151,7 @@ fn a_monitor_does_not_start_on_a_database_whose_end_has_been_heard_of() {
 
 #[test]
 fn a_peer_is_probed_although_it_is_sent_something_just_then() {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
+    run_on_paused_time(async {
         let Fixture {
             server,
             mut session,
@@ -167,9 +181,7 @@ fn a_peer_is_probed_although_it_is_sent_something_just_then() {
 
 #[test]
 fn a_peer_that_takes_no_replies_is_not_read_from() {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
+    run_on_paused_time(async {
         let Fixture {
             server,
             mut session,
@@ -240,9 +252,7 @@ fn a_transaction_that_was_put_off_is_canceled_if_its_database_goes_meanwhile() {
 
 #[test]
 fn a_session_goes_to_the_lane_before_it_does_much() {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build();
-    runtime.expect("threads").block_on(async {
+    run_beside_lane(async {
         let Fixture { server, .. } = Fixture::new().await;
         let transact = |operation: &str| {
             format!(r#"{{"id":1,"method":"transact","params":["D",{operation}]}}"#)
@@ -286,9 +296,7 @@ fn a_session_goes_to_the_lane_before_it_does_much() {
 
 #[test]
 fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build();
-    runtime.expect("threads").block_on(async {
+    run_beside_lane(async {
         let many = limits::LANE_MONITORS + 1;
         // (how many, what the rows are to meet beside a number, how often the lane was wished for in the end)
         for (monitors, but, wishes) in [
@@ -307,14 +315,19 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
             let monitor = |id: usize| {
                 let condition = match but {
                     "" => String::new(),
-                    but => format!(r#""where":[{}]"#, but.replace("NUMBER", &(id + 1).to_string())),
+                    but => format!(
+                        r#""where":[{}]"#,
+                        but.replace("NUMBER", &(id + 1).to_string())
+                    ),
                 };
                 format!(
                     r#"{{"id":{id},"method":"monitor_cond","params":["D",{id},{{"T":{{{condition}}}}}]}}"#
                 )
             };
             let requests: String = (0..monitors).map(monitor).collect();
-            peer.write_all(requests.as_bytes()).await.expect("it is read");
+            peer.write_all(requests.as_bytes())
+                .await
+                .expect("it is read");
             let mut heard = async |what: &str| {
                 let mut text = Vec::new();
                 while String::from_utf8_lossy(&text).matches(what).count() < monitors {
@@ -334,9 +347,7 @@ fn a_session_goes_to_the_lane_before_it_tells_many_monitors() {
 fn nobody_is_left_in_the_lane_when_the_runtime_ends() {
     use std::io::{Read, Write};
     for length in [1, 2 * limits::LANE_MESSAGE_BYTES] {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("threads");
+        let runtime = threads(2);
         let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
         let server = runtime.block_on(async {
             let Fixture { server, .. } = Fixture::new().await;
