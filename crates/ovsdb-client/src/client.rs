@@ -7,7 +7,6 @@ mod line;
 mod replicas;
 mod wishes;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +17,7 @@ use ovsdb_proto::uuid::Uuid;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 
+use crate::chance;
 use crate::connector::{Connector, Retry};
 use crate::delivery::Received;
 use crate::dial::Dial;
@@ -210,7 +210,7 @@ impl Builder {
         let connector = Connector::new(servers.methods.clone(), Retry::Forever)
             .by(self.sockets, self.dial)
             .every(self.backoff, self.probe_interval)
-            .by_rounds(random());
+            .by_rounds(chance::number());
         let (registrar, asked) = registrar();
         let (to_status, status) = watch::channel(Status::Connecting { last: None });
         let (leader_only, cluster) = (self.leader_only, servers.cluster);
@@ -274,14 +274,9 @@ fn servers(remotes: Remotes, shuffles: bool) -> Result<Servers, ConnectError> {
         Method::parse(method)?;
     }
     if shuffles {
-        methods.sort_by_cached_key(|_| random());
+        methods.sort_by_cached_key(|_| chance::number());
     }
     Ok(Servers { methods, cluster })
-}
-
-/// A number by chance. What is made of it need not be a secret.
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 /// Makes a request on the current connection, and on the next one if the connection ended before it was sent.

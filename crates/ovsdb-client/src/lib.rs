@@ -21,6 +21,7 @@
 //! ```
 
 pub mod blocking;
+pub mod chance;
 mod client;
 mod connector;
 pub mod control;

@@ -191,7 +191,10 @@ impl Transactions {
     pub(super) fn down(&mut self, why: &Disconnect, in_doubt: &[RequestId], generation: u64) {
         self.release(generation);
         self.ids.clear();
-        for (id, (_, answer)) in self.sent.drain() {
+        // They hear of it in the order in which they asked.
+        let mut sent: Vec<_> = self.sent.drain().collect();
+        sent.sort_unstable_by_key(|(id, _)| *id);
+        for (id, (_, answer)) in sent {
             let error = match in_doubt.contains(&id) {
                 true => SubmitError::Unknown(why.clone()),
                 false => SubmitError::NotSent,

@@ -187,11 +187,15 @@ impl Shared {
                 };
                 waiting.is_sent.then_some((owner, RequestId(*id)))
             });
-            let in_doubt: Vec<_> = in_doubt.collect();
+            let mut in_doubt: Vec<_> = in_doubt.collect();
+            in_doubt.sort_unstable();
             state.in_doubt.extend(in_doubt);
             (reason, waiting)
         };
-        for waiting in waiting.into_values() {
+        // They hear of it in the order in which they asked.
+        let mut waiting: Vec<_> = waiting.into_iter().collect();
+        waiting.sort_unstable_by_key(|(id, _)| *id);
+        for (_, waiting) in waiting {
             if let Waiter::Caller(caller) = waiting.waiter {
                 let why = reason.clone();
                 let error = match waiting.is_sent {

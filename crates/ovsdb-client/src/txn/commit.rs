@@ -8,7 +8,6 @@ use std::sync::Arc;
 use ecow::EcoString;
 use ovsdb_proto::json;
 use ovsdb_proto::reply::Malformed;
-use ovsdb_proto::uuid::Uuid;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use super::Txn;
@@ -18,6 +17,7 @@ use super::marker::{Marker, Turn, token_text};
 use super::outcome::Committed;
 use super::plan::{self, Naming, Plan};
 use super::row::RowName;
+use crate::chance;
 use crate::replica::{Replica, SubmitError, Submitted, Trouble, Version, WaitError};
 
 /// The shortest pause before a transaction is tried again, if nothing has changed meanwhile.
@@ -244,7 +244,7 @@ impl Replica {
             let made = self.update(policy, |txn| match marker.last(txn)? {
                 Some(_) => Ok(()),
                 None => {
-                    let token = token_text(fresh());
+                    let token = token_text(chance::uuid());
                     txn.insert_key(row, marker.column(), marker.key(), token)
                 }
             });
@@ -400,7 +400,7 @@ impl Replica {
         mut doubts: Doubts,
         deadline: Option<Instant>,
     ) -> Result<Committed, CommitError> {
-        let ruling_out = plan::ruling_out(txn, marker, fresh())?;
+        let ruling_out = plan::ruling_out(txn, marker, chance::uuid())?;
         let mut guard = txn.guard.clone();
         loop {
             let waits = guard.as_mut().filter(|guard| guard.waits());
@@ -515,16 +515,12 @@ fn answered(plan: &Plan, submitted: &Submitted) -> Result<Committed, CommitError
 }
 
 fn begin_on(version: Arc<Version>) -> Txn {
-    Txn::on(version, fresh())
-}
-
-fn fresh() -> Uuid {
-    Uuid::from_bytes(*uuid::Uuid::new_v4().as_bytes())
+    Txn::on(version, chance::uuid())
 }
 
 /// A pause of half to one and a half of `pause`, so that those who stood in each other's way do not meet again.
 fn jittered(pause: Duration) -> Duration {
-    let random = uuid::Uuid::new_v4().as_u64_pair().0 % 1000;
+    let random = chance::number() % 1000;
     pause / 2 + pause * (random as u32) / 1000
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ovsdb_client::{Builder, Client};
+use ovsdb_client::{Builder, Client, chance};
 use ovsdb_proto::json;
 use ovsdb_server::runtime;
 use ovsdb_testkit::differential::dice::Dice;
@@ -16,6 +16,7 @@ use crate::host::{Chance, Host};
 use crate::lines::{FAIR, Network, Weather};
 use crate::network::Pace;
 use crate::schemas::{DATABASE, FIRST, SECOND};
+use crate::trace::Trace;
 use crate::truth::{CLIENTS, check, furnish};
 
 /// Faults of a world.
@@ -42,6 +43,8 @@ pub(crate) struct Tally {
     known: usize,
     conversions: usize,
     kills: usize,
+    /// What clients saw and did in the last world.
+    pub(crate) trace: u64,
 }
 
 impl Tally {
@@ -53,6 +56,7 @@ impl Tally {
         self.known += other.known;
         self.conversions += other.conversions;
         self.kills += other.kills;
+        self.trace = other.trace;
     }
 
     /// Fails unless everything has happened that there is to be lived through in so many worlds.
@@ -65,6 +69,7 @@ impl Tally {
             known,
             conversions,
             kills,
+            trace: _,
         } = self;
         assert!(*connections > *broken && *broken > 100, "{self:?}");
         assert!(*known > 500 && *unknown > 0, "{self:?}");
@@ -102,8 +107,7 @@ const ODDS: [(u32, Fault); 9] = [
 /// See the module's documentation.
 struct World {
     seed: u64,
-    is_told: bool,
-    begun: Instant,
+    trace: Trace,
     doing: Vec<Arc<Mutex<String>>>,
     dice: Dice,
     network: Network,
@@ -120,16 +124,17 @@ pub(crate) fn play(seed: u64, is_told: bool) -> Tally {
     let _simulated = runtime::enter(Rc::new(Chance::new(branch())));
     let network = Network::new(branch());
     let host = Host::new(network.clone(), branch());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
+    let _chance = chance::simulate(dice.between(0, i64::MAX) as u64);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // Which of two events that are there is looked at first, and who hears of something first, is by tokio's chance.
+    #[cfg(tokio_unstable)]
+    runtime.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_ne_bytes()));
+    let runtime = runtime.enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
         let world = World {
             seed,
-            is_told,
-            begun: Instant::now(),
+            trace: Trace::new(is_told),
             doing: (0..CLIENTS).map(|_| Arc::default()).collect(),
             dice,
             network,
@@ -143,9 +148,7 @@ pub(crate) fn play(seed: u64, is_told: bool) -> Tally {
 
 impl World {
     fn note(&self, what: &str) {
-        if self.is_told {
-            eprintln!("{:>8} {what}", self.begun.elapsed().as_millis());
-        }
+        self.trace.note("world", what);
     }
 
     fn builder(&self) -> Builder {
@@ -167,7 +170,13 @@ impl World {
             let builder = self.builder();
             let actor = Actor::start(nth, manner, builder, self.seed, Arc::clone(doing));
             observers.spawn(observe(actor.replica.clone()));
-            actors.push(tokio::spawn(actor.run(Arc::clone(&is_over), || {})));
+            observers.spawn(self.trace.clone().follow(nth, actor.replica.clone()));
+            let (trace, did) = (self.trace.clone(), Arc::clone(doing));
+            let note = move || {
+                let did = did.lock().unwrap_or_else(PoisonError::into_inner);
+                trace.note(&format!("client {nth}"), did);
+            };
+            actors.push(tokio::spawn(actor.run(Arc::clone(&is_over), note)));
         }
         for _ in 0..FAULTS {
             self.between().await;
@@ -186,7 +195,9 @@ impl World {
         is_over.store(true, Ordering::Relaxed);
         let actors = self.gather(actors, deadline).await;
         check(self.builder().database(DATABASE), &actors, deadline).await;
-        for actor in &actors {
+        for (nth, actor) in actors.iter().enumerate() {
+            let told = format!("was told {:?}", actor.ledger);
+            self.trace.note(&format!("client {nth}"), told);
             self.tally.repeated += actor.ledger.repeated;
             self.tally.unknown += actor.ledger.unknown;
             self.tally.known += actor.ledger.items.len();
@@ -203,6 +214,7 @@ impl World {
         sleep(Duration::from_secs(60)).await;
         let tasks = tokio::runtime::Handle::current().metrics();
         assert_eq!(tasks.num_alive_tasks(), 0, "tasks are left");
+        self.tally.trace = self.trace.number();
         self.tally
     }
 

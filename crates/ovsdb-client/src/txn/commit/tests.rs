@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ovsdb_proto::json::Json;
 use ovsdb_proto::schema::{Schema, Selection};
+use ovsdb_proto::uuid::Uuid;
 use ovsdb_proto::words::Method;
 
 use super::*;
