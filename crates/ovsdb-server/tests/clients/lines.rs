@@ -49,7 +49,7 @@ pub(crate) struct Network(Arc<Mutex<State>>);
 struct State {
     dice: Dice,
     server: Option<Arc<Server>>,
-    /// Those that clients may still have.
+    /// Those that a client or the server may still have: what a client that has left did not take goes on coming.
     lines: Vec<Line>,
     weather: Weather,
     refuses: bool,
@@ -62,7 +62,8 @@ impl State {
     fn clear(&mut self) {
         let broken = self.lines.iter().filter(|line| line.is_broken()).count();
         self.n_broken += broken as u64;
-        self.lines.retain(|line| !line.is_over());
+        self.lines
+            .retain(|line| !(line.is_broken() || line.is_left()));
     }
 }
 
