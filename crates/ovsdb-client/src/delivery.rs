@@ -6,7 +6,7 @@
 //! to its end. Nothing here looks at more of a message than whose it is.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ovsdb_proto::words::Method;
@@ -29,6 +29,8 @@ pub(crate) struct Delivery {
     replicas: Mutex<BTreeMap<u64, Arc<Downstream>>>,
     /// Events for replicas that the client's task has not passed on yet.
     detoured: AtomicUsize,
+    /// Whether replicas were told something that they may deal with later.
+    is_unsettled: AtomicBool,
     received: Arc<Received>,
 }
 
@@ -46,6 +48,7 @@ impl Delivery {
         Delivery {
             replicas: Mutex::default(),
             detoured: AtomicUsize::new(0),
+            is_unsettled: AtomicBool::new(false),
             received,
         }
     }
@@ -86,15 +89,21 @@ impl Delivery {
 
     /// Gives something that has just come to the replica that it is for, if it is for one that has room.
     ///
-    /// What the client's task gets it must [pass on](Delivery::pass_on), in order.
-    pub(crate) fn deliver(&self, event: RawEvent) -> Delivered {
+    /// What the client's task gets it must [pass on](Delivery::pass_on), in order. If more `has_more` come at once, replicas may
+    /// leave what follows until [`Delivery::settle`]. `monitor` is what the event is about.
+    pub(crate) fn deliver(
+        &self,
+        event: RawEvent,
+        monitor: Option<MonitorId>,
+        has_more: bool,
+    ) -> Delivered {
         match &event {
             RawEvent::Reply { owner: OWN, .. } => return Delivered::Client(event),
             RawEvent::Reply { .. } => &self.received.replies,
             RawEvent::Notification { .. } => &self.received.notifications,
         }
         .fetch_add(1, Ordering::Relaxed);
-        let Some((replica, inbound)) = for_replica(&event) else {
+        let Some((replica, inbound)) = for_replica(&event, monitor) else {
             return Delivered::Client(event);
         };
         let reply = match event {
@@ -113,7 +122,10 @@ impl Delivery {
         if self.detoured.load(Ordering::Acquire) == 0 {
             match self.find(replica) {
                 None => return Delivered::Replica(reply),
-                Some(downstream) if downstream.offer(inbound).is_ok() => {
+                Some(downstream) if downstream.offer(inbound, has_more).is_ok() => {
+                    if has_more {
+                        self.is_unsettled.store(true, Ordering::Relaxed);
+                    }
                     return Delivered::Replica(reply);
                 }
                 Some(_) => {}
@@ -123,10 +135,21 @@ impl Delivery {
         Delivered::Client(event)
     }
 
+    /// Has replicas do what they left: before anybody waits for more to come, or hears of something that came later.
+    pub(crate) fn settle(&self) {
+        if self.is_unsettled.load(Ordering::Relaxed) {
+            self.is_unsettled.store(false, Ordering::Relaxed);
+            let replicas: Vec<_> = self.replicas().values().cloned().collect();
+            for replica in replicas {
+                replica.settle();
+            }
+        }
+    }
+
     /// Gives what the client's task got to the replica that it is for, as soon as there is room for it. Says whether it was for
     /// one.
     pub(crate) async fn pass_on(&self, event: &RawEvent) -> bool {
-        let Some((replica, inbound)) = for_replica(event) else {
+        let Some((replica, inbound)) = for_replica(event, monitor_of(event)) else {
             return false;
         };
         self.send(replica, inbound).await;
@@ -135,8 +158,18 @@ impl Delivery {
     }
 }
 
-/// What an event says to which replica, if it is for one.
-fn for_replica(event: &RawEvent) -> Option<(u64, Inbound)> {
+/// The monitor that an event is about, if it is about one of ours.
+pub(crate) fn monitor_of(event: &RawEvent) -> Option<MonitorId> {
+    match event {
+        RawEvent::Notification { method, params } if is_of_monitor(*method) => {
+            MonitorId::first_of(params)
+        }
+        _ => None,
+    }
+}
+
+/// What an event about this monitor says to which replica, if it is for one.
+fn for_replica(event: &RawEvent, monitor: Option<MonitorId>) -> Option<(u64, Inbound)> {
     match event {
         RawEvent::Reply { owner: OWN, .. } => None,
         RawEvent::Reply { owner, id, result } => {
@@ -145,8 +178,7 @@ fn for_replica(event: &RawEvent) -> Option<(u64, Inbound)> {
         }
         RawEvent::Notification { method, params } => {
             let (method, params) = (*method, params.clone());
-            let monitor = is_of_monitor(method).then(|| MonitorId::first_of(&params));
-            let monitor = monitor?.filter(|monitor| monitor.replica != OWN)?;
+            let monitor = monitor.filter(|monitor| monitor.replica != OWN)?;
             let inbound = Inbound::Notification {
                 method,
                 monitor,

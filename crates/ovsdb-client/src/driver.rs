@@ -12,11 +12,13 @@ use ovsdb_proto::words::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::delivery::{Delivered, Delivery};
+use crate::delivery::{Delivered, Delivery, monitor_of};
 use crate::error::{Disconnect, RequestError};
 use crate::event::{Event, Notification, RawEvent};
 use crate::queue;
 use crate::session::Shared;
+use crate::upstream::MonitorId;
+use crate::usual::Usual;
 
 /// Answers to `echo` that may wait to be written. A server that asks on without reading is cut off.
 const ECHOES_MAX: usize = 64;
@@ -102,6 +104,7 @@ impl Incoming<'_> {
         message_bytes_max: usize,
     ) -> Disconnect {
         let mut framer = Framer::new(message_bytes_max);
+        let mut usual = Usual::default();
         let mut read_size = ReadSize::default();
         // Little of a peer who says little is read into what is filled already: that of the framer would have to be filled anew
         // before each read, which costs more than to copy what came.
@@ -109,12 +112,13 @@ impl Incoming<'_> {
         loop {
             match framer.next() {
                 Ok(Some(bytes)) => {
-                    if let Err(reason) = self.message(bytes).await {
+                    let has_more = framer.buffered() > 0;
+                    if let Err(reason) = self.message(bytes, &mut usual, has_more).await {
                         return reason;
                     }
                     continue;
                 }
-                Ok(None) => {}
+                Ok(None) => self.settle(),
                 Err(error) => {
                     tracing::warn!(target: "jsonrpc", "{}: error parsing stream: {error}", self.name);
                     return Disconnect::Protocol;
@@ -145,8 +149,23 @@ impl Incoming<'_> {
         }
     }
 
-    async fn message(&self, bytes: Bytes) -> Result<(), Disconnect> {
+    /// Has replicas do what they left until more had come.
+    fn settle(&self) {
+        if let Sink::Raw { replicas, .. } = &self.sink {
+            replicas.settle();
+        }
+    }
+
+    async fn message(
+        &self,
+        bytes: Bytes,
+        usual: &mut Usual,
+        has_more: bool,
+    ) -> Result<(), Disconnect> {
         let length = bytes.len();
+        if length > READ_HERE_BYTES_MAX {
+            self.settle();
+        }
         match &self.sink {
             Sink::Parsed(to_user) => {
                 let message = self.read_all(bytes).await?;
@@ -158,8 +177,8 @@ impl Incoming<'_> {
                 replicas,
                 to_client,
             } => {
-                if let Some(event) = self.unread(bytes).await? {
-                    match replicas.deliver(event) {
+                if let Some((event, monitor)) = self.event(bytes, usual).await? {
+                    match replicas.deliver(event, monitor, has_more) {
                         Delivered::Replica(reply) => {
                             if let Some(reply) = reply {
                                 self.shared.taken(reply);
@@ -167,12 +186,35 @@ impl Incoming<'_> {
                             // Nothing of this waits, so much that has arrived at once would keep others of this thread waiting.
                             tokio::task::coop::consume_budget().await;
                         }
-                        Delivered::Client(event) => self.put(to_client, event, length).await,
+                        Delivered::Client(event) => {
+                            replicas.settle();
+                            self.put(to_client, event, length).await;
+                        }
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// [`Incoming::unread`], and the monitor that the event is about.
+    async fn event(
+        &self,
+        bytes: Bytes,
+        usual: &mut Usual,
+    ) -> Result<Option<(RawEvent, Option<MonitorId>)>, Disconnect> {
+        let is_logged = tracing::enabled!(target: "jsonrpc", tracing::Level::DEBUG);
+        if !is_logged && let Some((event, monitor)) = usual.read(&bytes) {
+            return Ok(Some((event, Some(monitor))));
+        }
+        let Some(event) = self.unread(bytes.clone()).await? else {
+            return Ok(None);
+        };
+        let monitor = monitor_of(&event);
+        if let (RawEvent::Notification { method, params }, Some(monitor)) = (&event, monitor) {
+            usual.learn(&bytes, *method, params, monitor);
+        }
+        Ok(Some((event, monitor)))
     }
 
     /// The event that a message is, with its contents left unread. What is no event is dealt with.
@@ -201,7 +243,10 @@ impl Incoming<'_> {
                 Look::Other => {}
             }
         }
-        Ok(match self.read_all(bytes).await? {
+        let message = self.read_all(bytes).await?;
+        // Whoever hears of a reply is to find what came before it.
+        self.settle();
+        Ok(match message {
             Message::Notification { method, params } => {
                 Method::from_text(&method).map(|method| RawEvent::Notification {
                     method,

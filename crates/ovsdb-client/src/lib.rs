@@ -41,6 +41,7 @@ mod session;
 pub mod txn;
 pub mod typed;
 pub mod upstream;
+mod usual;
 
 pub use client::{Builder, Client, ClientMetrics, Status};
 pub use connector::{Connector, Retry};

@@ -228,11 +228,15 @@ pub enum Rejection {
 /// A replica that takes what comes without a queue, by whoever brings it.
 pub(crate) trait Direct: Send + Sync {
     /// Takes it if that takes little time now, and gives it back if not. Called only while nothing is in the queue, and nothing
-    /// that was is still [held](Upstream::next_held).
+    /// that was is still [held](Upstream::next_held). If more `has_more` come at once, what follows from it may be left until
+    /// [`Direct::settle`], which comes soon then.
     ///
     /// # Errors
     /// It has to go through the queue.
-    fn take(&self, inbound: Inbound) -> Result<(), Inbound>;
+    fn take(&self, inbound: Inbound, has_more: bool) -> Result<(), Inbound>;
+
+    /// Does what was left.
+    fn settle(&self);
 }
 
 /// Where a replica says how it can be told directly.
@@ -428,9 +432,9 @@ impl Downstream {
     }
 
     /// Tells the replica something directly if it can be, or if its queue has room; gives it back if not, or if the replica is
-    /// gone.
-    pub(crate) fn offer(&self, inbound: Inbound) -> Result<(), Inbound> {
-        let inbound = match self.tell_directly(inbound) {
+    /// gone. If more `has_more` come at once, [`Downstream::settle`] has to follow.
+    pub(crate) fn offer(&self, inbound: Inbound, has_more: bool) -> Result<(), Inbound> {
+        let inbound = match self.tell_directly(inbound, has_more) {
             Ok(()) => return Ok(()),
             Err(inbound) => inbound,
         };
@@ -438,12 +442,19 @@ impl Downstream {
         self.inbound.offer(inbound, bytes)
     }
 
-    fn tell_directly(&self, inbound: Inbound) -> Result<(), Inbound> {
+    /// Has the replica do what it left until more had come.
+    pub(crate) fn settle(&self) {
+        if let Some(replica) = self.shortcut.0.get().and_then(Weak::upgrade) {
+            replica.settle();
+        }
+    }
+
+    fn tell_directly(&self, inbound: Inbound, has_more: bool) -> Result<(), Inbound> {
         if !matches!(inbound, Inbound::Notification { .. }) || !self.inbound.is_idle() {
             return Err(inbound);
         }
         match self.shortcut.0.get().and_then(Weak::upgrade) {
-            Some(replica) => replica.take(inbound),
+            Some(replica) => replica.take(inbound, has_more),
             None => Err(inbound),
         }
     }
@@ -504,13 +515,15 @@ mod tests {
     }
 
     impl Direct for Taker {
-        fn take(&self, inbound: Inbound) -> Result<(), Inbound> {
+        fn take(&self, inbound: Inbound, _: bool) -> Result<(), Inbound> {
             if self.is_busy.load(Ordering::Relaxed) {
                 return Err(inbound);
             }
             self.taken.lock().expect("nobody panics").push(inbound);
             Ok(())
         }
+
+        fn settle(&self) {}
     }
 
     fn update(nth: u64) -> Inbound {
@@ -535,7 +548,7 @@ mod tests {
         let taker = Arc::<Taker>::default();
         let direct: Arc<dyn Direct> = Arc::clone(&taker) as _;
         upstream.tell_directly(Arc::downgrade(&direct));
-        let offer = |number| downstream.offer(update(number)).is_ok();
+        let offer = |number| downstream.offer(update(number), false).is_ok();
         let taken = || -> Vec<Option<u64>> {
             let taken = taker.taken.lock().expect("nobody panics");
             taken.iter().map(nth).collect()
@@ -567,10 +580,10 @@ mod tests {
             id: RequestId(1),
             result: Ok(Bytes::from_static(b"[]")),
         };
-        assert!(downstream.offer(reply).is_ok());
+        assert!(downstream.offer(reply, false).is_ok());
         assert!(upstream.next().await.is_some());
         drop((direct, taker));
-        assert!(downstream.offer(update(6)).is_ok());
+        assert!(downstream.offer(update(6), false).is_ok());
         let sixth = upstream.next().await.expect("it was offered");
         assert_eq!(nth(&sixth), Some(6));
     }

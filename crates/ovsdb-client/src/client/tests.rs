@@ -15,6 +15,7 @@ use crate::error::{Disconnect, Unfit};
 use crate::event::RequestId;
 use crate::upstream::{Inbound, Rejection};
 
+mod bursts;
 mod endings;
 
 /// Bytes that a stream holds in each direction.

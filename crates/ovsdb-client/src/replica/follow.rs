@@ -19,7 +19,7 @@ use ovsdb_proto::words::Method;
 use super::conditions::{Conditions, Wanted, valid};
 use super::envelope;
 use super::index::Index;
-use super::version::{Misfit, Version};
+use super::version::{Draft, Misfit, Version};
 
 /// After a `monitor_canceled` the client says what schema the database has now. If it does not, the database may not have
 /// changed: so long after, in milliseconds, the follower asks again.
@@ -79,6 +79,15 @@ pub enum Input {
         monitor: u64,
         /// The text of the parameters.
         params: Bytes,
+    },
+    /// The server sent several such updates one after another. Readers do not see what is between them.
+    Updates {
+        /// The method of each: an `update`, `update2` or `update3`.
+        method: Method,
+        /// The number of the monitor.
+        monitor: u64,
+        /// The text of the parameters of each.
+        params: Vec<Bytes>,
     },
     /// Of these tables only rows that meet these clauses are wanted: arrays as in a `where`, each for the table that is named.
     Conditions(Vec<(EcoString, Json)>),
@@ -377,6 +386,11 @@ impl Follower {
                 self.confirmed(now_ms, monitor, &result, &mut actions);
             }
             Input::Notification {
+                method,
+                monitor,
+                params,
+            } => self.notification(now_ms, method, monitor, &[params], &mut actions),
+            Input::Updates {
                 method,
                 monitor,
                 params,
@@ -691,7 +705,7 @@ impl Follower {
         now_ms: u64,
         method: Method,
         monitor: u64,
-        params: &[u8],
+        several: &[Bytes],
         actions: &mut Vec<Action>,
     ) {
         let (current, is_live) = match self.state {
@@ -714,29 +728,36 @@ impl Follower {
             self.repair(now_ms, Trouble::OutOfTurn(method), actions);
             return;
         }
-        match self.update(method, params) {
+        match self.update(method, several) {
             Ok(Some(version)) => self.show(version, actions),
             Ok(None) => {}
             Err(trouble) => self.repair(now_ms, trouble, actions),
         }
     }
 
-    /// The version that an update leads to, if it changes anything.
-    fn update(&mut self, method: Method, params: &[u8]) -> Result<Option<Version>, Trouble> {
+    /// The version that updates one after another lead to, if they change anything.
+    fn update(&mut self, method: Method, several: &[Bytes]) -> Result<Option<Version>, Trouble> {
         if method != self.kind.update() {
             return Err(Trouble::WrongKind(method));
         }
         let malformed = || Trouble::Malformed(method);
-        let text = std::str::from_utf8(params).map_err(|_| malformed())?;
-        let update = envelope::update(text, self.kind == Kind::Since).map_err(|_| malformed())?;
         let (Some((_, reader)), Some(version)) = (&mut self.reading, &self.version) else {
             return Err(malformed());
         };
-        let updates = reader.read(self.kind.form(), update.updates.as_bytes())?;
-        let has_rows = updates.iter().any(|table| !table.rows.is_empty());
-        let version = has_rows.then(|| version.updated(updates)).transpose()?;
-        self.last = update.last;
-        Ok(version)
+        let mut draft = None;
+        for params in several {
+            let text = std::str::from_utf8(params).map_err(|_| malformed())?;
+            let update =
+                envelope::update(text, self.kind == Kind::Since).map_err(|_| malformed())?;
+            let updates = reader.read(self.kind.form(), update.updates.as_bytes())?;
+            if updates.iter().any(|table| !table.rows.is_empty()) {
+                draft
+                    .get_or_insert_with(|| version.draft())
+                    .update(updates)?;
+            }
+            self.last = update.last;
+        }
+        Ok(draft.map(Draft::finish))
     }
 
     fn show(&mut self, version: Version, actions: &mut Vec<Action>) {

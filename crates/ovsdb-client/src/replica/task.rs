@@ -2,11 +2,12 @@
 //!
 //! It takes what comes without waiting for readers, and decides nothing. A small update that comes while nothing else is to be
 //! done is not even brought to it: whoever reads the connection has the follower take it, without a switch of tasks. The task
-//! is woken only if more follows from that than other contents.
+//! is woken only if more follows from that than other contents. Of such updates those that have arrived together are taken
+//! together, and readers see what they lead to, not what is between them.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,7 +28,8 @@ use crate::upstream::{ConnectionId, Direct, Inbound, NotAccepted, Rejection, Req
 /// Longer messages are read on a thread for such work, so that a runtime of one thread goes on meanwhile.
 const IN_PLACE_BYTES_MAX: usize = 256 << 10;
 
-/// Longer updates go through the queue, so that the connection is read on meanwhile.
+/// Longer updates go through the queue, so that the connection is read on meanwhile. Those that are taken together are no longer
+/// together, either.
 const DIRECT_BYTES_MAX: usize = 16 << 10;
 
 /// What readers want of the task.
@@ -79,6 +81,20 @@ struct State {
     /// Not here while it reads something large.
     follower: Option<Box<Follower>>,
     work: Work,
+    /// What the follower is to be told before anything else. Nothing while it is not here.
+    gathered: Option<Gathered>,
+}
+
+/// Updates that came directly, as long as more are known to come.
+struct Gathered {
+    /// Of each.
+    method: Method,
+    /// Of each, by number.
+    monitor: u64,
+    /// The text of the parameters of each, in order.
+    params: Vec<Bytes>,
+    /// How long these are together.
+    bytes: usize,
 }
 
 /// What is done for the follower, and what is known for that.
@@ -137,7 +153,11 @@ impl Task {
         };
         let follower = Some(Box::new(follower));
         let desk = Arc::new(Desk {
-            state: Mutex::new(State { follower, work }),
+            state: Mutex::new(State {
+                follower,
+                work,
+                gathered: None,
+            }),
             wake: Notify::new(),
         });
         let direct: Arc<dyn Direct> = Arc::clone(&desk) as _;
@@ -235,7 +255,8 @@ impl Desk {
         let Some(mut state) = self.state() else {
             return Handled::Ended;
         };
-        let State { follower, work } = &mut *state;
+        state.settle();
+        let State { follower, work, .. } = &mut *state;
         let Some(here) = follower else {
             return Handled::Ended;
         };
@@ -265,8 +286,7 @@ impl Desk {
                 None => Handled::Ended,
             };
         }
-        let actions = here.step(now_ms, input);
-        work.finish(here, actions, false);
+        state.step(input);
         Handled::Done
     }
 
@@ -279,25 +299,109 @@ impl Desk {
 }
 
 impl Direct for Desk {
-    fn take(&self, inbound: Inbound) -> Result<(), Inbound> {
+    fn take(&self, inbound: Inbound, has_more: bool) -> Result<(), Inbound> {
         if inbound.bytes() > DIRECT_BYTES_MAX {
             return Err(inbound);
         }
         let Ok(mut state) = self.state.try_lock() else {
             return Err(inbound);
         };
-        let State { follower, work } = &mut *state;
-        let Some(follower) = follower.as_mut().filter(|follower| follower.is_live()) else {
+        let has_follower = matches!(&state.follower, Some(follower) if follower.is_live());
+        if !has_follower {
             return Err(inbound);
+        }
+        let inbound = match state.gather(inbound, has_more) {
+            Ok(()) => return Ok(()),
+            Err(inbound) => inbound,
         };
-        if let Some(input) = work.input(inbound, follower) {
-            let actions = follower.step(work.now_ms(), input);
-            work.finish(follower, actions, false);
-            if !follower.is_live() || !work.unsent.is_empty() {
-                self.wake.notify_one();
-            }
+        state.settle();
+        let State { follower, work, .. } = &mut *state;
+        if let Some(follower) = follower
+            && let Some(input) = work.input(inbound, follower)
+        {
+            state.step(input);
+        }
+        if state.is_work_left() {
+            self.wake.notify_one();
         }
         Ok(())
+    }
+
+    fn settle(&self) {
+        match self.state.try_lock() {
+            Ok(mut state) => {
+                state.settle();
+                if state.is_work_left() {
+                    self.wake.notify_one();
+                }
+            }
+            // Whoever has it may have been about to let go of it.
+            Err(TryLockError::WouldBlock) => self.wake.notify_one(),
+            // As after a panic elsewhere: there is no follower any more.
+            Err(TryLockError::Poisoned(_)) => {}
+        }
+    }
+}
+
+impl State {
+    /// Keeps an update to be taken together with what comes after it, if it can be. Gives it back if it is to be taken now.
+    fn gather(&mut self, inbound: Inbound, has_more: bool) -> Result<(), Inbound> {
+        if !has_more && self.gathered.is_none() {
+            return Err(inbound);
+        }
+        let Inbound::Notification {
+            method: method @ (Method::Update | Method::Update2 | Method::Update3),
+            monitor,
+            params,
+        } = inbound
+        else {
+            return Err(inbound);
+        };
+        let is_alike = |gathered: &Gathered| {
+            gathered.method == method
+                && gathered.monitor == monitor.nth
+                && gathered.bytes + params.len() <= DIRECT_BYTES_MAX
+        };
+        if !self.gathered.as_ref().is_none_or(is_alike) {
+            self.settle();
+        }
+        let gathered = self.gathered.get_or_insert_with(|| Gathered {
+            method,
+            monitor: monitor.nth,
+            params: Vec::new(),
+            bytes: 0,
+        });
+        gathered.bytes += params.len();
+        gathered.params.push(params);
+        if !has_more {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Has the follower take what was gathered.
+    fn settle(&mut self) {
+        if let Some(gathered) = self.gathered.take() {
+            self.step(Input::Updates {
+                method: gathered.method,
+                monitor: gathered.monitor,
+                params: gathered.params,
+            });
+        }
+    }
+
+    /// Has the follower, if it is here, go on with something small.
+    fn step(&mut self, input: Input) {
+        if let Some(follower) = &mut self.follower {
+            let actions = follower.step(self.work.now_ms(), input);
+            self.work.finish(follower, actions, false);
+        }
+    }
+
+    /// Whether the task has something to do that did not come by its queue.
+    fn is_work_left(&self) -> bool {
+        let is_live = matches!(&self.follower, Some(follower) if follower.is_live());
+        !is_live || !self.work.unsent.is_empty()
     }
 }
 
@@ -501,6 +605,7 @@ fn generation(follower: &Follower) -> u64 {
 fn bytes(input: &Input) -> usize {
     match input {
         Input::Notification { params, .. } => params.len(),
+        Input::Updates { params, .. } => params.iter().map(Bytes::len).sum(),
         Input::Reply {
             result: Ok(text), ..
         }

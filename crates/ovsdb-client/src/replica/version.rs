@@ -112,11 +112,11 @@ pub struct Version {
     step: Option<Arc<Step>>,
 }
 
-/// Versions remember so many rows that the update before them changed, and keep what these were: whoever hears of each update
-/// need not compare versions. A longer update is not remembered.
-const STEP_ROWS_MAX: usize = 64;
+/// Versions remember so many rows that the updates before them changed, and keep what these were: whoever hears of each version
+/// need not compare it with the one before. More is not remembered.
+pub(super) const STEP_ROWS_MAX: usize = 256;
 
-/// A row that an update changed: what it was, and what it is.
+/// A row that an update, or several together, changed: what it was, and what it is.
 pub(super) type StepRow = (TableId, Option<Row>, Option<Row>);
 
 /// How contents came to be what they are.
@@ -162,6 +162,93 @@ pub enum MisfitKind {
     /// A difference leads to a value that the column cannot hold.
     #[error("{0}")]
     Difference(OvsdbError),
+}
+
+/// A version that is being made, of the one before and of updates one after another. What it shares with nobody is changed in
+/// place: several updates that come at once cost less than a version for each.
+pub(super) struct Draft {
+    /// Complete but for its step.
+    version: Version,
+    /// The contents before.
+    from: u64,
+    n_updates: usize,
+    /// The rows that changed, each time anew, if they are not too many to be remembered.
+    rows: Option<Vec<StepRow>>,
+}
+
+impl Draft {
+    /// Has one more update happen.
+    ///
+    /// # Errors
+    /// It cannot have happened to these rows. Nothing comes of this draft any more.
+    pub(super) fn update(&mut self, updates: TableUpdates) -> Result<(), Misfit> {
+        self.n_updates += 1;
+        let n_rows: usize = updates.iter().map(|update| update.rows.len()).sum();
+        match &mut self.rows {
+            Some(rows) if rows.len() + n_rows <= STEP_ROWS_MAX => rows.reserve(n_rows),
+            _ => self.rows = None,
+        }
+        for update in updates {
+            let table = update.table;
+            for (uuid, change) in update.rows {
+                let is_whole = matches!(change, RowUpdate::Replace(_));
+                let (old, new) = self
+                    .version
+                    .apply(table, uuid, change)
+                    .map_err(|kind| self.version.misfit(table, uuid, kind))?;
+                if let Some(rows) = &mut self.rows
+                    && differ(old.as_ref(), new.as_ref(), is_whole)
+                {
+                    rows.push((table, old, new));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The version.
+    pub(super) fn finish(self) -> Version {
+        let Draft {
+            mut version,
+            from,
+            n_updates,
+            rows,
+        } = self;
+        version.step = rows.map(|rows| {
+            let rows = if n_updates > 1 { merged(rows) } else { rows };
+            Arc::new(Step { from, rows })
+        });
+        version
+    }
+}
+
+/// Whether a row has changed. Differences that change nothing lead to the very same row; only one that came as a whole has to be
+/// compared.
+fn differ(old: Option<&Row>, new: Option<&Row>, is_whole: bool) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => !(old.is_shared_with(new) || (is_whole && old == new)),
+        (None, None) => false,
+        _ => true,
+    }
+}
+
+/// Each row once, with what it was first and what it is last, in the order of tables, then of rows.
+fn merged(mut rows: Vec<StepRow>) -> Vec<StepRow> {
+    let name = |(table, old, new): &StepRow| (*table, old.as_ref().or(new.as_ref()).map(Row::uuid));
+    // Stable: what happened to one row stays in order.
+    rows.sort_by_cached_key(name);
+    let mut merged = Vec::with_capacity(rows.len());
+    for row in rows.chunk_by_mut(|one, other| name(one) == name(other)) {
+        let is_once = row.len() == 1;
+        let new = row.last_mut().and_then(|(_, _, new)| new.take());
+        let (table, old, _) = &mut row[0];
+        let old = old.take();
+        // It may have come and gone, or be again as it was.
+        if is_once || differ(old.as_ref(), new.as_ref(), true) {
+            merged.push((*table, old, new));
+        }
+    }
+    merged
 }
 
 impl Version {
@@ -341,42 +428,28 @@ impl Version {
     /// # Errors
     /// They cannot have happened to these rows.
     pub fn updated(&self, updates: TableUpdates) -> Result<Version, Misfit> {
-        let mut version = Version {
-            projection: Arc::clone(&self.projection),
-            tables: self.tables.clone(),
-            indexes: self.indexes.clone(),
-            n_rows: self.n_rows,
-            bytes: self.bytes,
-            generation: self.generation + 1,
-            contents: new_contents(),
-            step: None,
-        };
-        let n_rows: usize = updates.iter().map(|update| update.rows.len()).sum();
-        let mut step = (n_rows <= STEP_ROWS_MAX).then(|| Vec::with_capacity(n_rows));
-        for update in updates {
-            let table = update.table;
-            for (uuid, change) in update.rows {
-                let is_whole = matches!(change, RowUpdate::Replace(_));
-                let (old, new) = version
-                    .apply(table, uuid, change)
-                    .map_err(|kind| self.misfit(table, uuid, kind))?;
-                let is_new = match (&old, &new) {
-                    // Differences that change nothing lead to the same row.
-                    (Some(old), Some(new)) => {
-                        !(old.is_shared_with(new) || (is_whole && old == new))
-                    }
-                    _ => true,
-                };
-                if let Some(rows) = &mut step
-                    && is_new
-                {
-                    rows.push((table, old, new));
-                }
-            }
+        let mut draft = self.draft();
+        draft.update(updates)?;
+        Ok(draft.finish())
+    }
+
+    /// The version after this one, before anything has happened in it.
+    pub(super) fn draft(&self) -> Draft {
+        Draft {
+            version: Version {
+                projection: Arc::clone(&self.projection),
+                tables: self.tables.clone(),
+                indexes: self.indexes.clone(),
+                n_rows: self.n_rows,
+                bytes: self.bytes,
+                generation: self.generation + 1,
+                contents: new_contents(),
+                step: None,
+            },
+            from: self.contents,
+            n_updates: 0,
+            rows: Some(Vec::new()),
         }
-        let from = self.contents;
-        version.step = step.map(|rows| Arc::new(Step { from, rows }));
-        Ok(version)
     }
 
     /// The rows that changed between an earlier version and this one, the next after it, in the order of tables and rows. `None` if that is not remembered.

@@ -1,9 +1,10 @@
 //! Versions made by updates, and what lies between them.
 
 use ovsdb_proto::json;
-use ovsdb_proto::schema::Selection;
+use ovsdb_proto::schema::{Projection, Selection};
 use ovsdb_proto::updates::{Form, TableUpdates, UpdatesReader};
 
+use super::super::version::STEP_ROWS_MAX;
 use super::*;
 
 const SCHEMA: &str = r#"{"name":"db","tables":{
@@ -16,22 +17,25 @@ const NEWER: &str = r#"{"name":"db","tables":{
     "T":{"isRoot":true,"columns":{"added":{"type":"integer"},"i":{"type":"integer"},"kind":{"type":"real"},
         "s":{"type":{"key":"string","min":0,"max":"unlimited"}}}}}}"#;
 
+/// An update, of which a row is the last digit of its name.
+fn read(projection: &Projection, text: &str) -> TableUpdates {
+    let mut spelt = text.to_owned();
+    for digit in "123456789".chars() {
+        let name = format!("\"00000000-0000-0000-0000-00000000000{digit}\":");
+        spelt = spelt.replace(&format!("\"{digit}\":"), &name);
+    }
+    let mut reader = UpdatesReader::new(Arc::clone(&projection.schema));
+    reader.read(Form::Updates2, spelt.as_bytes()).unwrap()
+}
+
 /// The version that has the rows in `initial`, and after it those that `updates` lead to one after another.
 fn versions(schema: &str, initial: &str, updates: &[&str]) -> Vec<Arc<Version>> {
     let schema = Schema::from_json(&json::parse(schema.as_bytes()).unwrap()).unwrap();
     let projection = Arc::new(schema.project(&Selection::all()));
-    let mut reader = UpdatesReader::new(Arc::clone(&projection.schema));
-    let mut read = |text: &str| {
-        // A row is the last digit of its name.
-        let mut spelt = text.to_owned();
-        for digit in "123456789".chars() {
-            let name = format!("\"00000000-0000-0000-0000-00000000000{digit}\":");
-            spelt = spelt.replace(&format!("\"{digit}\":"), &name);
-        }
-        reader.read(Form::Updates2, spelt.as_bytes()).unwrap()
-    };
+    let read = |text| read(&projection, text);
     let empty = Version::empty(Arc::clone(&projection));
-    let mut versions = vec![Arc::new(empty.replaced(projection, read(initial)).unwrap())];
+    let first = empty.replaced(Arc::clone(&projection), read(initial));
+    let mut versions = vec![Arc::new(first.unwrap())];
     for update in updates {
         let next = versions.last().unwrap().updated(read(update)).unwrap();
         versions.push(Arc::new(next));
@@ -228,7 +232,7 @@ fn many(n: usize, kind: &str, value: i64) -> TableUpdates {
 
 #[test]
 fn what_an_update_changed_is_told_whether_it_is_remembered_or_found_by_comparing() {
-    for (n, is_remembered) in [(1, true), (64, true), (65, false)] {
+    for (n, is_remembered) in [(1, true), (STEP_ROWS_MAX, true), (STEP_ROWS_MAX + 1, false)] {
         let base = versions(SCHEMA, INITIAL, &[]).remove(0);
         let inserted = Arc::new(base.updated(many(n, "insert", 1)).unwrap());
         assert_eq!(inserted.step_from(&base).is_some(), is_remembered, "{n}");
@@ -265,4 +269,79 @@ fn contents_that_came_another_way_are_compared_though_they_are_as_many_updates_o
         .map(|change| change.kind())
         .collect();
     assert_eq!(told, [ChangeKind::Modify, ChangeKind::Delete]);
+}
+
+#[test]
+fn updates_together_lead_where_they_lead_one_by_one_and_are_remembered_as_one() {
+    let cases: [&[&str]; 9] = [
+        &[],
+        &[r#"{"T":{"1":{"modify":{"i":2}}}}"#],
+        // Twice, and back to what it was.
+        &[
+            r#"{"T":{"1":{"modify":{"i":2}}}}"#,
+            r#"{"T":{"1":{"modify":{"i":3}},"2":{"modify":{"s":["set",["y","z"]]}}}}"#,
+        ],
+        &[
+            r#"{"T":{"1":{"modify":{"i":2}}}}"#,
+            r#"{"T":{"1":{"modify":{"i":1}}}}"#,
+        ],
+        // Tables and rows in another order than that of their names.
+        &[
+            r#"{"U":{"9":{"modify":{"n":"v"}},"8":{"insert":{"n":"w"}}}}"#,
+            r#"{"T":{"3":{"modify":{"i":5}}}}"#,
+            r#"{"T":{"1":{"modify":{"i":5}}}}"#,
+        ],
+        // It comes and changes, or goes, or goes and comes again.
+        &[
+            r#"{"T":{"4":{"insert":{"i":4}}}}"#,
+            r#"{"T":{"4":{"modify":{"i":5}}}}"#,
+        ],
+        &[
+            r#"{"T":{"4":{"insert":{"i":4}}}}"#,
+            r#"{"T":{"4":{"delete":null}}}"#,
+        ],
+        &[
+            r#"{"T":{"1":{"delete":null}}}"#,
+            r#"{"T":{"1":{"insert":{"i":1}}}}"#,
+        ],
+        &[
+            r#"{"T":{"1":{"modify":{"i":7}}}}"#,
+            r#"{"T":{"1":{"delete":null}}}"#,
+            r#"{"T":{"1":{"insert":{"i":6}},"2":{"delete":null}}}"#,
+        ],
+    ];
+    let all = Interest::all();
+    for updates in cases {
+        let one_by_one = versions(SCHEMA, INITIAL, updates);
+        let (base, last) = (&one_by_one[0], one_by_one.last().unwrap());
+        let mut draft = base.draft();
+        for update in updates {
+            draft.update(read(base.projection(), update)).unwrap();
+        }
+        let together = Arc::new(draft.finish());
+        assert_eq!(together.generation(), base.generation() + 1);
+        assert_eq!(together.n_rows(), last.n_rows(), "{updates:?}");
+        assert_eq!(together.n_bytes(), last.n_bytes(), "{updates:?}");
+        let between = |older: &Arc<Version>, newer: &Arc<Version>| {
+            Changes::between(older.clone(), newer.clone())
+        };
+        assert_eq!(words(&between(last, &together), &all), [""; 0]);
+        assert!(together.step_from(base).is_some());
+        // Of more than one update that came by itself nothing is remembered.
+        assert_eq!(last.step_from(base).is_some(), updates.len() == 1);
+        let (remembered, compared) = (between(base, &together), between(base, last));
+        assert_eq!(words(&remembered, &all), words(&compared, &all));
+    }
+}
+
+#[test]
+fn updates_that_change_too_much_together_are_not_remembered() {
+    let base = versions(SCHEMA, INITIAL, &[]).remove(0);
+    let mut draft = base.draft();
+    draft.update(many(STEP_ROWS_MAX, "insert", 1)).unwrap();
+    draft.update(many(1, "modify", 2)).unwrap();
+    let version = Arc::new(draft.finish());
+    assert!(version.step_from(&base).is_none());
+    let changes = Changes::between(base, version);
+    assert_eq!(changes.iter(&Interest::all()).count(), STEP_ROWS_MAX);
 }

@@ -84,8 +84,8 @@ fn status(follower: &Follower) -> &'static str {
 
 /// Tells `follower` what a line says, and answers in lines what it does.
 ///
-/// `up`, `up newer`, `schema newer`, `schema_now MONITOR same|newer|TEXT`, `down`, `unequal`, `want {TABLE: CLAUSES}`, `tick`, `reply N TEXT`, `error N`, `METHOD MONITOR PARAMS`; each with `@MS` in
-/// front where time has gone by.
+/// `up`, `up newer`, `schema newer`, `schema_now MONITOR same|newer|TEXT`, `down`, `unequal`, `want {TABLE: CLAUSES}`, `tick`, `reply N TEXT`, `error N`, `METHOD MONITOR PARAMS`, or several of these
+/// with ` ++ ` between them, taken together; each with `@MS` in front where time has gone by.
 fn tell(follower: &mut Follower, now_ms: &mut u64, line: &str) -> Vec<String> {
     let mut line = line;
     if let Some(rest) = line.strip_prefix('@') {
@@ -131,11 +131,20 @@ fn tell(follower: &mut Follower, now_ms: &mut u64, line: &str) -> Vec<String> {
             }
         }
         method => {
+            let method = Method::from_text(method).unwrap();
             let (monitor, params) = rest.split_once(' ').unwrap();
-            Input::Notification {
-                method: Method::from_text(method).unwrap(),
-                monitor: monitor.parse().unwrap(),
-                params: text(params),
+            let monitor = monitor.parse().unwrap();
+            match params.contains(" ++ ") {
+                false => Input::Notification {
+                    method,
+                    monitor,
+                    params: text(params),
+                },
+                true => Input::Updates {
+                    method,
+                    monitor,
+                    params: params.split(" ++ ").map(text).collect(),
+                },
             }
         }
     };
@@ -212,6 +221,35 @@ fn updates_are_followed_from_the_initial_contents_on() {
         rows T $B i=7 s=["set",["x","z"]]
         > update3 0 [["m",0],"$2",{"T":{"$A":{"insert":{"i":2}}}}]
         rows T $A i=2 s=["set",[]]; T $B i=7 s=["set",["x","z"]]
+        "#,
+    );
+}
+
+#[test]
+fn updates_that_came_together_are_one_version_or_none_if_one_of_them_does_not_fit() {
+    check(
+        r#"
+        > up
+        0 monitor_cond_since ["db",["m",0],{"T":[{"columns":["i","s"]}]},"$0"]
+        > reply 0 [false,"$1",{"T":{"$A":{"initial":{"i":1}}}}]
+        rows T $A i=1 s=["set",[]]
+        > update3 0 [["m",0],"$2",{"T":{"$A":{"modify":{"i":2}}}}] ++ [["m",0],"$2",{"T":{"$B":{"insert":{}}}}]
+        rows T $A i=2 s=["set",[]]; T $B i=0 s=["set",[]]
+        > update3 0 [["m",0],"$2",{}] ++ [["m",0],"$1",{}]
+        > down
+        > up
+        1 monitor_cond_since ["db",["m",1],{"T":[{"columns":["i","s"]}]},"$1"]
+        > reply 1 [true,"$1",{}]
+        rows T $A i=2 s=["set",[]]; T $B i=0 s=["set",[]]
+        > update3 0 [["m",0],"$2",{"T":{"$A":{"modify":{"i":9}}}}] ++ [["m",0],"$2",{}]
+        > update3 1 [["m",1],"$2",{"T":{"$A":{"modify":{"i":3}}}}] ++ [["m",1],"$2",{"T":{"$A":{"insert":{}}}}]
+        2 monitor_cancel [["m",1]]
+        warn row $A of table T: inserted, but it was there
+        3 monitor_cond_since ["db",["m",2],{"T":[{"columns":["i","s"]}]},"$0"]
+        = repairing
+        > reply 3 [false,"$2",{"T":{"$A":{"initial":{"i":4}}}}]
+        rows T $A i=4 s=["set",[]]
+        = live
         "#,
     );
 }

@@ -106,17 +106,26 @@ impl Client {
 
     /// Sends an update of these rows by a monitor.
     async fn update(&self, nth: u64, rows: &str) {
+        self.tell(self.of_rows(nth, rows)).await;
+    }
+
+    fn of_rows(&self, nth: u64, rows: &str) -> Inbound {
         let monitor = MonitorId {
             replica: self.replica.replica(),
             nth,
         };
         let params = format!(r#"[{},"{TXN}",{{"T":{{{rows}}}}}]"#, monitor.to_json());
-        self.tell(Inbound::Notification {
+        Inbound::Notification {
             method: Method::Update3,
             monitor,
             params: params.into(),
-        })
-        .await;
+        }
+    }
+
+    /// Hands an update of these rows to the replica directly, and says whether more come at once.
+    fn update_directly(&self, nth: u64, rows: &str, has_more: bool) {
+        let update = self.of_rows(nth, rows);
+        self.replica.offer(update, has_more).unwrap();
     }
 
     async fn disconnect(&self, number: u64) {
@@ -562,4 +571,65 @@ async fn an_index_is_there_when_it_was_asked_for_and_is_kept() {
         }
     };
     end.await;
+}
+
+/// A replica that has a row, and has nothing else to do.
+async fn started() -> (Client, Replica) {
+    let (mut client, replica) = start();
+    client.connect(1, &row(1, "initial", "a")).await;
+    let schema = client.request(Method::GetSchema).await;
+    client.reply(&schema, Ok(SCHEMA)).await;
+    replica.ready(None).await.unwrap();
+    // The task is done with the queue.
+    for _ in 0..5 {
+        tokio::task::yield_now().await;
+    }
+    (client, replica)
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_that_come_together_are_seen_together() {
+    let (client, replica) = started().await;
+    let first = replica.snapshot().unwrap();
+    let shown = || values(&replica.snapshot().unwrap());
+    client.update_directly(0, &row(2, "insert", "b"), true);
+    client.update_directly(0, &row(1, "modify", "c"), true);
+    assert_eq!(shown(), ["a"]);
+    client.update_directly(0, &row(3, "insert", "d"), false);
+    assert_eq!(shown(), ["c", "b", "d"]);
+    let second = replica.snapshot().unwrap();
+    assert_eq!(second.generation(), first.generation() + 1);
+    // What was to come did not.
+    client.update_directly(0, &deleted(2), true);
+    assert_eq!(shown(), ["c", "b", "d"]);
+    client.replica.settle();
+    assert_eq!(shown(), ["c", "d"]);
+    client.replica.settle();
+    client.update_directly(0, &deleted(3), false);
+    assert_eq!(shown(), ["c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_by_the_queue_finds_what_came_directly_before_it() {
+    let (client, replica) = started().await;
+    client.update_directly(0, &row(2, "insert", "b"), true);
+    client.disconnect(1).await;
+    let mut status = replica.status.clone();
+    let is_stale = |status: &Status| matches!(status, Status::Stale);
+    status.wait_for(is_stale).await.unwrap();
+    assert_eq!(values(&replica.snapshot().unwrap()), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_that_comes_together_does_not_wait_for_all_of_it() {
+    let (client, replica) = started().await;
+    let text = "x".repeat(1000);
+    let mut n = 1;
+    while replica.snapshot().unwrap().n_rows() == 1 {
+        n += 1;
+        assert!(n < 100, "nothing was seen of so much");
+        client.update_directly(0, &row(n, "insert", &text), true);
+    }
+    client.replica.settle();
+    assert_eq!(replica.snapshot().unwrap().n_rows(), n);
 }
