@@ -83,7 +83,9 @@ impl From<CommitError> for Failure {
             CommitError::Refused(Refusal::Conflict(_) | Refusal::NotLocked(_)) => {
                 StatusCode::CONFLICT
             }
-            CommitError::NotSent | CommitError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            CommitError::NotSent | CommitError::Unmonitored(_) | CommitError::Closed => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             CommitError::Deadline => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };

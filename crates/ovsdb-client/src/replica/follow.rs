@@ -203,6 +203,9 @@ pub enum Status {
     Stale,
     /// The contents are those of a while ago. What the server told did not fit, and all is asked for again.
     Repairing(Trouble),
+    /// The server refuses to be monitored, also by the schema that the database has. It is asked again, more and more rarely;
+    /// contents, if there are any, are those of a while ago.
+    Refused(Json),
     /// There are no contents, and there will be none.
     Failed(Trouble),
 }
@@ -299,6 +302,9 @@ pub struct Follower {
     /// How often in succession contents did not last.
     attempts: u32,
     trouble: Option<Trouble>,
+    /// If the trouble is that the server refuses to be monitored: whether that is not for the sake of a schema that the database
+    /// no longer has.
+    is_refused: bool,
 }
 
 impl Follower {
@@ -327,6 +333,7 @@ impl Follower {
             next_request: 0,
             attempts: 0,
             trouble: None,
+            is_refused: false,
         }
     }
 
@@ -340,6 +347,7 @@ impl Follower {
         match (&self.state, &self.trouble) {
             (State::Live { .. }, _) => Status::Live,
             (State::Failed, Some(trouble)) => Status::Failed(trouble.clone()),
+            (_, Some(Trouble::Refused(error))) if self.is_refused => Status::Refused(error.clone()),
             _ if self.version.is_none() => Status::Empty,
             (State::Asked { .. } | State::Pause { .. }, Some(trouble)) => {
                 Status::Repairing(trouble.clone())
@@ -519,6 +527,7 @@ impl Follower {
         self.forget_monitor();
         // What was refused may have been refused for the sake of the schema.
         self.kind = Kind::Since;
+        self.is_refused = false;
         if let Some((table, error)) = self.conditions.drop_invalid(&schema) {
             self.last = None;
             actions.push(Action::Refuse {
@@ -663,7 +672,9 @@ impl Follower {
         let schema = json::parse(text).ok();
         match schema.and_then(|json| Schema::from_json(&json).ok()) {
             None => self.repair(now_ms, Trouble::Malformed(Method::GetSchema), actions),
-            Some(schema) if schema.is_equivalent(known) => {}
+            Some(schema) if schema.is_equivalent(known) => {
+                self.is_refused = matches!(self.trouble, Some(Trouble::Refused(_)));
+            }
             Some(schema) => {
                 self.adopt(Arc::new(schema), actions);
                 self.repair(now_ms, Trouble::Outdated, actions);

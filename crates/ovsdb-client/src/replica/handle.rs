@@ -62,6 +62,9 @@ pub enum WaitError {
     /// It was not so before the deadline.
     #[error("it did not come about in time")]
     DeadlineExceeded,
+    /// There are no contents that follow the server's, since it refuses to be monitored. It is asked again.
+    #[error("the server refuses to be monitored: {0}")]
+    Refused(Json),
     /// There will be no contents.
     #[error(transparent)]
     Failed(Trouble),
@@ -130,7 +133,8 @@ impl Replica {
     /// Waits until there are contents.
     ///
     /// # Errors
-    /// [`WaitError`]. Without a deadline this waits for a server as long as it takes.
+    /// [`WaitError`]. Without a deadline this waits for a server as long as it takes, but not for one that is there to change its
+    /// mind about being monitored.
     pub async fn ready(&self, deadline: Option<Instant>) -> Result<Arc<Version>, WaitError> {
         self.wait_for(deadline, |version| Some(Arc::clone(version)))
             .await
@@ -141,9 +145,19 @@ impl Replica {
     /// # Errors
     /// [`WaitError`].
     pub async fn live(&self, deadline: Option<Instant>) -> Result<Arc<Version>, WaitError> {
-        self.wait_for_status(deadline, |status, version| {
-            let is_live = matches!(status, Status::Live);
-            version.filter(|_| is_live).cloned()
+        self.wait_for_status(deadline, |status, version| match status {
+            Status::Live => version.cloned().map(Ok),
+            Status::Refused(error) => Some(Err(WaitError::Refused(error.clone()))),
+            _ => None,
+        })
+        .await
+    }
+
+    /// [`Replica::live`] for somebody who has to know, and waits for a server that refuses to be monitored to change its mind.
+    pub(crate) async fn live_again(&self) -> Result<Arc<Version>, WaitError> {
+        self.wait_for_status(None, |status, version| match status {
+            Status::Live => version.cloned().map(Ok),
+            _ => None,
         })
         .await
     }
@@ -220,14 +234,18 @@ impl Replica {
         deadline: Option<Instant>,
         mut look: impl FnMut(&Arc<Version>) -> Option<R>,
     ) -> Result<R, WaitError> {
-        self.wait_for_status(deadline, |_, version| version.and_then(&mut look))
-            .await
+        self.wait_for_status(deadline, |status, version| match (version, status) {
+            (Some(version), _) => look(version).map(Ok),
+            (None, Status::Refused(error)) => Some(Err(WaitError::Refused(error.clone()))),
+            (None, _) => None,
+        })
+        .await
     }
 
     async fn wait_for_status<R>(
         &self,
         deadline: Option<Instant>,
-        mut look: impl FnMut(&Status, Option<&Arc<Version>>) -> Option<R>,
+        mut look: impl FnMut(&Status, Option<&Arc<Version>>) -> Option<Result<R, WaitError>>,
     ) -> Result<R, WaitError> {
         let found = async {
             loop {
@@ -236,7 +254,7 @@ impl Replica {
                 let is_closed = self.status.has_changed().is_err();
                 let now = self.status();
                 if let Some(found) = look(&now, self.shared.current.load().as_ref()) {
-                    return Ok(found);
+                    return found;
                 }
                 if let Status::Failed(trouble) = now {
                     return Err(WaitError::Failed(trouble));

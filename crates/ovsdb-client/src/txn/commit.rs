@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use ecow::EcoString;
-use ovsdb_proto::json;
+use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::reply::Malformed;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
@@ -49,6 +49,9 @@ pub enum CommitError {
     /// There was no reply before the deadline. It may have happened, or still happen.
     #[error("the transaction was not answered in time")]
     Deadline,
+    /// It was not sent: the server refuses to be monitored, so that nobody knows what it would be made on.
+    #[error("the server refuses to be monitored: {0}")]
+    Unmonitored(Json),
     /// The replica has no contents, and will have none.
     #[error(transparent)]
     Failed(Trouble),
@@ -121,6 +124,7 @@ impl From<WaitError> for CommitError {
     fn from(error: WaitError) -> CommitError {
         match error {
             WaitError::DeadlineExceeded => CommitError::Deadline,
+            WaitError::Refused(error) => CommitError::Unmonitored(error),
             WaitError::Failed(trouble) => CommitError::Failed(trouble),
             WaitError::Closed => CommitError::Closed,
         }
@@ -383,7 +387,7 @@ impl Replica {
                     return result;
                 }
             }
-            self.live(None).await?;
+            self.live_again().await?;
         }
     }
 
@@ -425,7 +429,7 @@ impl Replica {
                 },
                 Err(error) => return Err(error),
             }
-            self.live(None).await?;
+            self.live_again().await?;
         }
     }
 

@@ -78,6 +78,7 @@ fn status(follower: &Follower) -> &'static str {
         Status::Live => "live",
         Status::Stale => "stale",
         Status::Repairing(_) => "repairing",
+        Status::Refused(_) => "refused",
         Status::Failed(_) => "failed",
     }
 }
@@ -568,6 +569,56 @@ fn a_server_that_refuses_to_be_monitored_is_asked_again_later() {
         > @1000 tick
         4 monitor ["db",["m",4],{{"T":{ASK}}}]
         = empty
+        "#
+    ));
+}
+
+#[test]
+fn a_refusal_is_one_when_the_schema_is_known_to_be_that_of_the_database() {
+    check(&format!(
+        r#"
+        > up
+        0 monitor_cond_since ["db",["m",0],{{"T":{ASK}}},"$0"]
+        > error 0
+        1 monitor_cond ["db",["m",1],{{"T":{ASK}}}]
+        > error 1
+        2 monitor ["db",["m",2],{{"T":{ASK}}}]
+        > schema_now 2 same
+        = empty
+        > error 2
+        warn the server refuses to be monitored: "unknown method"
+        3 monitor ["db",["m",3],{{"T":{ASK}}}]
+        = empty
+        > schema_now 3 same
+        = refused
+        > error 3
+        warn the server refuses to be monitored: "unknown method"
+        = refused
+        > @1000 tick
+        4 monitor ["db",["m",4],{{"T":{ASK}}}]
+        = refused
+        > reply 4 {{"T":{{"$A":{{"new":{{"i":1}}}}}}}}
+        rows T $A i=1 s=["set",[]]
+        > schema_now 4 same
+        = live
+        > down
+        = stale
+        > up
+        5 monitor_cond_since ["db",["m",5],{{"T":{ASK}}},"$0"]
+        > error 5
+        6 monitor_cond ["db",["m",6],{{"T":{ASK}}}]
+        > error 6
+        7 monitor ["db",["m",7],{{"T":{ASK}}}]
+        > error 7
+        warn the server refuses to be monitored: "unknown method"
+        8 monitor ["db",["m",8],{{"T":{ASK}}}]
+        = repairing
+        > schema_now 8 same
+        = refused
+        > down
+        > up
+        9 monitor_cond_since ["db",["m",9],{{"T":{ASK}}},"$0"]
+        = stale
         "#
     ));
 }

@@ -15,6 +15,7 @@ use super::*;
 use crate::error::Disconnect;
 use crate::replica::ChangeKind;
 use crate::replica::{TRANSACTIONS_MAX, Verdict};
+use crate::txn::{CommitError, Policy, UpdateError};
 use crate::upstream::{
     Asked, ConnectionId, Downstream, Inbound, MonitorId, Outbound, Registrar, Rejection, Server,
     registrar,
@@ -632,4 +633,86 @@ async fn much_that_comes_together_does_not_wait_for_all_of_it() {
     }
     client.replica.settle();
     assert_eq!(replica.snapshot().unwrap().n_rows(), n);
+}
+
+/// Refuses every kind of monitor, until the replica asks whether the schema is still the same, and says that it is.
+async fn refuse(client: &mut Client) {
+    let mut is_refused = false;
+    loop {
+        let request = client.asked.requests.recv().await.unwrap();
+        match request.method {
+            Method::Monitor | Method::MonitorCond | Method::MonitorCondSince => {
+                is_refused |= request.method == Method::Monitor;
+                client.reply(&request, Err("no")).await;
+            }
+            Method::GetSchema => {
+                client.reply(&request, Ok(SCHEMA)).await;
+                if is_refused {
+                    return;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_learns_that_the_server_refuses_and_what_is_there_stays() {
+    let (mut client, replica) = start();
+    let schema = Schema::from_json(&json::parse(SCHEMA.as_bytes()).unwrap()).unwrap();
+    let schema = Arc::new(schema);
+    let up = |connection| Inbound::Up {
+        connection: ConnectionId(connection),
+        server: Server::new("tcp:127.0.0.1:6640"),
+        schema: Arc::clone(&schema),
+    };
+    client.tell(up(1)).await;
+    let (ready, ()) = tokio::join!(replica.ready(None), refuse(&mut client));
+    let no = Json::string("no");
+    assert!(
+        matches!(&ready, Err(WaitError::Refused(error)) if *error == no),
+        "{ready:?}"
+    );
+    let live = replica.live(None).await;
+    assert!(matches!(live, Err(WaitError::Refused(_))), "{live:?}");
+    let commit = replica
+        .update(Policy::default(), |_| Ok::<_, std::convert::Infallible>(()))
+        .await;
+    assert!(
+        matches!(
+            commit,
+            Err(UpdateError::Commit(CommitError::Unmonitored(_)))
+        ),
+        "{commit:?}"
+    );
+    let watched = replica.watch(Interest::all()).next().await;
+    assert!(matches!(watched, Err(WaitError::Refused(_))), "{watched:?}");
+
+    // It changes its mind.
+    let mut request = client.asked.requests.recv().await.unwrap();
+    while request.method != Method::Monitor {
+        request = client.asked.requests.recv().await.unwrap();
+    }
+    let rows = format!(r#"{{"T":{{{}}}}}"#, row(1, "new", "a"));
+    client.reply(&request, Ok(&rows)).await;
+    let mut status = replica.status.clone();
+    let is_live = |status: &Status| matches!(status, Status::Live);
+    status.wait_for(is_live).await.unwrap();
+    assert_eq!(values(&replica.ready(None).await.unwrap()), ["a"]);
+
+    // Who has contents and waits for others goes on to wait; who wants those of the server learns that there are none.
+    client.disconnect(1).await;
+    client.tell(up(2)).await;
+    let mut watcher = replica.watch(Interest::all());
+    let waits = tokio::spawn(async move { watcher.next().await });
+    refuse(&mut client).await;
+    let is_refused = |status: &Status| matches!(status, Status::Refused(_));
+    status.wait_for(is_refused).await.unwrap();
+    let live = replica.live(None).await;
+    assert!(matches!(live, Err(WaitError::Refused(_))), "{live:?}");
+    assert_eq!(values(&replica.ready(None).await.unwrap()), ["a"]);
+    assert!(!waits.is_finished());
+    client.disconnect(2).await;
+    client.connect(3, &row(2, "initial", "b")).await;
+    assert!(waits.await.unwrap().is_ok());
 }

@@ -56,6 +56,7 @@ fn where_monitors_are_refused_for_the_sake_of_the_schema_the_next_is_of_the_best
         warn the server refuses to be monitored: "unknown method"
         > schema_now 3 newer
         warn the database was converted before it was monitored
+        = empty
         > @3000 tick
         4 monitor_cond_since ["db",["m",4],{"T":[{"columns":["i","j","s"]}]},"$0"]
         > reply 4 [false,"$1",{}]
