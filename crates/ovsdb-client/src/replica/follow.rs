@@ -419,6 +419,8 @@ impl Follower {
                 _ => self.last = None,
             },
             Input::Down => {
+                // Another server may not.
+                self.is_refused = false;
                 self.forget_monitor();
                 self.state = State::Down;
             }
@@ -815,6 +817,7 @@ impl Follower {
         self.attempts += 1;
         self.trouble = Some(trouble.clone());
         if trouble.is_garbage() || self.attempts > ATTEMPTS_MAX {
+            self.is_refused = false;
             self.state = State::Down;
             actions.push(Action::Reject(trouble));
             return;

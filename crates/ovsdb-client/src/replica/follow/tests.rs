@@ -616,6 +616,7 @@ fn a_refusal_is_one_when_the_schema_is_known_to_be_that_of_the_database() {
         > schema_now 8 same
         = refused
         > down
+        = stale
         > up
         9 monitor_cond_since ["db",["m",9],{{"T":{ASK}}},"$0"]
         = stale
