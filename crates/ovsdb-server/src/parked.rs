@@ -3,6 +3,7 @@
 //! They are tried again when a table that they look at changes, or when their time is over. Nothing here runs them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ovsdb_proto::schema::TableId;
 use tokio::time::Instant;
@@ -27,6 +28,14 @@ pub(crate) struct Parked<J> {
     by_number: BTreeMap<u64, ParkedId>,
     by_deadline: BTreeSet<(Instant, u64)>,
     next_number: u64,
+}
+
+/// How far those that look at some tables have been tried again. Those that come meanwhile are not among them.
+#[derive(Debug)]
+pub(crate) struct Round {
+    tables: Vec<TableId>,
+    /// Those that are left.
+    numbers: Range<u64>,
 }
 
 impl<J> Parked<J> {
@@ -117,17 +126,26 @@ impl<J> Parked<J> {
         Some(job)
     }
 
-    /// Those that look at one of `tables`, in the order of their arrival.
-    pub(crate) fn touched_by(&self, tables: &[TableId]) -> Vec<ParkedId> {
-        let numbers: BTreeSet<u64> = tables
-            .iter()
-            .flat_map(|&table| self.by_table.range((table, 0)..=(table, u64::MAX)))
-            .map(|(_, number)| *number)
-            .collect();
-        numbers
-            .iter()
-            .map(|number| self.by_number[number])
-            .collect()
+    /// Begins to try those again that look at one of `tables`.
+    pub(crate) fn begin_round(&self, mut tables: Vec<TableId>) -> Round {
+        tables.sort_unstable();
+        tables.dedup();
+        Round {
+            tables,
+            numbers: 0..self.next_number,
+        }
+    }
+
+    /// The next one of a round, in the order of arrival. `None` if it is over.
+    pub(crate) fn next_of(&self, round: &mut Round) -> Option<ParkedId> {
+        let (first, end) = (round.numbers.start, round.numbers.end);
+        let of_tables = round.tables.iter().filter_map(|&table| {
+            let mut of_table = self.by_table.range((table, first)..(table, end));
+            of_table.next().map(|(_, number)| *number)
+        });
+        let number = of_tables.min()?;
+        round.numbers.start = number + 1;
+        Some(self.by_number[&number])
     }
 
     /// All of one session.
@@ -141,9 +159,9 @@ impl<J> Parked<J> {
         self.by_number.values().copied().collect()
     }
 
-    /// Those whose time is over, in the order in which it ended.
-    pub(crate) fn overdue(&self, now: Instant) -> Vec<ParkedId> {
-        let due = self.by_deadline.range(..=(now, u64::MAX));
+    /// Those whose time is over, in the order in which it ended, `count` at most.
+    pub(crate) fn overdue(&self, now: Instant, count: usize) -> Vec<ParkedId> {
+        let due = self.by_deadline.range(..=(now, u64::MAX)).take(count);
         due.map(|(_, number)| self.by_number[number]).collect()
     }
 
@@ -159,6 +177,30 @@ mod tests {
 
     use super::*;
 
+    fn touched<J>(parked: &Parked<J>, tables: &[TableId]) -> Vec<ParkedId> {
+        let mut round = parked.begin_round(tables.to_vec());
+        std::iter::from_fn(|| parked.next_of(&mut round)).collect()
+    }
+
+    #[test]
+    fn a_round_goes_on_where_it_was_without_those_that_came_or_left() {
+        let session = SessionId::fresh();
+        let id = |number| (session, Token(number));
+        let mut parked = Parked::new();
+        for (number, table) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
+            parked.insert(id(number), (), None, vec![TableId(table)]);
+        }
+        let mut round = parked.begin_round(vec![TableId(1), TableId(0), TableId(1)]);
+        assert_eq!(parked.next_of(&mut round), Some(id(0)));
+        parked.insert(id(4), (), None, vec![TableId(0)]);
+        parked.remove(id(1));
+        parked.update(id(2), None, vec![TableId(1)]);
+        assert_eq!(parked.next_of(&mut round), Some(id(2)));
+        parked.update(id(2), None, vec![TableId(0)]);
+        assert_eq!(parked.next_of(&mut round), Some(id(3)));
+        assert_eq!(parked.next_of(&mut round), None);
+    }
+
     #[test]
     fn transactions_are_woken_by_their_tables_and_their_deadlines_in_order_of_arrival() {
         let now = Instant::now();
@@ -170,24 +212,25 @@ mod tests {
         parked.insert(id(3), "three", at(10), vec![TableId(2)]);
         parked.insert(id(5), "five", None, vec![TableId(3)]);
 
-        assert_eq!(parked.touched_by(&[TableId(2), TableId(1)]), [id(7), id(3)]);
-        assert_eq!(parked.touched_by(&[TableId(0)]), []);
+        assert_eq!(touched(&parked, &[TableId(2), TableId(1)]), [id(7), id(3)]);
+        assert_eq!(touched(&parked, &[TableId(0)]), []);
         assert_eq!(parked.next_deadline(), at(10));
         assert_eq!(
-            parked.overdue(now + Duration::from_millis(20)),
+            parked.overdue(now + Duration::from_millis(20), 2),
             [id(3), id(7)]
         );
-        assert_eq!(parked.overdue(now), []);
+        assert_eq!(parked.overdue(now + Duration::from_millis(20), 1), [id(3)]);
+        assert_eq!(parked.overdue(now, 2), []);
 
         parked.update(id(7), at(5), vec![TableId(2)]);
-        assert_eq!(parked.touched_by(&[TableId(1)]), []);
-        assert_eq!(parked.touched_by(&[TableId(2)]), [id(7), id(3)]);
+        assert_eq!(touched(&parked, &[TableId(1)]), []);
+        assert_eq!(touched(&parked, &[TableId(2)]), [id(7), id(3)]);
         assert_eq!(parked.next_deadline(), at(5));
         parked.update(id(7), at(20), vec![TableId(2)]);
 
         assert_eq!(parked.remove(id(3)), Some("three"));
         assert_eq!(parked.remove(id(3)), None);
-        assert_eq!(parked.touched_by(&[TableId(2)]), [id(7)]);
+        assert_eq!(touched(&parked, &[TableId(2)]), [id(7)]);
         assert_eq!(parked.next_deadline(), at(20));
         assert_eq!(parked.all(), [id(7), id(5)]);
         assert_eq!(parked.of_session(session), [id(5), id(7)]);

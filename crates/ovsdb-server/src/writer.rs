@@ -38,7 +38,7 @@ use crate::locks::Locks;
 use crate::lookout::Lookout;
 use crate::mailbox::{Answer, Letter, Mailbox, SessionId, Token};
 use crate::meters::{Counter, JournalMeters, WriterMeters};
-use crate::parked::{Parked, ParkedId};
+use crate::parked::{Parked, ParkedId, Round};
 use crate::queue::Queue;
 use crate::runtime::{self, Turn, Who, Worker, date_ms, fresh_uuid};
 use crate::transaction_id;
@@ -163,6 +163,8 @@ pub struct Writer {
     parked: Parked<Box<Job>>,
     /// Tables changed by published commits for which parked transactions have not been tried again.
     touched: Vec<TableId>,
+    /// Parked transactions that are being tried again because of earlier commits, some between any two batches.
+    round: Option<Round>,
     backlog: VecDeque<Event>,
     /// Transactions to run once more, before the backlog.
     again: VecDeque<Box<Job>>,
@@ -241,6 +243,7 @@ impl Writer {
             sync: None,
             parked: Parked::new(),
             touched: Vec::new(),
+            round: None,
             backlog: VecDeque::new(),
             again: VecDeque::new(),
             one_by_one: 0,
@@ -408,8 +411,8 @@ impl Writer {
                 self.one_by_one -= 1;
                 break;
             }
-            // Whoever waits for such a change is to see it, and not only what comes of it.
-            if !self.parked.is_empty() {
+            // Whoever waits for such a change is to see it, and not only what comes of it, unless there are too many.
+            if !self.parked.is_empty() && self.round.is_none() {
                 break;
             }
         }
@@ -600,38 +603,55 @@ impl Writer {
         }
     }
 
+    /// Tries parked transactions again that look at what has changed, up to a limit: what they do may wake others, again and
+    /// again, and there may be very many. If some are left, whatever others have sent gets its turn before them.
     fn wake_touched(&mut self) {
-        while !self.touched.is_empty() {
-            let mut tables = std::mem::take(&mut self.touched);
-            tables.sort_unstable();
-            tables.dedup();
-            for id in self.parked.touched_by(&tables) {
-                self.try_parked(id);
+        let mut rows = 0;
+        while rows < limits::WAKE_ROWS_MAX {
+            let Some(round) = &mut self.round else {
+                if self.touched.is_empty() {
+                    break;
+                }
+                let tables = std::mem::take(&mut self.touched);
+                self.round = Some(self.parked.begin_round(tables));
+                continue;
+            };
+            match self.parked.next_of(round) {
+                Some(id) => rows += self.try_parked(id),
+                None => {
+                    self.round = None;
+                    self.flush(None);
+                }
             }
-            self.flush(None);
         }
+        self.flush(None);
     }
 
+    /// Tries parked transactions whose time is over, up to the same limit.
     fn wake_overdue(&mut self) {
-        if self
-            .parked
-            .next_deadline()
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
-            for id in self.parked.overdue(Instant::now()) {
-                self.try_parked(id);
+        let mut rows = 0;
+        for id in self.parked.overdue(Instant::now(), limits::WAKE_ROWS_MAX) {
+            rows += self.try_parked(id);
+            if rows >= limits::WAKE_ROWS_MAX {
+                break;
             }
-            self.flush(None);
-            self.wake_touched();
         }
+        self.flush(None);
     }
 
-    fn try_parked(&mut self, id: ParkedId) {
+    /// Whether there are parked transactions to be tried again without waiting for an event.
+    fn is_waking(&self) -> bool {
+        self.round.is_some() || !self.touched.is_empty()
+    }
+
+    /// Returns about how many rows it has looked at, at least one.
+    fn try_parked(&mut self, id: ParkedId) -> usize {
         let Some(is_durable) = self.parked.get(id).map(|job| job.is_durable()) else {
-            return;
+            return 1;
         };
         self.prepare_for(is_durable);
         let job = self.parked.get(id).expect("it was there before");
+        let rows = self.effort(job).max(1);
         let elapsed_ms = job.received.elapsed().as_millis() as u64;
         match execute_on_head(&mut self.head, &self.nothing, &self.locks, job, elapsed_ms) {
             OutcomeOn::Blocked { timeout_ms, tables } => {
@@ -649,6 +669,7 @@ impl Writer {
                 }
             }
         }
+        rows
     }
 
     fn close(&mut self) {
@@ -706,7 +727,7 @@ impl Worker for Writer {
         if self.stop.is_some() && (self.ahead.is_empty() || self.journal.needs_compaction()) {
             self.close();
             Turn::Closed
-        } else if self.can_work() {
+        } else if self.can_work() || self.is_waking() {
             Turn::Again
         } else {
             Turn::Wait(self.next_deadline())

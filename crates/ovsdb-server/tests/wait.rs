@@ -175,6 +175,55 @@ fn transactions_woken_together_run_in_the_order_of_their_arrival() {
     }
 }
 
+/// Each of them makes true what the one sent before it waits for, so that whoever tries all of them after each has a square of
+/// tries to make.
+#[test]
+fn others_get_their_turn_while_waiting_transactions_wake_each_other() {
+    let fixture = Fixture::new(&["D"]);
+    let (mut waiter, mut other) = (fixture.connect(), fixture.connect());
+    insert_a(&mut other, 0);
+    // A try looks at all of these.
+    let rows = limits::WAKE_ROWS_MAX / 20;
+    let insert = r#"{"op":"insert","table":"T","row":{"name":"b"}}"#;
+    other.transact(&vec![insert; rows].join(","));
+    let count = 100;
+    for n in (1..=count).rev() {
+        let wait = wait_for_a("").replace(r#""==","a""#, r#""!=","b""#);
+        let wait = wait.replace(":5}", &format!(":{n}}}"));
+        let add =
+            r#"{"op":"mutate","table":"T","where":[["name","==","a"]],"mutations":[["n","+=",1]]}"#;
+        waiter.request(
+            &n.to_string(),
+            "transact",
+            &format!(r#"["D",{wait},{add}]"#),
+        );
+    }
+    settle(&mut waiter);
+    let database = fixture.server.database("D").expect("it is served");
+    assert_eq!(database.parked(), count);
+
+    let begin = r#"{"op":"update","table":"T","where":[["name","==","a"]],"row":{"n":1}}"#;
+    let write = r#"{"op":"insert","table":"U","row":{"n":0}}"#;
+    let read = r#"{"op":"select","table":"T","where":[["name","==","a"]],"columns":["n"]}"#;
+    let both = [
+        format!(r#"{{"method":"transact","id":1,"params":["D",{begin}]}}"#),
+        format!(r#"{{"method":"transact","id":2,"params":["D",{write},{read}]}}"#),
+    ];
+    let both = both.concat();
+    other.raw.send(both.as_bytes()).expect("the server reads");
+    assert!(other.next().contains(r#""id":1"#));
+    let reply = other.next();
+    let (_, n) = reply.split_once(r#"{"n":"#).expect("a row");
+    let (n, _) = n.split_once('}').expect("a row");
+    let n: usize = n.parse().expect("a number");
+    assert!(n <= 10, "{n} of {count} went before it: {reply}");
+
+    for n in 1..=count {
+        let reply = format!(r#"{{"error":null,"id":{n},"result":[{{}},{{"count":1}}]}}"#);
+        assert_eq!(waiter.next(), reply);
+    }
+}
+
 #[test]
 fn a_session_that_parks_too_much_is_told_so_and_the_others_stay() {
     let fixture = Fixture::new(&["D"]);

@@ -111,6 +111,7 @@ impl Writer {
         self.clock.restart();
         self.heal_at = None;
         self.touched.clear();
+        self.round = None;
         self.head = database.clone();
         self.nothing = Database::new(database.schema().clone());
         let mut history = self.hub.retire();
