@@ -23,6 +23,7 @@ mod plan;
 mod text;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -144,8 +145,7 @@ impl Generator {
         let schema = schema.as_ref();
         println!("cargo::rerun-if-changed={}", schema.display());
         let folder = std::env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
-        let name = schema.file_stem().unwrap_or(schema.as_os_str());
-        let path = Path::new(&folder).join(name).with_extension("rs");
+        let path = Path::new(&folder).join(file_name(schema));
         let text = self.text_of_file(schema)?;
         std::fs::write(&path, text).map_err(|source| Error::Write { path, source })
     }
@@ -158,6 +158,13 @@ impl Generator {
 /// See [`Error`].
 pub fn generate(schema: impl AsRef<Path>) -> Result<(), Error> {
     Generator::new().build(schema)
+}
+
+/// The name of the file of types: that of the schema's file with `.rs` in the place of what follows its last dot.
+fn file_name(schema: &Path) -> OsString {
+    let mut name = schema.file_stem().unwrap_or(schema.as_os_str()).to_owned();
+    name.push(".rs");
+    name
 }
 
 fn read(path: &Path) -> Result<Schema, Error> {
@@ -173,4 +180,20 @@ fn read(path: &Path) -> Result<Schema, Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_names_of_files_stay() {
+        let name = |schema| file_name(Path::new(schema));
+        assert_eq!(name("schemas/inventory.ovsschema"), "inventory.rs");
+        assert_eq!(
+            name("schemas/inventory-20.27.ovsschema"),
+            "inventory-20.27.rs"
+        );
+        assert_eq!(name("inventory"), "inventory.rs");
+    }
 }
