@@ -84,6 +84,7 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &hostile::ATTACKS[6],
     &hostile::ATTACKS[7],
     &hostile::ATTACKS[8],
+    &hostile::ATTACKS[9],
     &soak::Soak,
 ];
 

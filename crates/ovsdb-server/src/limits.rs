@@ -182,7 +182,7 @@ pub const BATCH_ROWS_MAX: usize = 4 * TRANSACT_ROWS_INLINE;
 
 /// How many rows transactions held back by `wait` may have to look at together when they are tried again after a batch. One
 /// may exceed it, and each counts as one row at least. Those beyond it are tried after the next batch.
-pub const WAKE_ROWS_MAX: usize = TRANSACT_ROWS_INLINE / 4;
+pub const WAKE_ROWS_MAX: usize = TRANSACT_ROWS_INLINE / 16;
 
 /// How many batches a session's thread works on before it leaves the rest to the writer's own thread.
 pub const BATCHES_INLINE_MAX: usize = 4;

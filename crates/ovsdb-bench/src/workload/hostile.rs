@@ -38,7 +38,7 @@ pub(crate) struct Hostile {
 }
 
 /// All kinds.
-pub(crate) const ATTACKS: [Hostile; 9] = [
+pub(crate) const ATTACKS: [Hostile; 10] = [
     Hostile {
         name: "hostile_connections",
         about: "10,000 connections, half of them in the middle of a message",
@@ -94,6 +94,13 @@ pub(crate) const ATTACKS: [Hostile; 9] = [
         probe: Probe::WriteOften,
         memory_max: 1024,
         attack: conditions,
+    },
+    Hostile {
+        name: "hostile_waits",
+        about: "2,000 waiting transactions that wake each other one by one, beside 10,000 that look at the same row",
+        probe: Probe::WriteOften,
+        memory_max: 512,
+        attack: waits,
     },
     Hostile {
         name: "hostile_slow",
@@ -547,6 +554,52 @@ fn tell_many(
         ))?;
         attack.act();
         attack.rest();
+    }
+    Ok(())
+}
+
+/// Waiting transactions of each client.
+const WAITS: usize = 2_000;
+
+/// Above the values that rows have otherwise.
+const AWAITED: usize = 1_000_000;
+
+fn waits(attack: &Attack<'_>) -> Result<(), ClientError> {
+    let row = format!("\"table\":\"Item\",\"where\":[[\"name\",\"==\",\"item-{FILLER}-0\"]]");
+    let wait = |value: &str| {
+        format!(
+            "{{\"op\":\"wait\",{row},\"columns\":[\"value\"],\"until\":\"==\",\"rows\":[{{\"value\":{value}}}]}}"
+        )
+    };
+    let never = format!("[\"{DATABASE}\",{}]", wait("-1"));
+    let mut crowd = Vec::new();
+    for _ in 0..attack.clients(5) {
+        let mut client = Client::connect(attack.method)?;
+        (0..WAITS).for_each(|_| client.queue("transact", &never));
+        client.flush()?;
+        crowd.push(client);
+    }
+    let mut waiting = Client::connect(attack.method)?;
+    let mut first = AWAITED;
+    attack.begin();
+    while !attack.is_over() {
+        // The one that is woken first is the last of them, so that whoever tries them in order tries all others in vain.
+        for value in (first..first + WAITS).rev() {
+            let wait = wait(&value.to_string());
+            let add = format!("{{\"op\":\"mutate\",{row},\"mutations\":[[\"value\",\"+=\",1]]}}");
+            waiting.queue("transact", &format!("[\"{DATABASE}\",{wait},{add}]"));
+        }
+        let wake = format!("{{\"op\":\"update\",{row},\"row\":{{\"value\":{first}}}}}");
+        waiting.queue("transact", &format!("[\"{DATABASE}\",{wake}]"));
+        waiting.flush()?;
+        for _ in 0..=WAITS {
+            if attack.is_over() {
+                break;
+            }
+            waiting.receive_success()?;
+            attack.act();
+        }
+        first += WAITS;
     }
     Ok(())
 }
