@@ -22,6 +22,7 @@
 //! ```
 
 mod from_datum;
+mod known;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -30,6 +31,7 @@ use std::fmt;
 use ecow::EcoString;
 
 pub use self::from_datum::{FromAtom, FromDatum, WrongValue};
+pub use self::known::column_of_row;
 pub use self::row::{ColumnError, Row};
 use crate::atom::Atom;
 use crate::datum::Datum;

@@ -339,6 +339,19 @@ fn a_monitor_that_is_to_be_canceled_by_a_request_that_is_refused_goes_on() {
 }
 
 #[test]
+fn who_reads_a_column_as_something_else_is_told_of_which_row() {
+    let row = Transaction::new("S").with(insert("T").set("name", "a"));
+    let contents = Snapshot::empty(schema("S")).with(&row).expect("a new name");
+    let row = contents.rows("T").next().expect("it was inserted");
+    let wrong = row.get::<i64>("name").unwrap_err().to_string();
+    let uuid = row.uuid();
+    let words = format!("row {uuid} of table T: column name: expected integer, found string (a)");
+    assert_eq!(wrong, words);
+    let missing = row.get::<String>("nam").unwrap_err().to_string();
+    assert_eq!(missing, "there is no column nam in table T");
+}
+
+#[test]
 fn snapshots_of_schemas_that_are_equal_can_be_compared() {
     let row = Transaction::new("S").with(insert("T").set("name", "a"));
     let older = Snapshot::empty(schema("S")).with(&row).expect("a new name");

@@ -6,7 +6,7 @@ use ovsdb_proto::datum::Datum;
 use ovsdb_proto::schema::{TableId, TableSchema};
 use ovsdb_proto::symbols::Symbols;
 use ovsdb_proto::uuid::Uuid;
-use ovsdb_proto::value::{ColumnError, FromDatum, Value};
+use ovsdb_proto::value::{ColumnError, FromDatum, Value, column_of_row};
 
 use super::version::{Row, Version};
 use crate::txn::RowName;
@@ -139,13 +139,8 @@ impl<'a> RowView<'a> {
     /// # Errors
     /// There is no such column, or it holds something else.
     pub fn get<T: FromDatum>(self, column: &str) -> Result<T, ColumnError> {
-        let datum = self.datum(column).ok_or_else(|| ColumnError::Missing {
-            column: column.into(),
-        })?;
-        datum.to().map_err(|why| ColumnError::Wrong {
-            column: column.into(),
-            value: format!("{datum:?}"),
-            why,
+        column_of_row(self.table.schema, self.uuid(), column, |id| {
+            self.row.get(id)
         })
     }
 
@@ -264,12 +259,12 @@ mod tests {
         assert_eq!(a.get::<Vec<Uuid>>("bs").unwrap().len(), 3);
         assert_eq!(a.get::<BTreeMap<String, Uuid>>("by").unwrap().len(), 1);
         let wrong = a.get::<i64>("name").unwrap_err();
-        assert!(
-            wrong
-                .to_string()
-                .starts_with("column name: expected integer, found string")
+        let words = format!(
+            "row {} of table A: column name: expected integer, found string (a)",
+            a.uuid()
         );
+        assert_eq!(wrong.to_string(), words);
         let missing = a.get::<i64>("x").unwrap_err();
-        assert_eq!(missing.to_string(), "column x: not in the row");
+        assert_eq!(missing.to_string(), "there is no column x in table A");
     }
 }

@@ -45,6 +45,28 @@ pub enum ColumnError {
         /// What is wrong with it.
         why: WrongValue,
     },
+    /// The table, as far as it is there, does not have the column.
+    #[error("there is no column {column} in table {table}")]
+    NoColumn {
+        /// The table's name.
+        table: EcoString,
+        /// The column's name.
+        column: EcoString,
+    },
+    /// A row of a known table holds a value of another form.
+    #[error("row {row} of table {table}: column {column}: {why} ({value})")]
+    WrongInRow {
+        /// The table's name.
+        table: EcoString,
+        /// The row.
+        row: Uuid,
+        /// The column's name.
+        column: EcoString,
+        /// The text of the value.
+        value: String,
+        /// What is wrong with it.
+        why: WrongValue,
+    },
 }
 
 impl Row {

@@ -11,7 +11,7 @@ use ovsdb_proto::json::{self, Json};
 use ovsdb_proto::operation::parse_transact;
 use ovsdb_proto::schema::{Schema, TableId, TableSchema};
 use ovsdb_proto::uuid::Uuid;
-use ovsdb_proto::value::{ColumnError, FromDatum};
+use ovsdb_proto::value::{ColumnError, FromDatum, column_of_row};
 
 use super::engine::ExecuteError;
 use crate::hub::Version;
@@ -178,14 +178,7 @@ impl<'a> RowView<'a> {
     /// # Errors
     /// There is no such column, or it holds something else.
     pub fn get<T: FromDatum>(self, column: &str) -> Result<T, ColumnError> {
-        let datum = self.datum(column).ok_or_else(|| ColumnError::Missing {
-            column: column.into(),
-        })?;
-        datum.to().map_err(|why| ColumnError::Wrong {
-            column: column.into(),
-            value: format!("{datum:?}"),
-            why,
-        })
+        column_of_row(self.schema, self.uuid(), column, |id| self.row.get(id))
     }
 }
 
