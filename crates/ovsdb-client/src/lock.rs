@@ -44,10 +44,10 @@ pub struct Lock {
     wanted: Arc<Wanted>,
 }
 
-/// The client has asked for this lock already.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("this client has asked for this lock already")]
-pub struct AlreadyWanted;
+/// The client has asked for the lock of this name already.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("this client has asked for lock {0} already")]
+pub struct AlreadyWanted(pub Arc<str>);
 
 impl Lock {
     /// Its name, as an `assert` operation names it.
@@ -123,7 +123,7 @@ impl Wanted {
     pub(crate) fn want(self: &Arc<Self>, name: &str, steals: bool) -> Result<Lock, AlreadyWanted> {
         let mut locks = self.locks();
         if locks.by_name.contains_key(name) {
-            return Err(AlreadyWanted);
+            return Err(AlreadyWanted(name.into()));
         }
         let generation = locks.generations;
         locks.generations += 1;

@@ -1,8 +1,9 @@
 //! From a struct to the text of its model.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result, Type};
 
 /// What a field is.
@@ -76,13 +77,15 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         };
         let at = infos.len();
         let doc = format!("Column `{}`.", name.value());
-        constants.push(quote! {
+        // A type that no column has is told where the field names it.
+        let at_type = Span::call_site().located_at(ty.span());
+        constants.push(quote_spanned! {at_type=>
             #[doc = #doc]
             pub const #constant: ::ovsdb::typed::Column<Self, #ty> = ::ovsdb::typed::Column::new(#name, #at);
         });
-        infos.push(quote! { Self::#constant.info() });
-        reads.push(quote! { #ident: row.read(Self::#constant) });
-        let fill = quote! { txn.fill(row, Self::#constant, &self.#ident)?; };
+        infos.push(quote_spanned! {at_type=> Self::#constant.info() });
+        reads.push(quote_spanned! {at_type=> #ident: row.read(Self::#constant) });
+        let fill = quote_spanned! {at_type=> txn.fill(row, Self::#constant, &self.#ident)?; };
         match written {
             Written::Always => writes.push(fill),
             Written::ToNewRows => writes.push(quote! { if is_new { #fill } }),

@@ -7,6 +7,11 @@ use ovsdb_proto::atom::{Atom, AtomType};
 use ovsdb_proto::uuid::Uuid;
 
 /// A Rust type for atoms of one type: a value, an element of a set, or a key or value of a map.
+#[diagnostic::on_unimplemented(
+    message = "a column of the database cannot hold `{Self}`",
+    label = "no type of a column's values",
+    note = "a column holds a `String`, `i64`, `f64`, `bool`, `Uuid`, `Ref` or `Word`, or an `Option`, `BTreeSet` or `BTreeMap` of these"
+)]
 pub trait Scalar: Clone + fmt::Debug {
     /// The type of the atoms.
     const KIND: AtomType;
@@ -29,6 +34,11 @@ pub trait Scalar: Clone + fmt::Debug {
 
 /// An enumeration of the words that a column may hold. It also holds words that it does not know, which a server with
 /// another version of the schema may have.
+#[diagnostic::on_unimplemented(
+    message = "a column of the database cannot hold `{Self}`",
+    label = "no type of a column's values",
+    note = "a column holds a `String`, `i64`, `f64`, `bool`, `Uuid`, `Ref` or `Word`, or an `Option`, `BTreeSet` or `BTreeMap` of these"
+)]
 pub trait Word: Clone + fmt::Debug {
     /// The value for a word.
     fn from_word(word: &str) -> Self;

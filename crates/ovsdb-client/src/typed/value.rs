@@ -12,6 +12,11 @@ use ovsdb_proto::value::{Term, Value};
 use super::scalar::Scalar;
 
 /// A Rust type for the values of a column.
+#[diagnostic::on_unimplemented(
+    message = "a column of the database cannot hold `{Self}`",
+    label = "no type of a column's values",
+    note = "a column holds a `String`, `i64`, `f64`, `bool`, `Uuid`, `Ref` or `Word`, or an `Option`, `BTreeSet` or `BTreeMap` of these"
+)]
 pub trait ColumnValue: Sized {
     /// Which columns it is for.
     const SHAPE: Shape;
