@@ -4,7 +4,9 @@
 //! goes through [`Draft::set`], which keeps the indexes in step, or, in columns that no index knows of, through
 //! [`Draft::edit`]; reference counts follow at commit ([`passes`](crate::passes)). Rows that are inserted one after the other
 //! ([`Draft::insert`]) are entered into the tables together ([`Draft::settle`]), in order, which for many takes a fraction of
-//! the time. Dropping a draft is how a transaction is aborted.
+//! the time. Likewise an operation that changes many rows ([`Draft::set_all`]) leaves the indexes behind until somebody looks
+//! something up in them ([`Draft::settle_indexes`]), so that they follow once however many operations change the same rows.
+//! Dropping a draft is how a transaction is aborted.
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use crate::database::{
     Database, Index, IndexKey, Row, Table, TablePlan, index_key, kept_count, usual_count,
 };
 use crate::hashing::RowHash;
+use crate::index::ColumnIndex;
 
 /// Names a row within a database.
 pub(crate) type RowKey = (TableId, Uuid);
@@ -43,6 +46,8 @@ pub(crate) struct Draft {
     places: HashMap<RowKey, usize, RowHash>,
     /// Counts of references as they were before they were changed, in the order of the changes.
     counts: Vec<Count>,
+    /// Rows that indexes do not know as they are now, and as what they know them.
+    behind: HashMap<RowKey, Option<Arc<Row>>, RowHash>,
     /// Some row came to have the key of another one in an index, and may have it still.
     is_contested: bool,
 }
@@ -86,6 +91,7 @@ impl Draft {
             settled: 0,
             places: HashMap::default(),
             counts: Vec::new(),
+            behind: HashMap::default(),
             is_contested: false,
         }
     }
@@ -216,6 +222,11 @@ impl Draft {
     pub(crate) fn set(&mut self, key: RowKey, new: Option<Arc<Row>>) {
         debug_assert!(self.is_settled());
         let before = self.enter(key, new.as_ref());
+        self.note_new(key, before, new);
+    }
+
+    /// Notes that a row, known to its table as it is now, has come to be `new`.
+    fn note_new(&mut self, key: RowKey, before: Option<Arc<Row>>, new: Option<Arc<Row>>) {
         match self.place(&key) {
             Some(at) => self.touched[at].new = new,
             None => {
@@ -223,6 +234,35 @@ impl Draft {
                 self.touch_first(Touched { key, old, new });
                 self.settled += 1;
             }
+        }
+    }
+
+    /// Makes each of `changed` the contents of the row of its UUID, which is there and stands among them once. Indexes do not
+    /// follow if they are many: see [`Draft::settle_indexes`].
+    pub(crate) fn set_all(&mut self, id: TableId, changed: Vec<Arc<Row>>) {
+        debug_assert!(self.is_settled());
+        if changed.len() <= ENTERED_SINGLY_MAX {
+            for row in changed {
+                self.set((id, row.uuid()), Some(row));
+            }
+            return;
+        }
+        let schema = self.next.schema().clone();
+        let mut indexed: Vec<ColumnId> = schema.table(id).indexes.concat();
+        indexed.extend(self.next.table(id).by_use.iter().map(ColumnIndex::column));
+        for row in changed {
+            let key = (id, row.uuid());
+            let rows = &mut self.next.table_mut(id).rows;
+            let before = rows.insert(key.1, row.clone());
+            if let Some(before) = &before
+                && indexed
+                    .iter()
+                    .any(|&column| before.get(column) != row.get(column))
+            {
+                let known = self.behind.entry(key);
+                known.or_insert_with(|| Some(before.clone()));
+            }
+            self.note_new(key, before, Some(row));
         }
     }
 
@@ -319,20 +359,49 @@ impl Draft {
         table.rows.extend_sorted(rows.collect());
         for (columns, entries) in schema.table(id).indexes.iter().zip(&mut table.indexes) {
             let keys = new.iter();
-            let keys = keys.map(|((_, uuid), row)| ((index_key(row, columns), *uuid), ()));
-            let mut keys: Vec<((IndexKey, Uuid), ())> = keys.collect();
-            keys.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            if entries.is_empty() {
-                self.is_contested |= keys.windows(2).any(|pair| pair[0].0.0 == pair[1].0.0);
-                entries.extend_sorted(keys);
-            } else {
-                for ((key, uuid), ()) in keys {
-                    self.is_contested |= !enter(entries, key, uuid);
-                }
-            }
+            let keys = keys.map(|((_, uuid), row)| (index_key(row, columns), *uuid));
+            self.is_contested |= !enter_all(entries, keys.collect());
         }
         for ((_, uuid), row) in new {
             table.change_indexes(*uuid, None, Some(row));
+        }
+    }
+
+    /// Whether indexes have to [follow](Draft::settle_indexes) before anybody looks anything up in them.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Has the indexes follow what [`Draft::set_all`] has changed. Nobody looks anything up in an index before.
+    pub(crate) fn settle_indexes(&mut self) {
+        if !self.is_behind() {
+            return;
+        }
+        let behind = std::mem::take(&mut self.behind).into_iter();
+        let mut behind: Vec<(RowKey, Option<Arc<Row>>)> = behind.collect();
+        behind.sort_unstable_by_key(|(key, _)| *key);
+        let schema = self.next.schema().clone();
+        for of_table in behind.chunk_by(|(a, _), (b, _)| a.0 == b.0) {
+            let id = of_table[0].0.0;
+            let table = self.next.table_mut(id);
+            for (columns, entries) in schema.table(id).indexes.iter().zip(&mut table.indexes) {
+                let (mut gone, mut come) = (Vec::new(), Vec::new());
+                for ((_, uuid), known) in of_table {
+                    let key = |row: &Arc<Row>| (index_key(row, columns), *uuid);
+                    let (known, now) = (known.as_ref().map(key), table.rows.get(uuid).map(key));
+                    if known != now {
+                        gone.extend(known);
+                        come.extend(now);
+                    }
+                }
+                gone.sort_unstable();
+                entries.remove_sorted(&gone);
+                self.is_contested |= !enter_all(entries, come);
+            }
+            for ((_, uuid), known) in of_table {
+                let now = table.rows.get(uuid).cloned();
+                table.change_indexes(*uuid, known.as_deref(), now.as_deref());
+            }
         }
     }
 
@@ -344,6 +413,10 @@ impl Draft {
             Some(row) => table.rows.insert(uuid, row.clone()),
             None => table.rows.remove(&uuid),
         };
+        // Of such a row the indexes know something else yet than what it was.
+        if !self.behind.is_empty() && self.behind.contains_key(&(id, uuid)) {
+            return before;
+        }
         for (columns, entries) in schema.table(id).indexes.iter().zip(&mut table.indexes) {
             if let (Some(before), Some(new)) = (&before, new) {
                 let same = |&column: &ColumnId| before.get(column) == new.get(column);
@@ -446,6 +519,8 @@ impl Draft {
                 self.enter(key, old.as_ref());
             }
         }
+        // Of most of these the indexes have never known anything else.
+        self.settle_indexes();
         self.next
     }
 
@@ -453,6 +528,20 @@ impl Draft {
     pub(crate) fn finish(self) -> (Database, Vec<Touched>) {
         (self.next, self.touched)
     }
+}
+
+/// Enters that rows have these keys in an index. False if some row has the key of another one.
+fn enter_all(entries: &mut Index, mut keys: Vec<(IndexKey, Uuid)>) -> bool {
+    keys.sort_unstable();
+    if 2 * keys.len() < entries.len() {
+        let keys = keys.into_iter();
+        return keys.fold(true, |is_alone, (key, row)| {
+            enter(entries, key, row) & is_alone
+        });
+    }
+    entries.extend_sorted(keys.into_iter().map(|entry| (entry, ())).collect());
+    let keys = entries.iter().map(|((key, _), ())| key);
+    keys.is_sorted_by(|a, b| a != b)
 }
 
 /// Enters that a row has this key in an index. False if another row has it as well.

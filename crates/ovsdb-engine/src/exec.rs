@@ -21,7 +21,7 @@ use crate::commit::Commit;
 use crate::database::{Database, Row};
 use crate::draft::Draft;
 use crate::passes;
-use crate::query::{matching_rows, rows_tried};
+use crate::query::{is_found_by_index, matching_rows, rows_tried};
 use crate::rbac::{Access, Deed};
 use crate::results::{OpResult, Results};
 
@@ -192,6 +192,7 @@ pub fn execute_on(
         comment,
     } = execution;
     draft.settle();
+    draft.settle_indexes();
     if let Err(error) = passes::commit(&mut draft, context.fresh) {
         let failed = OutcomeOn::Failed(results.with_commit_error(error));
         return (draft.revert(), failed);
@@ -209,22 +210,10 @@ pub fn execute_on(
 /// How many rows the operations of a transaction look at, as far as that shows before they are run: roughly what it
 /// costs.
 pub fn effort(database: &Database, transact: &Transact) -> usize {
-    let of_operation = |operation: &Operation| match operation {
-        Operation::Select {
-            table, condition, ..
-        }
-        | Operation::Update {
-            table, condition, ..
-        }
-        | Operation::Mutate {
-            table, condition, ..
-        }
-        | Operation::Delete { table, condition }
-        | Operation::Wait {
-            table, condition, ..
-        } => rows_tried(
-            database.table(*table),
-            database.schema().table(*table),
+    let of_operation = |operation: &Operation| match (operation.table(), operation.condition()) {
+        (Some(table), Some(condition)) => rows_tried(
+            database.table(table),
+            database.schema().table(table),
             condition,
         ),
         _ => 1,
@@ -261,6 +250,10 @@ impl Execution {
         // An insertion looks at no table, but for the permission to do so.
         if context.access.is_some() || !matches!(operation, Operation::Insert { .. }) {
             self.draft.settle();
+            // Permission is looked up as well.
+            if self.draft.is_behind() && (context.access.is_some() || self.looks_up(operation)) {
+                self.draft.settle_indexes();
+            }
         }
         Ok(match operation {
             Operation::Insert {
@@ -324,6 +317,15 @@ impl Execution {
                 OpResult::Done
             }
         })
+    }
+
+    /// Whether an operation finds its rows by an index.
+    fn looks_up(&self, operation: &Operation) -> bool {
+        let (Some(table), Some(condition)) = (operation.table(), operation.condition()) else {
+            return false;
+        };
+        let schema = self.draft.schema().table(table);
+        is_found_by_index(self.draft.table(table), schema, condition)
     }
 
     /// Why an operation that ran well must not be run here. Errors of its own take precedence, as in the
@@ -445,19 +447,18 @@ impl Execution {
         let rows = self.matching(table, condition);
         self.permit(table, Deed::Update(values), &rows, context)?;
         let schema = self.draft.schema().clone();
-        for row in &rows {
-            if values
-                .iter()
-                .all(|(column, datum)| row.get(*column) == datum)
-            {
-                continue;
-            }
+        let is_same = |row: &Row| {
+            let mut values = values.iter();
+            values.all(|(column, datum)| row.get(*column) == datum)
+        };
+        let changed = rows.iter().filter(|row| !is_same(row)).map(|row| {
             let mut new = row.to_change(schema.table(table));
             for (column, datum) in values {
                 *new.get_mut(*column) = datum.clone();
             }
-            self.draft.set((table, row.uuid()), Some(Arc::new(new)));
-        }
+            Arc::new(new)
+        });
+        self.draft.set_all(table, changed.collect());
         Ok(OpResult::Count(rows.len()))
     }
 
@@ -473,14 +474,16 @@ impl Execution {
         let table_schema = schema.table(table);
         if !mutations.is_empty() {
             self.permit(table, Deed::Mutate(mutations), &rows, context)?;
-            for row in &rows {
+            let changed = rows.iter().map(|row| {
                 let mut new = row.to_change(table_schema);
                 for mutation in mutations {
                     let column = table_schema.column(mutation.column);
                     mutation.apply(new.get_mut(mutation.column), &column.ty)?;
                 }
-                self.draft.set((table, row.uuid()), Some(Arc::new(new)));
-            }
+                Ok(Arc::new(new))
+            });
+            let changed: Vec<Arc<Row>> = changed.collect::<Result<_, OvsdbError>>()?;
+            self.draft.set_all(table, changed);
         }
         Ok(OpResult::Count(rows.len()))
     }

@@ -50,6 +50,17 @@ pub(crate) fn rows_tried(table: &Table, schema: &TableSchema, condition: &Condit
     find(table, condition).map_or(table.len(), |uuids| uuids.len())
 }
 
+/// Whether [`matching_rows`] may look anything up in an index.
+pub(crate) fn is_found_by_index(
+    table: &Table,
+    schema: &TableSchema,
+    condition: &Condition,
+) -> bool {
+    let has_index = |clause: &Clause| table.index_of(clause.column).is_some();
+    condition.uuid().is_none()
+        && (key_of_index(schema, condition).is_some() || condition.clauses().iter().any(has_index))
+}
+
 /// A unique index by which the condition can be looked up, and the key wanted.
 fn key_of_index(schema: &TableSchema, condition: &Condition) -> Option<(usize, IndexKey)> {
     let mut indexes = schema.indexes.iter().enumerate();

@@ -129,8 +129,102 @@ impl Rows {
     }
 }
 
+/// An operation on all roots that meet some clauses.
+#[derive(Clone, Debug)]
+struct OnRoots {
+    clauses: Vec<String>,
+    /// The members of the operation but for its `table` and `where`.
+    members: String,
+}
+
+impl OnRoots {
+    fn operation(&self, more: Option<String>) -> String {
+        let clauses: Vec<String> = self.clauses.iter().cloned().chain(more).collect();
+        format!(
+            r#"{{"table":"Root","where":[{}],{}}}"#,
+            clauses.join(","),
+            self.members
+        )
+    }
+
+    fn is_select(&self) -> bool {
+        self.members.contains("select")
+    }
+}
+
+fn on_roots() -> impl Strategy<Value = OnRoots> {
+    let number = || 0..200_i64;
+    let members = prop_oneof![
+        4 => (-200..200_i64).prop_map(|by| {
+            format!(r#""op":"mutate","mutations":[["number","+=",{by}],["zone","-=",{}]]"#, by / 100)
+        }),
+        // Often two rows have the same values meanwhile, and sometimes in the end.
+        1 => Just(r#""op":"mutate","mutations":[["number","/=",2]]"#.to_owned()),
+        2 => (0..3).prop_map(|zone| format!(r#""op":"update","row":{{"zone":{zone}}}"#)),
+        1 => Just(r#""op":"update","row":{"friends":["set",[]]}"#.to_owned()),
+        1 => Just(r#""op":"delete""#.to_owned()),
+        // Fails, unless no row is meant.
+        1 => Just(r#""op":"mutate","mutations":[["number","/=",0]]"#.to_owned()),
+        3 => Just(r#""op":"select","columns":["name","zone","number"]"#.to_owned()),
+    ];
+    let clause = prop_oneof![
+        number().prop_map(|number| format!(r#"["number",">",{number}]"#)),
+        number().prop_map(|number| format!(r#"["number","==",{number}]"#)),
+        (0..3).prop_map(|zone| format!(r#"["zone","==",{zone}]"#)),
+        number().prop_map(|number| format!(r#"["name","==","root {number}"]"#)),
+    ];
+    let clauses = prop_oneof![
+        2 => Just(Vec::new()),
+        3 => prop::collection::vec(clause, 1..3),
+    ];
+    (clauses, members).prop_map(|(clauses, members)| OnRoots { clauses, members })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn rows_changed_at_once_are_like_rows_changed_one_by_one(
+        count in 30..90_usize, operations in prop::collection::vec(on_roots(), 1..12), by_use in any::<bool>()
+    ) {
+        let mut fresh = counter(0);
+        let roots: Vec<String> = (0..count)
+            .map(|number| root(&format!("root {number}"), 2 * number, &[], &[]))
+            .collect();
+        let (database, _) = run(empty(), &roots, &mut fresh);
+        let id = database.schema().table_id("Root").expect("it is there");
+        if by_use {
+            let column = database.schema().table(id).column_id("number").expect("it is there");
+            database.want_index(id, column);
+            database.build_indexes();
+        }
+        let rows: Vec<Uuid> = database.table(id).iter().map(|row| row.uuid()).collect();
+        let was = contents(&database);
+        let at_once: Vec<String> = operations.iter().map(|on| on.operation(None)).collect();
+        let one_by_one = operations.iter().flat_map(|on| {
+            let of_row = |row: &Uuid| on.operation(Some(format!(r#"["_uuid","==",["uuid","{row}"]]"#)));
+            match on.is_select() {
+                true => vec![on.operation(None)],
+                false => rows.iter().map(of_row).collect(),
+            }
+        });
+        let one_by_one: Vec<String> = one_by_one.collect();
+        let shared = database.clone();
+        let (after, results) = run(database, &at_once, &mut fresh);
+        let (expected, expected_results) = run(shared.clone(), &one_by_one, &mut fresh);
+        prop_assert_eq!(results.contains("error"), expected_results.contains("error"));
+        prop_assert_eq!(contents(&after), contents(&expected));
+        prop_assert_eq!(contents(&shared), was.clone(), "a version that others hold has changed");
+        shared.check_consistency().expect("consistent");
+        let found = |results: &str| {
+            let rows = results.split('{').filter(|part| part.contains("\"name\"")).map(String::from);
+            rows.map(|row| row.trim_matches(|c| "{}[],".contains(c)).to_owned()).collect::<Vec<String>>()
+        };
+        prop_assert_eq!(found(&results), found(&expected_results));
+        if results.contains("error") {
+            prop_assert_eq!(contents(&after), was);
+        }
+    }
 
     #[test]
     fn rows_inserted_in_a_row_are_like_rows_with_something_in_between(

@@ -152,6 +152,22 @@ impl Operation {
             | Operation::Assert { .. } => None,
         }
     }
+
+    /// What rows of the table have to meet, if the operation has a `where`.
+    pub const fn condition(&self) -> Option<&Condition> {
+        match self {
+            Operation::Select { condition, .. }
+            | Operation::Update { condition, .. }
+            | Operation::Mutate { condition, .. }
+            | Operation::Delete { condition, .. }
+            | Operation::Wait { condition, .. } => Some(condition),
+            Operation::Insert { .. }
+            | Operation::Commit { .. }
+            | Operation::Abort
+            | Operation::Comment(_)
+            | Operation::Assert { .. } => None,
+        }
+    }
 }
 
 /// The error of an `insert` that asks for a UUID that its table has, or had until an operation before it.
