@@ -85,6 +85,7 @@ pub(crate) const ALL: &[&dyn Workload] = &[
     &hostile::ATTACKS[7],
     &hostile::ATTACKS[8],
     &hostile::ATTACKS[9],
+    &hostile::ATTACKS[10],
     &soak::Soak,
 ];
 

@@ -207,6 +207,9 @@ pub fn execute_on(
     (next, OutcomeOn::Done(done))
 }
 
+/// How many rows can be looked at while one is made.
+const INSERT_EFFORT: usize = 16;
+
 /// How many rows the operations of a transaction look at, as far as that shows before they are run: roughly what it
 /// costs.
 pub fn effort(database: &Database, transact: &Transact) -> usize {
@@ -216,6 +219,7 @@ pub fn effort(database: &Database, transact: &Transact) -> usize {
             database.schema().table(table),
             condition,
         ),
+        (Some(_), None) => INSERT_EFFORT,
         _ => 1,
     };
     transact.operations.iter().map(of_operation).sum()

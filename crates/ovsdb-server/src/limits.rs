@@ -184,6 +184,9 @@ pub const BATCH_ROWS_MAX: usize = 4 * TRANSACT_ROWS_INLINE;
 /// may exceed it, and each counts as one row at least. Those beyond it are tried after the next batch.
 pub const WAKE_ROWS_MAX: usize = TRANSACT_ROWS_INLINE / 16;
 
+/// How many such batches there may be before a writer looks after what else it has to do.
+pub const BATCHES_MAX: usize = 16;
+
 /// How many batches a session's thread works on before it leaves the rest to the writer's own thread.
 pub const BATCHES_INLINE_MAX: usize = 4;
 

@@ -1,6 +1,7 @@
 //! The writer of one database: the only place where new versions come from.
 //!
-//! A [`Writer`] is a state machine with a thread of its own. It takes [`Event`]s in order, runs transactions on the newest
+//! A [`Writer`] is a state machine with a thread of its own. It takes [`Event`]s in an order that is fair to the sessions
+//! from which they come ([`backlog`]), runs transactions on the newest
 //! version, which may be ahead of what the journal has accepted, proposes their records, and publishes and answers each
 //! when it is accepted and everything before it is. It knows no sockets and no requests.
 //!
@@ -11,6 +12,7 @@
 //! meanwhile: on a busy machine the way to another thread and back costs more than the transaction.
 
 mod ahead;
+mod backlog;
 mod compacting;
 mod convert;
 mod recording;
@@ -74,7 +76,11 @@ impl Job {
 pub use self::convert::{Conversion, Converted};
 
 use self::ahead::{Awaits, Executed, Segment};
+use self::backlog::Backlog;
 use self::compacting::Running;
+
+/// What a transaction costs beside the rows that it looks at, in such rows.
+const TRANSACTION_COST: u64 = 64;
 
 /// Everything that can happen to a writer.
 #[derive(Debug)]
@@ -165,7 +171,7 @@ pub struct Writer {
     touched: Vec<TableId>,
     /// Parked transactions that are being tried again because of earlier commits, some between any two batches.
     round: Option<Round>,
-    backlog: VecDeque<Event>,
+    backlog: Backlog<Event>,
     /// Transactions to run once more, before the backlog.
     again: VecDeque<Box<Job>>,
     /// How many of those are to be written one by one, because together they could not be.
@@ -244,7 +250,7 @@ impl Writer {
             parked: Parked::new(),
             touched: Vec::new(),
             round: None,
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             again: VecDeque::new(),
             one_by_one: 0,
             canceled: BTreeMap::new(),
@@ -322,13 +328,32 @@ impl Writer {
         }
     }
 
+    /// From which session an event is, and what it costs, in rows to look at. `None`: it concerns all.
+    fn session_and_cost(&self, event: &Event) -> Option<(SessionId, u64)> {
+        match event {
+            Event::Transact(job) => {
+                let rows = self.effort(job) as u64;
+                Some((job.mailbox.id(), TRANSACTION_COST + rows))
+            }
+            Event::Cancel(session, ..) | Event::Disconnected(session) => Some((*session, 0)),
+            Event::JournalReady
+            | Event::Convert(_)
+            | Event::Compact(_)
+            | Event::Compacted(_)
+            | Event::Stop(_) => None,
+        }
+    }
+
     /// Takes what has arrived, and sees to the journal's answers.
     fn take_in(&mut self) {
         self.forget_canceled();
         for event in self.queue.take() {
             match event {
                 Event::JournalReady => self.fetch_answers(),
-                event => self.backlog.push_back(event),
+                event => {
+                    let of = self.session_and_cost(&event);
+                    self.backlog.push(event, of);
+                }
             }
         }
     }
@@ -342,10 +367,14 @@ impl Writer {
 
     /// Whether there is anything to do without waiting for an event.
     fn can_work(&self) -> bool {
-        let next_is_blocked =
-            self.is_far_ahead() && matches!(self.backlog.front(), Some(Event::Transact(_)));
+        let next_is_blocked = self.is_far_ahead() && self.is_transaction_next();
         !(self.again.is_empty() || self.is_far_ahead())
             || !(self.backlog.is_empty() || next_is_blocked)
+    }
+
+    /// Whether what has its turn in the backlog is a transaction.
+    fn is_transaction_next(&self) -> bool {
+        matches!(self.backlog.front(), Some(Event::Transact(_)))
     }
 
     fn is_far_ahead(&self) -> bool {
@@ -365,9 +394,14 @@ impl Writer {
 
     fn work(&mut self) {
         self.wake_touched();
-        while self.can_work() {
+        for _ in 0..limits::BATCHES_MAX {
+            if !self.can_work() {
+                break;
+            }
             self.run_batch(None);
             self.wake_touched();
+            // Who has come meanwhile need not wait for all of those who were here.
+            self.take_in();
         }
     }
 
@@ -385,21 +419,19 @@ impl Writer {
             && rows < limits::BATCH_ROWS_MAX
             && !self.is_far_ahead()
         {
-            if inline.is_some() && !self.is_next_small() {
+            // The first has been looked at.
+            if count > 0 && inline.is_some() && !self.is_next_small() {
                 break;
             }
             let job = match self.again.pop_front() {
                 Some(job) => job,
-                None => match self.backlog.pop_front() {
+                None if count > 0 && !self.is_transaction_next() => break,
+                None => match self.backlog.pop() {
                     Some(Event::Transact(job)) => {
                         from_queue += 1;
                         job
                     }
-                    Some(event) if count == 0 => return self.handle(event),
-                    Some(event) => {
-                        self.backlog.push_front(event);
-                        break;
-                    }
+                    Some(event) => return self.handle(event),
                     None => break,
                 },
             };
@@ -427,12 +459,12 @@ impl Writer {
 
     /// Handles the next event, if it is no transaction and may be handled here.
     fn handle_next(&mut self, inline: Option<Inline<'_>>) {
-        let may_handle = |event: &mut Event| match event {
-            Event::Transact(_) => false,
-            Event::Cancel(..) | Event::Disconnected(_) => true,
-            _ => inline.is_none(),
+        let may_handle = match self.backlog.front() {
+            None | Some(Event::Transact(_)) => false,
+            Some(Event::Cancel(..) | Event::Disconnected(_)) => true,
+            Some(_) => inline.is_none(),
         };
-        if let Some(event) = self.backlog.pop_front_if(may_handle) {
+        if may_handle && let Some(event) = self.backlog.pop() {
             self.handle(event);
         }
     }
@@ -691,7 +723,8 @@ impl Writer {
             }
         }
         let again = std::mem::take(&mut self.again).into_iter();
-        let waiting = std::mem::take(&mut self.backlog);
+        let mut backlog = std::mem::take(&mut self.backlog);
+        let waiting = std::iter::from_fn(|| backlog.pop());
         let events = again.map(Event::Transact).chain(waiting);
         for event in events.chain(self.queue.close()) {
             match event {

@@ -80,6 +80,57 @@ fn an_echo_does_not_wait_for_room_in_the_queue_of_a_writer() {
 }
 
 #[test]
+fn others_do_not_wait_for_all_that_a_client_sends_at_once() {
+    const GREEDY: usize = 200;
+    let fixture = Fixture::new(&["D"]);
+    let mut greedy = fixture.connect();
+    let counter = r#"["D",{"op":"insert","table":"U","row":{"n":0}}]"#;
+    greedy.call("transact", counter);
+    // Each tells in its answer which one it was.
+    let transact = r#"["D",{"op":"mutate","table":"U","where":[],"mutations":[["n","+=",1]]},
+        {"op":"select","table":"U","where":[],"columns":["n"]}]"#;
+    let result = |n: usize| format!(r#"[{{"count":1}},{{"rows":[{{"n":{n}}}]}}]"#);
+
+    // The writer takes nothing any more until the disk answers.
+    let held = fixture.disk.hold_syncs();
+    let sessions = limits::WRITER_AHEAD_MAX / limits::SESSION_IN_FLIGHT_MAX;
+    let mut clients: Vec<Client> = (0..sessions).map(|_| fixture.connect()).collect();
+    let insert =
+        r#"["D",{"op":"insert","table":"T","row":{"name":"NAME"}},{"op":"commit","durable":true}]"#;
+    for (of, client) in clients.iter_mut().enumerate() {
+        for id in 0..limits::SESSION_IN_FLIGHT_MAX {
+            let name = format!("{of} {id}");
+            client.request(&id.to_string(), "transact", &insert.replace("NAME", &name));
+        }
+    }
+    for client in &mut clients {
+        client.request("\"e\"", "echo", "[]");
+    }
+    for client in &mut clients {
+        // Its answer says that what was before it has been taken in.
+        assert!(client.next().contains(r#""id":"e""#));
+    }
+    for id in 0..GREEDY {
+        greedy.request(&id.to_string(), "transact", transact);
+    }
+    greedy.request(&GREEDY.to_string(), "echo", "[]");
+    assert_eq!(greedy.next(), reply(GREEDY, "[]"));
+    let mut modest = fixture.connect();
+    modest.request("0", "transact", transact);
+    modest.request("1", "echo", "[]");
+    assert_eq!(modest.next(), reply(1, "[]"));
+    drop(held);
+    // How many of the others it waits for is the server's affair, as long as it is not all of them.
+    let answer = modest.next();
+    let place = (1..=GREEDY / 2).find(|place| answer == reply(0, &result(*place)));
+    let place = place.expect(&answer);
+    let places = (1..).filter(|other| *other != place);
+    for (id, place) in (0..GREEDY).zip(places) {
+        assert_eq!(greedy.next(), reply(id, &result(place)));
+    }
+}
+
+#[test]
 fn a_client_from_which_the_server_takes_no_more_is_not_given_up_for_its_silence() {
     let fixture = Fixture::new(&["D"]);
     let (path, _remotes) = fixture.probing_remote();

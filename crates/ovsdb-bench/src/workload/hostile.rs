@@ -38,7 +38,7 @@ pub(crate) struct Hostile {
 }
 
 /// All kinds.
-pub(crate) const ATTACKS: [Hostile; 10] = [
+pub(crate) const ATTACKS: [Hostile; 11] = [
     Hostile {
         name: "hostile_connections",
         about: "10,000 connections, half of them in the middle of a message",
@@ -101,6 +101,13 @@ pub(crate) const ATTACKS: [Hostile; 10] = [
         probe: Probe::WriteOften,
         memory_max: 512,
         attack: waits,
+    },
+    Hostile {
+        name: "hostile_pipelined",
+        about: "4 clients with 256 transactions each that are not answered yet, all of which look at all rows",
+        probe: Probe::WriteOften,
+        memory_max: 512,
+        attack: pipelined,
     },
     Hostile {
         name: "hostile_slow",
@@ -600,6 +607,32 @@ fn waits(attack: &Attack<'_>) -> Result<(), ClientError> {
             attack.act();
         }
         first += WAITS;
+    }
+    Ok(())
+}
+
+/// Transactions that each client has sent and that have not been answered.
+const PIPELINED: usize = 256;
+
+fn pipelined(attack: &Attack<'_>) -> Result<(), ClientError> {
+    // No row meets this, and no index can say so.
+    let all = "\"table\":\"Item\",\"where\":[[\"tags\",\"excludes\",\"bench\"]]";
+    let look = format!("[\"{DATABASE}\",{{\"op\":\"delete\",{all}}}]");
+    let mut clients = Vec::new();
+    for _ in 0..attack.clients(4) {
+        let mut client = Client::connect(attack.method)?;
+        (0..PIPELINED).for_each(|_| client.queue("transact", &look));
+        client.flush()?;
+        clients.push(client);
+    }
+    attack.begin();
+    while !attack.is_over() {
+        for client in &mut clients {
+            client.receive_success()?;
+            attack.act();
+            client.queue("transact", &look);
+            client.flush()?;
+        }
     }
     Ok(())
 }
