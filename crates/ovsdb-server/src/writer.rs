@@ -1,9 +1,9 @@
 //! The writer of one database: the only place where new versions come from.
 //!
 //! A [`Writer`] is a state machine with a thread of its own. It takes [`Event`]s in an order that is fair to the sessions
-//! from which they come ([`backlog`]), runs transactions on the newest
-//! version, which may be ahead of what the journal has accepted, proposes their records, and publishes and answers each
-//! when it is accepted and everything before it is. It knows no sockets and no requests.
+//! from which they come (`backlog.rs`), runs transactions on the newest version, which may be ahead of what the journal has
+//! accepted, proposes their records, and publishes and answers each when it is accepted and everything before it is. It knows no
+//! sockets and no requests.
 //!
 //! Transactions that are waiting at the same time are run as a batch: their records are written together, then they are
 //! published together, then they are answered.
