@@ -1,6 +1,6 @@
 //! What a process uses: processor time and memory, as the system accounts for it.
 //!
-//! Reads, but for the request to begin the peak of memory anew, and for an end at once.
+//! Reads, but for the request to begin the peak of memory anew, for an end at once, and for a standstill.
 
 use std::fs;
 use std::path::Path;
@@ -56,11 +56,28 @@ impl Process {
         let _ = kill(Pid::from_raw(self.0), Signal::SIGKILL);
     }
 
+    /// Has the process stand still until what this gives is dropped.
+    pub(crate) fn hold(self) -> Held {
+        // One that has ended stands still, too.
+        let _ = kill(Pid::from_raw(self.0), Signal::SIGSTOP);
+        Held(self)
+    }
+
     fn status(self, name: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kib * 1024)
+    }
+}
+
+/// A process that stands still. Dropping this lets it go on.
+pub(crate) struct Held(Process);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // See `Process::hold`.
+        let _ = kill(Pid::from_raw(self.0.0), Signal::SIGCONT);
     }
 }
 

@@ -32,7 +32,7 @@ use table::Outcome;
 /// Rows of the database.
 const ROWS: usize = 200_000;
 
-/// Rows that change in each of the three ways.
+/// Rows that change in each of the ways.
 const CHANGES: usize = 10_000;
 
 /// Rows of a transaction that changes many.
@@ -44,6 +44,10 @@ const PACE: Duration = Duration::from_millis(1);
 
 /// The same for a transaction that changes many.
 const PACE_OF_MANY: Duration = Duration::from_millis(200);
+
+/// So many small transactions are carried out while a process stands still that is told of each of them. Their updates have
+/// room in a socket, so that no server tells of several at once.
+const HELD: usize = 100;
 
 /// Above the priorities that flows have at first.
 const FIRST_PRIORITY: usize = 1_000;
@@ -88,6 +92,11 @@ const REPLACE: Figure = Figure {
     about: "the same of transactions that delete one and insert another",
     unit: Unit::Microseconds,
 };
+const MODIFY_HELD: Figure = Figure {
+    name: "modify_held",
+    about: "the same of transactions that change one, when the updates of 100 are there before it reads the first",
+    unit: Unit::Microseconds,
+};
 const MODIFY_MANY: Figure = Figure {
     name: "modify_many",
     about: "the same of transactions that change 1,000",
@@ -95,8 +104,16 @@ const MODIFY_MANY: Figure = Figure {
 };
 
 /// All of them, in the order of the table.
-pub(crate) const FIGURES: [Figure; 7] =
-    [READY, READY_CPU, MEMORY, PEAK, MODIFY, REPLACE, MODIFY_MANY];
+pub(crate) const FIGURES: [Figure; 8] = [
+    READY,
+    READY_CPU,
+    MEMORY,
+    PEAK,
+    MODIFY,
+    REPLACE,
+    MODIFY_HELD,
+    MODIFY_MANY,
+];
 
 /// The results of one run, by the names of figures.
 type Sample = BTreeMap<&'static str, f64>;
@@ -203,7 +220,7 @@ fn run_once(
     let mut client = server.client()?;
     client.transact(&southbound::mark(0))?;
     let flows = southbound::flows(&mut client)?;
-    let changes = plan.size.of(CHANGES).min(flows.len() / 3);
+    let changes = plan.size.of(CHANGES).min(flows.len() / 4);
     let ways = ways(&flows, changes, priority);
 
     let mut sample = Sample::new();
@@ -215,8 +232,10 @@ fn run_once(
     sample.insert(READY_CPU.name, cpu.as_secs_f64() * 1e3);
     sample.insert(MEMORY.name, known(process.resident_bytes()));
     sample.insert(PEAK.name, known(process.peak_bytes()));
-    for (number, way) in ways.iter().enumerate() {
-        let cost = cost(&mut keeper, &mut client, number + 1, way)?;
+    // 0 is what was there before.
+    let mut marks = 1..;
+    for way in &ways {
+        let cost = cost(&mut keeper, &mut client, &mut marks, way)?;
         sample.insert(way.figure.name, cost);
     }
     if keeper.has_contents() {
@@ -234,13 +253,23 @@ struct Way {
     rows: usize,
     /// Transactions, made before time is measured.
     requests: Vec<String>,
-    pace: Duration,
+    sent: Sent,
+}
+
+/// How transactions come one after another.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    /// Each so long after the one before.
+    Paced(Duration),
+    /// So many at once, while the keeper stands still. Then it goes on until it knows of all of them.
+    Held(usize),
 }
 
 /// Every way in which some `rows` of the flows change, others each time.
-fn ways(flows: &[Flow], rows: usize, priority: usize) -> [Way; 3] {
+fn ways(flows: &[Flow], rows: usize, priority: usize) -> [Way; 4] {
     let (one_by_one, rest) = flows.split_at(rows);
     let (replaced, rest) = rest.split_at(rows / 2);
+    let (held, rest) = rest.split_at(rows);
     let many = &rest[..rows];
     let replace = replaced.iter().enumerate();
     let replace = replace.map(|(number, flow)| southbound::replace(flow, number, priority));
@@ -250,20 +279,26 @@ fn ways(flows: &[Flow], rows: usize, priority: usize) -> [Way; 3] {
             figure: MODIFY,
             rows,
             requests: one_by_one.chunks(1).map(modify).collect(),
-            pace: PACE,
+            sent: Sent::Paced(PACE),
         },
         Way {
             figure: REPLACE,
             // One goes and one comes.
             rows: 2 * replaced.len(),
             requests: replace.collect(),
-            pace: PACE,
+            sent: Sent::Paced(PACE),
+        },
+        Way {
+            figure: MODIFY_HELD,
+            rows,
+            requests: held.chunks(1).map(modify).collect(),
+            sent: Sent::Held(HELD),
         },
         Way {
             figure: MODIFY_MANY,
             rows,
             requests: many.chunks(ROWS_AT_ONCE).map(modify).collect(),
-            pace: PACE_OF_MANY,
+            sent: Sent::Paced(PACE_OF_MANY),
         },
     ]
 }
@@ -272,22 +307,38 @@ fn ways(flows: &[Flow], rows: usize, priority: usize) -> [Way; 3] {
 fn cost(
     keeper: &mut Keeper,
     client: &mut Client,
-    mark: usize,
+    marks: &mut impl Iterator<Item = usize>,
     way: &Way,
 ) -> Result<f64, KeeperError> {
     let process = keeper.process;
     let cpu = || process.cpu_time().ok_or(KeeperError::Ended);
     let before = cpu()?;
-    let mut due = Instant::now();
-    for request in &way.requests {
-        if let Some(rest) = due.checked_duration_since(Instant::now()) {
-            std::thread::sleep(rest);
+    let told = match way.sent {
+        Sent::Paced(pace) => {
+            let mut due = Instant::now();
+            for request in &way.requests {
+                if let Some(rest) = due.checked_duration_since(Instant::now()) {
+                    std::thread::sleep(rest);
+                }
+                due = Instant::now() + pace;
+                client.transact(request)?;
+            }
+            count_told(keeper, client, marks)?
         }
-        due = Instant::now() + way.pace;
-        client.transact(request)?;
-    }
-    client.transact(&southbound::mark(mark))?;
-    let told = keeper.until(mark)?;
+        Sent::Held(count) => {
+            let mut sum = Some(0);
+            for requests in way.requests.chunks(count) {
+                let held = process.hold();
+                for request in requests {
+                    client.transact(request)?;
+                }
+                drop(held);
+                let told = count_told(keeper, client, marks)?;
+                sum = sum.zip(told).map(|(sum, told)| sum + told);
+            }
+            sum
+        }
+    };
     let spent = cpu()?.saturating_sub(before);
     match told {
         Some(told) if told != way.rows => Err(KeeperError::Changes {
@@ -296,6 +347,17 @@ fn cost(
         }),
         _ => Ok(spent.as_secs_f64() * 1e6 / way.rows as f64),
     }
+}
+
+/// Waits until the keeper knows of all that has happened. Says of how many changes it was told, if that can be known.
+fn count_told(
+    keeper: &mut Keeper,
+    client: &mut Client,
+    marks: &mut impl Iterator<Item = usize>,
+) -> Result<Option<usize>, KeeperError> {
+    let mark = marks.next().unwrap_or(0);
+    client.transact(&southbound::mark(mark))?;
+    keeper.until(mark)
 }
 
 /// What the keeper has of a table must be what the server has.
