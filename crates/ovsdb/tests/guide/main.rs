@@ -4,6 +4,7 @@ mod guide;
 mod migration;
 mod pages;
 mod serving;
+mod tls;
 
 use std::error::Error;
 use std::time::Duration;
